@@ -1,0 +1,21 @@
+"""Errors that a person can act upon, each one line."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UsageError(ValueError):
+    """An argument, file or setting that cannot be worked with; the message says what to do."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Suggest the known word nearest to `word`, any case: ' (did you mean X?)', or '' where none is near."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """Say an exception in one line of at most `limit` characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"

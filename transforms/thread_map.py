@@ -1,0 +1,69 @@
+"""The one DoFn that owns a thread pool: for work that waits or that releases the interpreter's lock.
+
+Results leave in the order in which their elements came. Up to `lookahead` elements are worked on while the stages
+downstream are busy, so that decoding overlaps inference; no more than that are ever held.
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.utils.windowed_value import WindowedValue
+
+
+@dataclasses.dataclass
+class ThreadMap(beam.DoFn):
+    """Apply `function` to each element in threads: element -> one output, or a TaggedOutput.
+
+    Args:
+      function: what to do; an exception that it raises fails the bundle.
+      num_threads: threads in each worker; None switches threads off, for tests that must be deterministic.
+      lookahead: elements held at most, a count; default twice the threads.
+    """
+
+    function: Callable[[Any], Any]
+    num_threads: int | None = 8
+    lookahead: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        if self.num_threads is not None and self.num_threads < 1:
+            raise ValueError(f"num_threads must be at least 1 or None, is {self.num_threads}")
+        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+
+    def setup(self) -> None:
+        if self.num_threads is not None:
+            self._pool = concurrent.futures.ThreadPoolExecutor(self.num_threads, thread_name_prefix="ThreadMap")
+
+    def start_bundle(self) -> None:
+        self._pending: collections.deque[tuple[concurrent.futures.Future[Any], Any, Any]] = collections.deque()
+
+    def process(
+        self, element: Any, timestamp: Any = beam.DoFn.TimestampParam, window: Any = beam.DoFn.WindowParam
+    ) -> Iterator[Any]:
+        if self._pool is None:
+            yield self.function(element)
+            return
+        self._pending.append((self._pool.submit(self.function, element), timestamp, window))
+        limit = self.lookahead or 2 * (self.num_threads or 1)
+        while self._pending and (len(self._pending) > limit or self._pending[0][0].done()):
+            yield self._next()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        while self._pending:
+            yield self._next()
+
+    def _next(self) -> Any:
+        future, timestamp, window = self._pending.popleft()
+        result = future.result()
+        if isinstance(result, TaggedOutput):
+            return TaggedOutput(result.tag, WindowedValue(result.value, timestamp, (window,)))
+        return WindowedValue(result, timestamp, (window,))
+
+    def teardown(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
