@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
@@ -29,7 +29,7 @@ SCRATCH = ".run-"
 
 def scratch_folder(output: str, run_id: str) -> str:
     """Return the folder that one run alone writes its parts to."""
-    return FileSystems.join(output, f"{SCRATCH}{run_id}")
+    return str(FileSystems.join(output, f"{SCRATCH}{run_id}"))
 
 
 class ShardFormat(abc.ABC):
@@ -40,6 +40,7 @@ class ShardFormat(abc.ABC):
 
     extension: str
     prefix: str
+    rows_per_part: int = 4096
 
     @abc.abstractmethod
     def encode(self, elements: list[Any]) -> Any:
@@ -107,9 +108,10 @@ def plan_shards(
 
 def upload(local: str, destination: str) -> int:
     """Copy a local file to a new file on any Beam filesystem; return its size in bytes."""
-    with open(local, "rb") as source, FileSystems.create(
-        destination, "application/octet-stream", CompressionTypes.UNCOMPRESSED
-    ) as target:
+    with (
+        open(local, "rb") as source,
+        FileSystems.create(destination, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as target,
+    ):
         shutil.copyfileobj(source, target, 1 << 20)
     return os.path.getsize(local)
 
@@ -137,21 +139,15 @@ class WriteParts(beam.DoFn):
     format: ShardFormat
     scratch: str
 
-    ROWS: ClassVar[int] = 512
-    BYTES: ClassVar[int] = 64 << 20
-
     def __post_init__(self) -> None:
         super().__init__()
 
     def start_bundle(self) -> None:
         self._elements: list[Any] = []
-        self._chunks: list[Any] = []
-        self._local: str | None = None
-        self._rows = 0
 
     def process(self, element: Any) -> Iterator[Part]:
         self._elements.append(element)
-        if len(self._elements) >= self.ROWS:
+        if len(self._elements) >= self.format.rows_per_part:
             yield self._flush()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
@@ -228,7 +224,8 @@ class WriteShards(beam.PTransform):
             elements
             | "WriteParts" >> beam.ParDo(WriteParts(self.format, scratch))
             | "AllParts" >> beam.CombineGlobally(ToListCombineFn())
-            | "PlanShards" >> beam.FlatMap(plan_shards, prefix, self.format.extension, self.num_shards, self.shard_bytes)
+            | "PlanShards"
+            >> beam.FlatMap(plan_shards, prefix, self.format.extension, self.num_shards, self.shard_bytes)
             | "SpreadShards" >> beam.Reshuffle()
             | "WriteShard" >> beam.ParDo(WriteShard(self.format, self.output, scratch))
         )

@@ -73,7 +73,7 @@ def _json_row(line: str) -> Row:
 
 
 def _csv_rows(reader: Any) -> Iterator[Row]:
-    header = next(reader, [])
+    header: list[str] = next(reader, [])
     yield "", dict.fromkeys(header)
     while True:
         try:
@@ -116,7 +116,7 @@ def _typed(value: Any, type_: pa.DataType) -> Any:
 
 
 def carried_name(name: str) -> str:
-    """Return the output's name of a manifest's column: a name that the output needs itself gets `manifest_` before it."""
+    """Return a column's name in the output: one that the output needs itself gets `manifest_` before it."""
     return f"manifest_{name}" if name in RESERVED or name == "uri" else name
 
 
@@ -178,7 +178,9 @@ def _wider(a: pa.DataType, b: pa.DataType) -> pa.DataType:
     if {a, b} == {pa.int64(), pa.float64()}:
         return pa.float64()
     try:
-        return pa.unify_schemas([pa.schema([("v", a)]), pa.schema([("v", b)])], promote_options="permissive").field(0).type
+        return (
+            pa.unify_schemas([pa.schema([("v", a)]), pa.schema([("v", b)])], promote_options="permissive").field(0).type
+        )
     except pa.ArrowException:
         return pa.string()
 
