@@ -52,7 +52,7 @@ def scheme_of(path: str) -> str:
 
 
 def canonical_uri(path: str, folder: str = "") -> str:
-    """Return the one uri by which an image is known; relative paths are relative to `folder`, default the working one."""
+    """Return the one uri by which an image is known; a relative path is relative to `folder`, or to the working one."""
     scheme = scheme_of(path)
     if scheme == "file":
         path = os.fsdecode(urllib.parse.unquote_to_bytes(path[len("file://") :].removeprefix("localhost")))
@@ -183,7 +183,7 @@ class ReadImageUris(beam.PTransform):
         """The carried columns of all manifests, with the types that the output gives them."""
         return merged_schema([carried_schema(s.path, self.uri_column) for s in self.sources if s.kind == "manifest"])
 
-    def expand(self, root: Any) -> Uris:
+    def expand(self, root: Any) -> Any:
         read = (
             root
             | "Sources" >> beam.Create(self.sources)
