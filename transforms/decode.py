@@ -1,8 +1,9 @@
 """Decode images to pixels at the sizes that the backbones ask for.
 
-The owner of Pillow. Formats are listed, since most of the others' decoders see more attacks than images. What is read:
-the first frame, turned as EXIF says. Colour: 16-bit grey and 32-bit integers are scaled by 1/257; float grey is taken
-as 0 to 1, or as 0 to 255 where it exceeds 1; alpha is laid over white; all else is Pillow's conversion to RGB.
+The owner of Pillow. Formats are listed (JPEG opens MPO too), since the decoders of the others see more attacks than
+images. What is read: the first frame, turned as EXIF says. Colour: 16-bit grey and 32-bit integers are scaled by 1/257;
+float grey is taken as 0 to 1, or as 0 to 255 where it exceeds 1; alpha is laid over white; all else is Pillow's
+conversion to RGB.
 """
 
 import dataclasses
@@ -27,7 +28,7 @@ from transforms.errors import one_line
 from transforms.failures import FAILURES, ImageError, capture
 from transforms.thread_map import ThreadMap
 
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "PPM", "ICO")
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "PPM", "ICO")
 RESIZES = ("crop", "stretch", "pad")
 MAX_SCANS = 500
 """Scans of a progressive JPEG at most; encoders write about 10, and each costs a pass over all pixels."""
