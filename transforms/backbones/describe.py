@@ -16,9 +16,7 @@ PREPROCESSING = {
     "to -1..1": (123.0 / 127.5 - 1, 45.0 / 127.5 - 1, 67.0 / 127.5 - 1),
     "to 0..1, ImageNet mean and deviation": tuple(
         (x / 255 - mean) / deviation
-        for x, mean, deviation in zip(
-            (123.0, 45.0, 67.0), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True
-        )
+        for x, mean, deviation in zip((123.0, 45.0, 67.0), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)
     ),
     "BGR, minus ImageNet mean": (67.0 - 103.939, 45.0 - 116.779, 123.0 - 123.68),
 }

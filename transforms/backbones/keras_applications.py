@@ -29,6 +29,6 @@ def constructor(name: str) -> Callable[..., Any]:
 
 
 def preprocess_of(name: str) -> Callable[..., Any]:
-    """Return the `preprocess_input` that Keras keeps beside a constructor: RGB of 0 to 255 -> what the weights expect."""
+    """Return the `preprocess_input` beside a constructor: RGB of 0 to 255 -> what the weights expect."""
     found: Callable[..., Any] = importlib.import_module(constructor(name).__module__).preprocess_input
     return found
