@@ -31,7 +31,7 @@ MAX_INFLATION = 4
 
 def cache_folder() -> str:
     """Return the folder in which Keras keeps its downloads."""
-    return os.path.join(keras.config.keras_home(), "models")
+    return os.path.join(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"), "models")
 
 
 @contextlib.contextmanager
