@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import socket
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -52,7 +53,9 @@ def keras_download(what: str, otherwise: str) -> Iterator[None]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
         try:
-            yield
+            # Keras prints its progress to stdout, which is for results.
+            with contextlib.redirect_stdout(sys.stderr):
+                yield
         except Exception as e:
             url = re.search(r"https?://[^\s:]+", str(e))
             if not url:
