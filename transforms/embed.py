@@ -49,12 +49,14 @@ class BatchEmbedder:
       size: of the pixels that it takes.
       batch_size: images a call at most; smaller after the device ran out of memory.
       top_k: classes to name.
+      dtype: of the vectors, 'float32' or 'float16'.
     """
 
     embed: Callable[[np.ndarray], np.ndarray]
     size: Size
     batch_size: int
     top_k: int = 0
+    dtype: str = "float32"
 
     def __call__(self, batch: Sequence[Pixels]) -> Iterator[Embedding | ImageError]:
         fit = [pixels for pixels in batch if self.size in pixels.by_size]
@@ -68,7 +70,7 @@ class BatchEmbedder:
                 yield vector
             else:
                 top = name_classes(vector[None], self.top_k)[0] if self.top_k else ()
-                yield Embedding(pixels.source, pixels.facts, vector, top)
+                yield Embedding(pixels.source, pixels.facts, vector.astype(self.dtype), top)
 
     def _vectors(self, images: list[np.ndarray]) -> list[np.ndarray | ImageError]:
         if not images:
@@ -101,12 +103,13 @@ def _caused(error: ImageError, cause: Exception) -> ImageError:
 class BackboneHandler(ModelHandler[Pixels, Any, BatchEmbedder]):
     """Let RunInference load a backbone and batch for it."""
 
-    def __init__(self, backbone: Backbone, batch_size: int, load: Callable[[Backbone], Any]):
+    def __init__(self, backbone: Backbone, batch_size: int, dtype: str, load: Callable[[Backbone], Any]):
         super().__init__()
-        self._backbone, self._batch_size, self._load = backbone, batch_size, load
+        self._backbone, self._batch_size, self._dtype, self._load = backbone, batch_size, dtype, load
 
     def load_model(self) -> BatchEmbedder:
-        return BatchEmbedder(self._load(self._backbone), self._backbone.size, self._batch_size, self._backbone.top_k)
+        embed, backbone = self._load(self._backbone), self._backbone
+        return BatchEmbedder(embed, backbone.size, self._batch_size, backbone.top_k, self._dtype)
 
     def run_inference(
         self, batch: Sequence[Pixels], model: BatchEmbedder, inference_args: dict[str, Any] | None = None
@@ -134,16 +137,18 @@ def _split(result: tuple[Any, Embedding | ImageError]) -> Any:
 
 @dataclasses.dataclass
 class EmbedImages(beam.PTransform):
-    """Embed images: Pixels -> Embedded(Embedding, Failure), each vector float32 [D].
+    """Embed images: Pixels -> Embedded(Embedding, Failure), each vector float32 or float16 [D].
 
     Args:
       backbone: which, with which weights and output; loaded lazily, once a process.
       batch_size: images a forward pass; default by the image size.
+      embedding_dtype: of the vectors, 'float32' or 'float16'.
       load: how a worker gets the backbone: Backbone -> (uint8 [B, H, W, 3] -> float32 [B, D]).
     """
 
     backbone: Backbone = dataclasses.field(default_factory=Backbone)
     batch_size: int | None = None
+    embedding_dtype: str = "float32"
     load: Callable[[Backbone], Callable[[np.ndarray], np.ndarray]] = load_backbone
 
     def __post_init__(self) -> None:
@@ -157,6 +162,6 @@ class EmbedImages(beam.PTransform):
         return self.batch_size or default_batch_size(self.backbone.size)
 
     def expand(self, pixels: Any) -> Any:
-        handler = BackboneHandler(self.backbone, self.images_a_batch, self.load)
+        handler = BackboneHandler(self.backbone, self.images_a_batch, self.embedding_dtype, self.load)
         outcomes = pixels | RunInference(handler) | beam.Map(_split).with_outputs(FAILURES, main="embeddings")
         return Embedded(outcomes.embeddings, outcomes[FAILURES])
