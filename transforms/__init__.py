@@ -13,18 +13,22 @@ it and why. Each stage gives a named tuple of what goes on and what was lost. Pi
 to embedding, runners fuse the stages into one.
 """
 
-from transforms.backbones import Backbone
-from transforms.decode import DecodeImages
-from transforms.elements import Embedding, Image, ImageFacts, ImageUri, Pixels
-from transforms.embed import EmbedImages
-from transforms.failures import CountReasons, Failure, ImageError, WriteFailures
-from transforms.fetch import FetchImages
-from transforms.health import MeasureHealth
-from transforms.manifest import WriteManifest
-from transforms.parquet import WriteEmbeddingsToParquet
-from transforms.spec import EmbeddingSpec
-from transforms.tfrecord import WriteEmbeddingsToTFRecord
-from transforms.uris import ReadImageUris
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transforms.backbones import Backbone, embedding_spec
+    from transforms.decode import DecodeImages
+    from transforms.elements import Embedding, Image, ImageFacts, ImageUri, Pixels
+    from transforms.embed import EmbedImages
+    from transforms.failures import CountReasons, Failure, ImageError, WriteFailures
+    from transforms.fetch import FetchImages
+    from transforms.health import MeasureHealth
+    from transforms.manifest import WriteManifest
+    from transforms.parquet import WriteEmbeddingsToParquet
+    from transforms.spec import EmbeddingSpec
+    from transforms.tfrecord import WriteEmbeddingsToTFRecord
+    from transforms.uris import ReadImageUris
 
 __all__ = [
     "Backbone",
@@ -46,4 +50,35 @@ __all__ = [
     "WriteEmbeddingsToTFRecord",
     "WriteFailures",
     "WriteManifest",
+    "embedding_spec",
 ]
+
+_HOMES = {
+    "Backbone": "transforms.backbones",
+    "embedding_spec": "transforms.backbones",
+    "DecodeImages": "transforms.decode",
+    "Embedding": "transforms.elements",
+    "Image": "transforms.elements",
+    "ImageFacts": "transforms.elements",
+    "ImageUri": "transforms.elements",
+    "Pixels": "transforms.elements",
+    "EmbedImages": "transforms.embed",
+    "CountReasons": "transforms.failures",
+    "Failure": "transforms.failures",
+    "ImageError": "transforms.failures",
+    "WriteFailures": "transforms.failures",
+    "FetchImages": "transforms.fetch",
+    "MeasureHealth": "transforms.health",
+    "WriteManifest": "transforms.manifest",
+    "WriteEmbeddingsToParquet": "transforms.parquet",
+    "EmbeddingSpec": "transforms.spec",
+    "WriteEmbeddingsToTFRecord": "transforms.tfrecord",
+    "ReadImageUris": "transforms.uris",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Beam and Arrow are imported with the first stage, not with the package: a command's --help needs neither.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -153,6 +153,7 @@ def first_of_each(uri: str, rows: Iterable[tuple[tuple[int, int], dict[str, Any]
     all_rows = list(rows)
     yield ImageUri(uri, min(all_rows, key=lambda row: row[0])[1])
     if len(all_rows) > 1:
+        count("uris-repeated", len(all_rows) - 1)
         yield TaggedOutput(COUNTS, ("duplicates", len(all_rows) - 1))
 
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from transforms.backbones.backbone import ACTIVATIONS, POOLINGS, Backbone
 from transforms.backbones.catalog import BackboneFacts, catalog, find_backbone
+from transforms.elements import Size
+from transforms.spec import PIXELS_POLICY, EmbeddingSpec
 
 if TYPE_CHECKING:
     from transforms.backbones.classes import Classes
@@ -20,6 +22,7 @@ __all__ = [
     "Backbone",
     "BackboneFacts",
     "catalog",
+    "embedding_spec",
     "find_backbone",
     "load_backbone",
     "name_classes",
@@ -38,3 +41,37 @@ def name_classes(scores: np.ndarray, k: int) -> "list[Classes]":
     from transforms.backbones.classes import top_classes
 
     return top_classes(scores, k)
+
+
+def embedding_spec(
+    backbone: Backbone, *, resize: str = "crop", decoded_for: Size | None = None, embedding_dtype: str = "float32"
+) -> EmbeddingSpec:
+    """Load a backbone and say how its embeddings are made.
+
+    Args:
+      backbone: which.
+      resize: as `transforms.DecodeImages` has it.
+      decoded_for: the largest size that the images are decoded for; default the backbone's own.
+      embedding_dtype: of the stored vectors.
+
+    Raises:
+      UsageError: the weights cannot be had or do not fit.
+    """
+    loaded = load_backbone(backbone)
+    return EmbeddingSpec(
+        backbone=backbone.name,
+        backbone_kwargs=dict(backbone.backbone_kwargs),
+        weights=backbone.weights if backbone.weights in ("imagenet", "random") else "file",
+        weights_sha256=loaded.weights_sha256,
+        output=backbone.output,
+        classifier_activation=backbone.classifier_activation if backbone.include_top else None,
+        image_size=backbone.size,
+        decoded_for=decoded_for or backbone.size,
+        resize=resize,
+        resize_filter="bilinear",
+        pixels_policy=PIXELS_POLICY,
+        precision="float32",
+        normalize=backbone.normalize,
+        embedding_dtype=embedding_dtype,
+        dim=loaded.dim,
+    )

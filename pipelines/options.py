@@ -1,0 +1,274 @@
+"""Every flag of `embed-images`, declared once: help, type, default and check; all else is generated from here.
+
+Importing this imports neither Beam nor TensorFlow, so that `--help` answers at once.
+"""
+
+import argparse
+import json
+from typing import Any, NoReturn
+
+from transforms.errors import UsageError, did_you_mean
+
+FORMATS = ("parquet", "tfrecord")
+RESIZES = ("crop", "stretch", "pad")
+
+
+def a_count(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, is {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Parse a positive number of seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number of seconds, is {text!r}")
+    return value
+
+
+def a_ratio(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, is {text!r}")
+    return value
+
+
+def yes_or_no(text: str) -> bool:
+    """Parse the value of a switch, which a template's launcher always gives: --normalize=true."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"must be true or false, is {text!r}")
+    return text.lower() == "true"
+
+
+def a_size(text: str) -> tuple[int, int]:
+    """Parse 224 or 224x320: height and width, in px."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise argparse.ArgumentTypeError(f"must be a side such as 224 or HEIGHTxWIDTH such as 224x320, is {text!r}")
+    return int(sides[0]), int(sides[-1])
+
+
+def an_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f'must be a JSON object such as {{"alpha": 0.25}}, is {text!r}')
+    return value
+
+
+def some_formats(text: str) -> tuple[str, ...]:
+    """Parse 'parquet', 'tfrecord' or both, comma-separated."""
+    formats = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+    for name in formats:
+        if name not in FORMATS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(FORMATS)}{did_you_mean(name, FORMATS)}")
+    return formats
+
+
+def some_names(text: str) -> tuple[str, ...]:
+    """Parse names, comma-separated."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are ours: one line, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see embed-images --help")
+
+
+def parser() -> Parser:
+    """Return the parser of all flags."""
+    p = Parser(
+        prog="embed-images",
+        description="Embed images with a Keras backbone, into Parquet or TFRecord: one outcome for every input.",
+        epilog="Beam's own flags (--runner, --region, ...) pass through; the default runner uses this machine.",
+        allow_abbrev=False,
+    )
+    switch: dict[str, Any] = {"type": yes_or_no, "nargs": "?", "const": True, "default": False, "metavar": "true|false"}
+    _add_data(p.add_argument_group("what goes in and out").add_argument, switch)
+    _add_backbone(p.add_argument_group("the backbone").add_argument, switch)
+    _add_images(p.add_argument_group("fetching and decoding").add_argument, switch)
+    _add_run(p.add_argument_group("the run").add_argument, switch)
+    return p
+
+
+def _add_data(add: Any, switch: dict[str, Any]) -> None:
+    add(
+        "--input",
+        action="append",
+        metavar="PATH",
+        help="an image, a folder (recursive), a glob, or a manifest of uris (.txt, .csv, .tsv, .jsonl, .parquet, "
+        "failures-*.jsonl), on any filesystem that Beam reads; repeatable",
+    )
+    add(
+        "--uri_column",
+        default="uri",
+        metavar="NAME",
+        help="the manifest's column that holds the uri; its other columns are carried to the output (default uri)",
+    )
+    add("--output", metavar="FOLDER", help="folder for the result, local or gs://")
+    add(
+        "--output_format",
+        type=some_formats,
+        default=("parquet",),
+        metavar="FORMAT",
+        help="parquet, tfrecord, or parquet,tfrecord (default parquet)",
+    )
+    add("--num_shards", type=a_count, metavar="N", help="files to write, of even size; default as --shard_bytes says")
+    add(
+        "--shard_bytes",
+        type=a_count,
+        default=256 << 20,
+        metavar="BYTES",
+        help="size of a file to aim at (default 256 MiB)",
+    )
+    add("--overwrite", **switch, help="replace the finished run in the output folder, once the new one stands")
+
+
+def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
+    add(
+        "--backbone",
+        type=some_names,
+        default=("MobileNetV2",),
+        metavar="NAME",
+        help="a constructor of keras.applications, any case; several, comma-separated, share fetching and decoding and "
+        "get a folder each (default MobileNetV2)",
+    )
+    add(
+        "--backbone_kwargs",
+        type=an_object,
+        default={},
+        metavar="JSON",
+        help='further arguments for the constructor, e.g. {"alpha": 0.25}',
+    )
+    add(
+        "--weights",
+        default="imagenet",
+        metavar="WEIGHTS",
+        help="imagenet (default), random (seeded), or a .weights.h5, .h5 or .keras file or a SavedModel",
+    )
+    add("--weights_sha256", default="", metavar="HEX", help="what the weights file must hash to")
+    add("--trust_saved_model", **switch, help="run the program that a SavedModel is")
+    add("--pooling", choices=("avg", "max", "flatten"), default="avg", help="of the last feature map (default avg)")
+    add("--include_top", **switch, help="the 1000-wide top instead of the pooled features")
+    add(
+        "--classifier_activation",
+        choices=("softmax", "linear"),
+        default="softmax",
+        help="of the top: softmax (default) or linear (logits)",
+    )
+    add("--top_k", type=a_count, default=0, metavar="K", help="add the names and scores of the K best classes")
+    add("--layer", default="", metavar="NAME", help="the output of this layer instead, pooled as --pooling says")
+    add("--image_size", type=a_size, metavar="SIZE", help="side, or HEIGHTxWIDTH, in px; default the backbone's")
+    add("--normalize", **switch, help="scale each vector to unit L2 norm")
+    add(
+        "--embedding_dtype",
+        choices=("float32", "float16"),
+        default="float32",
+        help="of the stored vectors (default float32)",
+    )
+    add("--batch_size", type=a_count, metavar="N", help="images a forward pass; default by the image size")
+
+
+def _add_images(add: Any, switch: dict[str, Any]) -> None:
+    add(
+        "--resize",
+        choices=RESIZES,
+        default="crop",
+        help="crop (default: short side to size, centre crop), stretch, or pad with black",
+    )
+    add(
+        "--max_image_bytes",
+        type=a_count,
+        default=64 << 20,
+        metavar="BYTES",
+        help="size of an encoded image at most (default 64 MiB)",
+    )
+    add(
+        "--max_image_pixels",
+        type=a_count,
+        default=100_000_000,
+        metavar="PIXELS",
+        help="width times height at most (default 100000000)",
+    )
+    add(
+        "--fetch_timeout",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="for one image over http, with its retries (default 60)",
+    )
+    add(
+        "--fetch_threads",
+        type=a_count,
+        default=16,
+        metavar="N",
+        help="fetches at a time in each worker process (default 16)",
+    )
+    add("--allow_private_hosts", **switch, help="fetch over http from addresses that are not public, too")
+
+
+def _add_run(add: Any, switch: dict[str, Any]) -> None:
+    add(
+        "--max_failure_ratio",
+        type=a_ratio,
+        default=1.0,
+        metavar="RATIO",
+        help="exit 3 when a larger part of the inputs failed (default 1.0); all failed is always 3",
+    )
+    add("--dry_run", **switch, help="check everything, embed 5 images, write nothing")
+    add("--verbose", **switch, help="show what Beam and TensorFlow say")
+    add("--list_backbones", **switch, help="print the backbones and exit")
+
+
+def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Split a command line into our options and the flags that are Beam's.
+
+    Raises:
+      UsageError: an argument is wrong or missing.
+    """
+    options, beam_args = parser().parse_known_args(argv)
+    if options.list_backbones:
+        return options, beam_args
+    for flag in ("input", "output"):
+        if not getattr(options, flag):
+            raise UsageError(f"--{flag} is missing; see embed-images --help")
+    if not options.backbone:
+        raise UsageError("--backbone is empty; see --list_backbones")
+    if len(options.backbone) > 1 and options.weights not in ("imagenet", "random"):
+        raise UsageError("a weights file is for one --backbone; give one, or imagenet or random weights")
+    if options.weights_sha256 and options.weights in ("imagenet", "random"):
+        raise UsageError("--weights_sha256 is for a weights file; give its path as --weights")
+    return options, beam_args
+
+
+def check_beam_flags(beam_args: list[str]) -> None:
+    """Refuse flags that neither we nor Beam know.
+
+    Raises:
+      UsageError: an unknown flag; the message names the nearest.
+    """
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    beam = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(beam)
+    _, unknown = beam.parse_known_args(beam_args)
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        known = [name for p in (parser(), beam) for action in p._actions for name in action.option_strings]
+        what = f"unknown flag {flag}{did_you_mean(flag, known)}" if flag.startswith("-") else f"unexpected {flag!r}"
+        raise UsageError(f"{what}; see embed-images --help")
