@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import os
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from transforms.elements import Size
 from transforms.errors import UsageError, one_line
 from transforms.manifest import read_manifest
 from transforms.runs import new_run_id, now
-from transforms.uris import canonical_uri, install_hint, scheme_of
+from transforms.uris import canonical_uri, folder_pattern, install_hint, scheme_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +90,9 @@ def check_output(output: str, uris: ReadImageUris, overwrite: bool) -> None:
     Raises:
       UsageError: the folder cannot be used.
     """
+    folders = {folder_pattern(folder) for folder in _ancestors(output.rstrip("/"))}
     for source in uris.sources:
-        if source.kind == "files" and _inside(output, source.path.partition("*")[0]):
+        if source.path in folders:
             raise UsageError(f"--output {output} lies in an --input folder and would become input; choose another")
     try:
         finished = read_manifest(output)
@@ -110,5 +110,5 @@ def check_output(output: str, uris: ReadImageUris, overwrite: bool) -> None:
             raise UsageError(f"cannot write to --output {output}: no permission in {existing}")
 
 
-def _inside(path: str, folder: Any) -> bool:
-    return path.rstrip("/").startswith(str(folder).rstrip("/") + "/") or path.rstrip("/") == str(folder).rstrip("/")
+def _ancestors(path: str) -> list[str]:
+    return [path, *([] if os.path.dirname(path) == path else _ancestors(os.path.dirname(path)))]

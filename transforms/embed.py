@@ -78,7 +78,9 @@ class BatchEmbedder:
         if len(images) > self.batch_size:
             return self._halves(images)
         try:
-            return list(self.embed(padded(np.stack(images), self.batch_size))[: len(images)])
+            vectors = list(self.embed(padded(np.stack(images), self.batch_size))[: len(images)])
+            count(f"batches-on-{getattr(self.embed, 'device', 'CPU').lower()}")
+            return vectors
         except Exception as e:
             if isinstance(e, MemoryError) or type(e).__name__ == "OutOfMemoryError":
                 if len(images) > 1:

@@ -8,6 +8,10 @@ class UsageError(ValueError):
     """An argument, file or setting that cannot be worked with; the message says what to do."""
 
 
+class RunError(Exception):
+    """A run that began and failed; the message says why."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggest the known word nearest to `word`, any case: ' (did you mean X?)', or '' where none is near."""
     by_lower = {candidate.lower(): candidate for candidate in known}

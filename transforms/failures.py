@@ -15,7 +15,7 @@ from apache_beam.pvalue import TaggedOutput
 from transforms.counters import count
 from transforms.elements import ImageUri
 from transforms.errors import one_line
-from transforms.shards import ShardFormat, WriteShards
+from transforms.shards import FAILURES_PREFIX, ShardFormat, WriteShards
 
 FAILURES = "failures"
 
@@ -103,7 +103,7 @@ class FailuresFormat(ShardFormat):
     """JSON lines: the failure's own columns, then the carried ones; valid as an input of the next run."""
 
     extension: str = ".jsonl"
-    prefix: str = "failures"
+    prefix: str = FAILURES_PREFIX
 
     def encode(self, elements: list[Failure]) -> list[bytes]:
         return [failure_to_json(f).encode() + b"\n" for f in elements]

@@ -16,7 +16,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.transforms.combiners import ToListCombineFn
 
-from transforms.runs import now, put, sweep
+from transforms.runs import committing, now, put, sweep
 from transforms.shards import WrittenFile, scratch_folder
 from transforms.spec import EmbeddingSpec
 
@@ -96,9 +96,10 @@ class Commit:
             "times": {"started": self.started, "finished": now()},
         }
         scratch = scratch_folder(self.output, self.run_id)
-        if self.features is not None:
-            put(json.dumps(self.features, indent=2), self.output, FEATURES, scratch)
-        put(json.dumps(manifest, indent=2, ensure_ascii=False), self.output, NAME, scratch)
+        with committing(self.run_id):
+            if self.features is not None:
+                put(json.dumps(self.features, indent=2), self.output, FEATURES, scratch)
+            put(json.dumps(manifest, indent=2, ensure_ascii=False), self.output, NAME, scratch)
         sweep(self.output, self.run_id)
         return manifest
 

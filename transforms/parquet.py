@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.elements import Embedding
-from transforms.shards import ShardFormat, WriteShards
+from transforms.shards import EMBEDDINGS_PREFIX, ShardFormat, WriteShards
 from transforms.spec import EmbeddingSpec
 
 PART_BYTES = 32 << 20
@@ -73,7 +73,7 @@ class ParquetFormat(ShardFormat):
     schema: pa.Schema
     dim: int
     extension: str = ".parquet"
-    prefix: str = "embeddings"
+    prefix: str = EMBEDDINGS_PREFIX
 
     @property
     def rows_per_part(self) -> int:  # type: ignore[override]

@@ -3,24 +3,29 @@
 Each run has an id, which is in the names of its files, and a scratch folder of its own, in which it says who it is.
 """
 
+import contextlib
 import datetime
 import json
 import os
 import re
 import socket
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.shards import SCRATCH, delete, scratch_folder
+from transforms.shards import EMBEDDINGS_PREFIX, FAILURES_PREFIX, SCRATCH, delete, scratch_folder
 
 OWNER = "owner.json"
 ABANDONED_AFTER = 24 * 3600
 """Seconds without a change after which another machine's run counts as dead."""
 
-_OUTPUT = re.compile(r"(?:embeddings|failures)-(?P<run>.+)-\d{5,}-of-\d{5,}\.(?:parquet|tfrecord\.gz|jsonl)")
+_OUTPUT = re.compile(
+    rf"(?:{EMBEDDINGS_PREFIX}|{FAILURES_PREFIX})-(?P<run>.+)-\d{{5,}}-of-\d{{5,}}\.(?:parquet|tfrecord\.gz|jsonl)"
+)
 
 
 def now() -> str:
@@ -63,8 +68,27 @@ def files_below(folder: str) -> list[Any]:
     return [m for result in FileSystems.match([FileSystems.join(folder, "**")]) for m in result.metadata_list]
 
 
+_abandoned: set[str] = set()
+_committing = threading.Lock()
+
+
+@contextlib.contextmanager
+def committing(run_id: str) -> Iterator[None]:
+    """Hold off `abandon` while a manifest is put; refuse to put one for a run that was abandoned."""
+    with _committing:
+        if run_id in _abandoned:
+            raise RuntimeError(f"run {run_id} was abandoned")
+        yield
+
+
+def abandon(run_id: str) -> None:
+    """See to it that this process puts no further manifest for a run."""
+    with _committing:
+        _abandoned.add(run_id)
+
+
 def discard(output: str, run_id: str) -> None:
-    """Remove all that a run wrote, when it was stopped before its manifest stood."""
+    """Remove all that a run wrote, when it was abandoned before its manifest stood."""
     _remove(output, [m.path for m in files_below(output) if _run_of(_relative(m.path, output)) == run_id])
 
 

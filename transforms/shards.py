@@ -25,6 +25,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 from transforms.counters import count
 
 SCRATCH = ".run-"
+FAILURES_PREFIX = "failures"
+EMBEDDINGS_PREFIX = "embeddings"
 
 
 def scratch_folder(output: str, run_id: str) -> str:

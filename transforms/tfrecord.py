@@ -19,7 +19,7 @@ import apache_beam as beam
 import pyarrow as pa
 
 from transforms.elements import Embedding
-from transforms.shards import ShardFormat, WriteShards
+from transforms.shards import EMBEDDINGS_PREFIX, ShardFormat, WriteShards
 from transforms.spec import EmbeddingSpec
 
 PART_BYTES = 32 << 20
@@ -93,7 +93,7 @@ class TFRecordFormat(ShardFormat):
     features: dict[str, Any]
     dim: int
     extension: str = ".tfrecord.gz"
-    prefix: str = "embeddings"
+    prefix: str = EMBEDDINGS_PREFIX
 
     @property
     def rows_per_part(self) -> int:  # type: ignore[override]

@@ -92,7 +92,7 @@ def _find(path: str) -> Iterator[tuple[str, str]]:
         if _is_file(path):
             yield ("manifest" if is_manifest(path) else "image"), path
             return
-        folder = str(FileSystems.join(glob.escape(path.rstrip("/")), "**"))
+        folder = folder_pattern(path)
         if any(_visible(folder)):
             yield "files", folder
         elif any(_visible(path)):
@@ -103,6 +103,11 @@ def _find(path: str) -> Iterator[tuple[str, str]]:
         if isinstance(e, UsageError):
             raise
         raise UsageError(f"cannot list --input {path}: {one_line(e)}{install_hint(path)}") from e
+
+
+def folder_pattern(folder: str) -> str:
+    """Return the glob of all files below a folder."""
+    return str(FileSystems.join(glob.escape(folder.rstrip("/")), "**"))
 
 
 def install_hint(path: str) -> str:
@@ -183,6 +188,12 @@ class ReadImageUris(beam.PTransform):
     def columns(self) -> pa.Schema:
         """The carried columns of all manifests, with the types that the output gives them."""
         return merged_schema([carried_schema(s.path, self.uri_column) for s in self.sources if s.kind == "manifest"])
+
+    def rows(self) -> Iterator[ImageUri | None]:
+        """Read the uris here and now, without Beam and with their duplicates; None for a row that cannot be read."""
+        for source in self.sources:
+            for row in read_source(source, self.uri_column, self.columns):
+                yield None if isinstance(row, TaggedOutput) else ImageUri(row[0], row[1][1])
 
     def expand(self, root: Any) -> Any:
         read = (

@@ -1,0 +1,45 @@
+"""The command: options first, so that --help and mistakes are answered before Beam and TensorFlow are imported."""
+
+import logging
+import os
+import sys
+import warnings
+
+from pipelines.options import check_beam_flags, parse
+from transforms.errors import RunError, UsageError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `embed-images`; return its exit code, see README.md."""
+    try:
+        options, beam_args = parse(sys.argv[1:] if argv is None else argv)
+        if not options.verbose:
+            silence()
+        if options.list_backbones:
+            list_backbones()
+            return 0
+        check_beam_flags(beam_args)
+        from pipelines.embed_images import run
+
+        return run(options, beam_args)
+    except (UsageError, RunError) as e:
+        print(f"embed-images: {e}", file=sys.stderr)
+        return 2 if isinstance(e, UsageError) else 1
+
+
+def silence() -> None:
+    """Turn off what Beam and TensorFlow say by themselves; their own settings win where they are given."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    warnings.simplefilter("ignore")
+    logging.basicConfig(level=logging.CRITICAL)
+
+
+def list_backbones() -> None:
+    """Print the backbones as a table: input size, width, parameters, preprocessing."""
+    from transforms.backbones import catalog
+
+    print(f"{'backbone':<18} {'size':>4} {'width':>5} {'parameters':>11}  preprocessing")
+    for b in catalog().values():
+        print(f"{b.name:<18} {b.size:>4} {b.dim:>5} {b.params:>11,}  {b.preprocessing}")

@@ -1,0 +1,84 @@
+"""Read image uris, fetch the images, decode them, embed them, write the embeddings and what was lost.
+
+embed-images --input photos/ --output embeddings/
+"""
+
+import argparse
+import sys
+from typing import Any
+
+import apache_beam as beam
+
+from pipelines.dry_run import print_dry_run
+from pipelines.preflight import Plan, Target, make_plan
+from pipelines.run import run_to_end
+from pipelines.summary import exit_code, print_summary
+from transforms import (
+    CountReasons,
+    DecodeImages,
+    EmbedImages,
+    FetchImages,
+    MeasureHealth,
+    WriteEmbeddingsToParquet,
+    WriteEmbeddingsToTFRecord,
+    WriteFailures,
+    WriteManifest,
+)
+from transforms.tfrecord import example_features
+
+
+def build(root: Any, plan: Plan, options: argparse.Namespace) -> None:
+    """Apply the pipeline to its root: each image is fetched and decoded once, and embedded by each backbone."""
+    fetch = FetchImages(
+        max_image_bytes=options.max_image_bytes,
+        num_threads=options.fetch_threads,
+        timeout=options.fetch_timeout,
+        allow_private_hosts=options.allow_private_hosts,
+    )
+    decode = DecodeImages(plan.image_sizes, options.resize, options.max_image_pixels)
+
+    uris, unread, counts = root | plan.uris
+    images, unfetched = uris | fetch
+    pixels, undecoded = images | decode
+    for target in plan.targets:
+        name, embed = target.backbone.name, EmbedImages(target.backbone, options.batch_size, options.embedding_dtype)
+        embeddings, unembedded = pixels | f"Embed{name}" >> embed
+        failures = (unread, unfetched, undecoded, unembedded) | f"Failures{name}" >> beam.Flatten()
+        write(embeddings, failures, counts, plan, target, options)
+
+
+def write(embeddings: Any, failures: Any, counts: Any, plan: Plan, target: Target, options: argparse.Namespace) -> None:
+    """Write what one backbone made of the images, and the manifest that holds it together."""
+    name, to = target.backbone.name, (target.output, plan.run_id)
+    sinks: dict[str, Any] = {"parquet": WriteEmbeddingsToParquet, "tfrecord": WriteEmbeddingsToTFRecord}
+    about = (target.spec, plan.uris.columns, target.backbone.top_k, options.num_shards, options.shard_bytes)
+    written = [embeddings | f"Write_{f}_{name}" >> sinks[f](*to, *about) for f in options.output_format]
+    features = example_features(*about[:3]) if "tfrecord" in options.output_format else None
+    outcome = {
+        "counts": counts,
+        "embeddings": written | f"Written{name}" >> beam.Flatten(),
+        "failures": failures | f"WriteFailures{name}" >> WriteFailures(*to),
+        "health": embeddings | f"Health{name}" >> beam.CombineGlobally(MeasureHealth()),
+        "reasons": failures | f"Reasons{name}" >> beam.CombineGlobally(CountReasons()),
+    }
+    _ = outcome | f"WriteManifest{name}" >> WriteManifest(*to, target.spec, plan.started, features)
+
+
+def run(options: argparse.Namespace, beam_args: list[str]) -> int:
+    """Check, run and report: the command's exit code.
+
+    Raises:
+      UsageError: something cannot work; one line says what to do.
+    """
+    plan = make_plan(options)
+    if options.dry_run:
+        return print_dry_run(plan, options)
+    facts = run_to_end(lambda root: build(root, plan, options), plan, beam_args, options.verbose)
+    print_summary(plan, facts)
+    return exit_code(plan, options.max_failure_ratio)
+
+
+if __name__ == "__main__":
+    from pipelines.command import main
+
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""Run a pipeline to its end: on this machine, or on the runner that Beam's flags name.
+
+A local run never lets Beam look for another runner to download. It can be stopped at any moment, and then leaves
+nothing behind.
+"""
+
+import dataclasses
+import os
+import shlex
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from pipelines.preflight import Plan
+from pipelines.progress import Progress
+from transforms.counters import reset_tally, tally
+from transforms.errors import RunError, UsageError, one_line
+from transforms.manifest import read_manifest
+from transforms.runs import abandon, claim, discard
+from transforms.uris import install_hint
+
+LOCAL_RUNNERS = (None, "DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFacts:
+    """What only the running process knows: seconds from first to last image, and its counters."""
+
+    seconds: float
+    counters: dict[str, int]
+
+
+def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], verbose: bool) -> RunFacts:
+    """Build the pipeline and run it until its results stand.
+
+    Raises:
+      UsageError: the output cannot be written to.
+      RunError: the run failed; what it wrote is gone.
+    """
+    options = PipelineOptions(beam_args)
+    local = options.view_as(StandardOptions).runner in LOCAL_RUNNERS
+    for target in plan.targets:
+        try:
+            claim(target.output, plan.run_id, local)
+        except Exception as e:
+            raise UsageError(
+                f"cannot write to --output {target.output}: {one_line(e)}{install_hint(target.output)}"
+            ) from e
+    reset_tally()
+    pipeline = beam.Pipeline(runner=FnApiRunner() if local else None, options=options)
+    build(pipeline)
+    started = time.monotonic()
+    try:
+        if local:
+            _watch(pipeline, len(plan.targets))
+        else:
+            pipeline.run().wait_until_finish()
+    except KeyboardInterrupt:
+        _interrupted(plan)
+    except Exception as e:
+        if verbose:
+            traceback.print_exc()
+        _discard(plan)
+        raise RunError(f"the run failed: {_cause(e)}; nothing was kept; --verbose shows more") from e
+    return RunFacts(time.monotonic() - started, tally())
+
+
+def _watch(pipeline: beam.Pipeline, backbones: int) -> None:
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            pipeline.run().wait_until_finish()
+        except BaseException as e:
+            errors.append(e)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    thread = threading.Thread(target=work, name="pipeline", daemon=True)
+    thread.start()
+    with Progress(backbones) as progress:
+        while thread.is_alive():
+            thread.join(0.25)
+            progress.update()
+    if errors:
+        raise errors[0]
+
+
+def _discard(plan: Plan) -> None:
+    abandon(plan.run_id)
+    for target in plan.targets:
+        manifest = read_manifest(target.output)
+        if not manifest or manifest["run_id"] != plan.run_id:
+            discard(target.output, plan.run_id)
+
+
+def _interrupted(plan: Plan) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _discard(plan)
+    again = shlex.join(["embed-images", *sys.argv[1:]])
+    print(f"\ninterrupted, nothing half-written was kept; to start again:\n  {again}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    # The pipeline's threads cannot be stopped; they end with the process.
+    os._exit(130)
+
+
+def _cause(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return one_line(Exception(lines[-1])) if lines else type(error).__name__
