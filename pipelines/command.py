@@ -30,7 +30,6 @@ def main(argv: list[str] | None = None) -> int:
 def silence() -> None:
     """Turn off what Beam and TensorFlow say by themselves; their own settings win where they are given."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     warnings.simplefilter("ignore")
     logging.basicConfig(level=logging.CRITICAL)

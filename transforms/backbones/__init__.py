@@ -31,6 +31,8 @@ __all__ = [
 
 def load_backbone(backbone: Backbone) -> "LoadedBackbone":
     """Return the process's one copy of a backbone, loading it at the first call; see `transforms.backbones.graph`."""
+    # Sets Keras up before anything else imports TensorFlow.
+    import transforms.backbones.keras_applications  # noqa: F401
     from transforms.backbones.graph import load
 
     return load(backbone)
