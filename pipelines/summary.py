@@ -1,5 +1,6 @@
 """What a person reads when a run is over, all of it from the manifest that was written; and the exit code."""
 
+import json
 import shlex
 import sys
 from typing import Any
@@ -99,11 +100,12 @@ def _next_commands(target: Target, manifest: dict[str, Any]) -> list[str]:
             f"--output {shlex.quote(target.output + '-retry')}{backbone}{_kept_flags()}"
         )
     if any(name.endswith(".parquet") for name in names):
-        code = f"import pandas; print(pandas.read_parquet({_first(target, names, '.parquet')!r}))"
+        path = json.dumps(_first(target, names, ".parquet"), ensure_ascii=False)
+        code = f"import pandas; print(pandas.read_parquet({path}))"
         commands.append(f"read the result:     python -c {shlex.quote(code)}")
     elif any(name.endswith(".tfrecord.gz") for name in names):
-        path = _first(target, names, ".tfrecord.gz")
-        code = f"import tensorflow as tf; print(sum(1 for _ in tf.data.TFRecordDataset({path!r}, 'GZIP')))"
+        path = json.dumps(_first(target, names, ".tfrecord.gz"), ensure_ascii=False)
+        code = f'import tensorflow as tf; print(sum(1 for _ in tf.data.TFRecordDataset({path}, "GZIP")))'
         commands.append(f"read the result:     python -c {shlex.quote(code)}")
     return commands
 

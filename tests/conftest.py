@@ -1,0 +1,81 @@
+"""What tests share: sample images, a loopback server, and the folder of test data that is not part of the project."""
+
+import http.server
+import os
+import pathlib
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import PIL.Image
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+DATA_VARIABLE = "EMBED_IMAGES_TEST_DATA"
+
+
+@pytest.fixture(scope="session")
+def test_data() -> pathlib.Path:
+    """The folder of real photos, hostile files and ImageNet weights; see CONTRIBUTING.md."""
+    folder = os.environ.get(DATA_VARIABLE, "")
+    if not os.path.isdir(folder):
+        pytest.skip(f"{DATA_VARIABLE} names no folder")
+    return pathlib.Path(folder)
+
+
+def sample_image(seed: int, width: int = 320, height: int = 240) -> PIL.Image.Image:
+    """Return a smooth random picture, a different one for each seed."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
+    return PIL.Image.fromarray(coarse).resize((width, height), PIL.Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def photos(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A folder of 10 JPEGs in two subfolders."""
+    folder = tmp_path / "photos"
+    for i in range(10):
+        path = folder / ("a" if i % 2 else "b") / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sample_image(i, 320 + 16 * i, 240 + 8 * i).save(path, quality=92)
+    return folder
+
+
+Handler = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Handler], str]]:
+    """Start servers on loopback: a function that answers GET -> 'http://127.0.0.1:PORT'."""
+    servers: list[http.server.ThreadingHTTPServer] = []
+
+    def start(handler: Handler, host: str = "127.0.0.1") -> str:
+        class Answer(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                handler(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer((host, 0), Answer)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://{host}:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def answer(request: http.server.BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> None:
+    """Send a whole answer; underscores in header names stand for dashes."""
+    request.send_response(status)
+    for name, value in headers.items():
+        request.send_header(name.replace("_", "-"), value)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)
