@@ -243,8 +243,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     options, beam_args = parser().parse_known_args(argv)
     if options.list_backbones:
         return options, beam_args
-    for flag in ("input", "output"):
-        if not getattr(options, flag):
+    for flag, given in (("input", options.input and all(options.input)), ("output", options.output)):
+        if not given:
             raise UsageError(f"--{flag} is missing; see embed-images --help")
     if not options.backbone:
         raise UsageError("--backbone is empty; see --list_backbones")
@@ -263,7 +263,7 @@ def check_beam_flags(beam_args: list[str]) -> None:
     """
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    beam = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    beam = Parser(add_help=False, allow_abbrev=False)
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(beam)
     _, unknown = beam.parse_known_args(beam_args)

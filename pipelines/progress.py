@@ -25,8 +25,8 @@ def progress_line(counters: dict[str, int], backbones: int, seconds: float) -> s
     if done >= total:
         return f"writing: {total:,} images done, {counters.get('files-written', 0)} files written"
     rate = done / seconds if seconds > 0 else 0.0
-    left = f", {_duration((total - done) / rate)} left" if embedded else ""
-    return f"{done:,} of {total:,} images ({done / total:.0%}), {rate:.1f} img/s, {failed:,} failed{left}"
+    left = f", {_duration((total - done) / rate)} left" if embedded and rate else ""
+    return f"{done:,} of {total:,} images ({100 * done // total}%), {rate:.1f} img/s, {failed:,} failed{left}"
 
 
 def _duration(seconds: float) -> str:

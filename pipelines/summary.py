@@ -1,5 +1,6 @@
 """What a person reads when a run is over, all of it from the manifest that was written; and the exit code."""
 
+import glob
 import json
 import shlex
 import sys
@@ -66,7 +67,7 @@ def _reason_lines(reasons: dict[str, Any]) -> list[str]:
     others = list(reasons.items())[REASONS_SHOWN:]
     if others:
         shown.append("  failed    " + ", ".join(f"{seen['count']:,} {reason}" for reason, seen in others))
-    return shown
+    return shown or ["  failed    none"]
 
 
 def _health(health: dict[str, Any]) -> str:
@@ -91,13 +92,14 @@ def _bytes(size: float) -> str:
 
 def _next_commands(target: Target, manifest: dict[str, Any]) -> list[str]:
     names = [f["name"] for f in manifest["files"]]
+    folder = target.output.rstrip("/")
     commands = []
     if any(name.startswith(FAILURES_PREFIX) for name in names):
-        failures = f"{target.output}/{FAILURES_PREFIX}-{manifest['run_id']}-*.jsonl"
+        failures = f"{glob.escape(folder)}/{FAILURES_PREFIX}-{manifest['run_id']}-*.jsonl"
         backbone = f" --backbone {target.backbone.name}"
         commands.append(
             f"retry the failures:  embed-images --input {shlex.quote(failures)} "
-            f"--output {shlex.quote(target.output + '-retry')}{backbone}{_kept_flags()}"
+            f"--output {shlex.quote(folder + '-retry')}{backbone}{_kept_flags()}"
         )
     if any(name.endswith(".parquet") for name in names):
         path = json.dumps(_first(target, names, ".parquet"), ensure_ascii=False)
@@ -111,7 +113,7 @@ def _next_commands(target: Target, manifest: dict[str, Any]) -> list[str]:
 
 
 def _first(target: Target, names: list[str], suffix: str) -> str:
-    return f"{target.output}/{next(name for name in names if name.endswith(suffix))}"
+    return f"{target.output.rstrip('/')}/{next(name for name in names if name.endswith(suffix))}"
 
 
 def _kept_flags() -> str:

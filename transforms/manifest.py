@@ -55,7 +55,7 @@ def account(found: Iterable[tuple[str, Any]]) -> dict[str, int]:
         elif kind == "failures":
             counts["failed"] += value.rows
         elif kind == "embeddings":
-            extension = value.name.partition(".")[2]
+            extension = value.name.rpartition("-")[2].partition(".")[2]
             by_format[extension] = by_format.get(extension, 0) + value.rows
     if len(set(by_format.values())) > 1:
         raise AccountingError(f"the formats hold different numbers of embeddings: {by_format}")

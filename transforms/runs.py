@@ -5,6 +5,7 @@ Each run has an id, which is in the names of its files, and a scratch folder of 
 
 import contextlib
 import datetime
+import glob
 import json
 import os
 import re
@@ -24,7 +25,7 @@ ABANDONED_AFTER = 24 * 3600
 """Seconds without a change after which another machine's run counts as dead."""
 
 _OUTPUT = re.compile(
-    rf"(?:{EMBEDDINGS_PREFIX}|{FAILURES_PREFIX})-(?P<run>.+)-\d{{5,}}-of-\d{{5,}}\.(?:parquet|tfrecord\.gz|jsonl)"
+    rf"(?:{EMBEDDINGS_PREFIX}|{FAILURES_PREFIX})-(?P<run>[^/]+)-\d{{5,}}-of-\d{{5,}}\.(?:parquet|tfrecord\.gz|jsonl)"
 )
 
 
@@ -65,7 +66,8 @@ def claim(output: str, run_id: str, local: bool) -> None:
 
 def files_below(folder: str) -> list[Any]:
     """List the metadata of all files in a folder and its scratch folders."""
-    return [m for result in FileSystems.match([FileSystems.join(folder, "**")]) for m in result.metadata_list]
+    pattern = FileSystems.join(glob.escape(folder), "**")
+    return [m for result in FileSystems.match([pattern]) for m in result.metadata_list]
 
 
 _abandoned: set[str] = set()

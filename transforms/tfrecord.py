@@ -6,8 +6,8 @@
     }
     dataset = tf.data.TFRecordDataset(files, "GZIP").map(lambda x: tf.io.parse_single_example(x, features))
 
-A carried column is a sequence: empty for null, of one value, or of a list's values. Values that an Example has no type
-for are text: times in ISO 8601, structs as JSON.
+A carried column is a sequence: empty for null, of one value, or of a list's values without its nulls. Values that an
+Example has no type for are text: times in ISO 8601, structs and inner lists as JSON.
 """
 
 import dataclasses
@@ -26,9 +26,13 @@ PART_BYTES = 32 << 20
 _KINDS = {"int64": "int64_list", "float32": "float_list", "string": "bytes_list"}
 
 
+def _is_list(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_))
+
+
 def _dtype(type_: pa.DataType) -> str:
-    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
-        return _dtype(type_.value_type)
+    if _is_list(type_):
+        return "string" if _is_list(type_.value_type) else _dtype(type_.value_type)
     if pa.types.is_boolean(type_) or (pa.types.is_integer(type_) and type_ != pa.uint64()):
         return "int64"
     return "float32" if pa.types.is_floating(type_) else "string"
@@ -68,7 +72,9 @@ def to_example(embedding: Embedding, features: dict[str, Any]) -> bytes:
     for name, feature in features.items():
         value = own[name] if name in own else top.get(name, embedding.source.columns.get(name))
         kind = _KINDS[feature["dtype"]]
-        values = [] if value is None else value if isinstance(value, list | tuple) or name == "embedding" else [value]
+        values: Any = value
+        if name != "embedding":
+            values = [v for v in (value if isinstance(value, list | tuple) else [value]) if v is not None]
         if kind == "bytes_list":
             values = [_text(v) for v in values]
         getattr(example.features.feature[name], kind).value.extend(values)
@@ -83,7 +89,9 @@ def _text(value: Any) -> bytes:
         return value.encode()
     if hasattr(value, "isoformat"):
         return str(value.isoformat()).encode()
-    return json.dumps(value, default=str, ensure_ascii=False).encode()
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, default=str, ensure_ascii=False).encode()
+    return str(value).encode()
 
 
 @dataclasses.dataclass(frozen=True)

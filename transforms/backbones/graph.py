@@ -51,7 +51,9 @@ class LoadedBackbone:
         def embed(pixels: Any) -> Any:
             output = tf.cast(model(preprocess(tf.cast(pixels, tf.float32))), tf.float32)
             if backbone.normalize:
-                output = output / tf.maximum(tf.norm(output, axis=-1, keepdims=True), 1e-12)
+                # By the largest value first: the squares of small ones would vanish in float32.
+                output = tf.math.divide_no_nan(output, tf.reduce_max(tf.abs(output), axis=-1, keepdims=True))
+                output = tf.math.divide_no_nan(output, tf.norm(output, axis=-1, keepdims=True))
             return output
 
         try:

@@ -57,7 +57,7 @@ def keras_download(what: str, otherwise: str) -> Iterator[None]:
             with contextlib.redirect_stdout(sys.stderr):
                 yield
         except Exception as e:
-            url = re.search(r"https?://[^\s:]+", str(e))
+            url = re.search(r"https?://\S+?(?=:?(?:\s|$))", str(e))
             if not url:
                 raise
             name = url.group().rpartition("/")[2]

@@ -1,0 +1,73 @@
+"""A fingerprint stands for all that decides the numbers."""
+
+import dataclasses
+import hashlib
+from typing import Any
+
+import pytest
+
+from transforms.spec import EmbeddingSpec
+
+FIELDS: dict[str, Any] = {
+    "backbone": "MobileNetV2",
+    "backbone_kwargs": {"alpha": 0.5},
+    "weights": "imagenet",
+    "weights_sha256": "ab",
+    "output": "avg",
+    "classifier_activation": None,
+    "image_size": (224, 320),
+    "decoded_for": (224, 320),
+    "resize": "crop",
+    "resize_filter": "bicubic",
+    "pixels_policy": "srgb-1",
+    "precision": "float32",
+    "normalize": False,
+    "embedding_dtype": "float32",
+    "dim": 1280,
+}
+CHANGED: dict[str, Any] = {
+    "backbone": "ResNet50",
+    "backbone_kwargs": {"alpha": 0.25},
+    "weights": "random",
+    "weights_sha256": "cd",
+    "output": "max",
+    "classifier_activation": "softmax",
+    "image_size": (320, 224),
+    "decoded_for": (320, 320),
+    "resize": "pad",
+    "resize_filter": "box",
+    "pixels_policy": "srgb-2",
+    "precision": "bfloat16",
+    "normalize": True,
+    "embedding_dtype": "float16",
+    "dim": 1281,
+}
+CANONICAL = (
+    '{"backbone":"MobileNetV2","backbone_kwargs":{"alpha":0.5},"classifier_activation":null,"decoded_for":[224,320],'
+    '"dim":1280,"embedding_dtype":"float32","image_size":[224,320],"normalize":false,"output":"avg",'
+    '"pixels_policy":"srgb-1","precision":"float32","resize":"crop","resize_filter":"bicubic","weights":"imagenet",'
+    '"weights_sha256":"ab"}'
+)
+
+
+def test_the_samples_cover_every_field() -> None:
+    assert [f.name for f in dataclasses.fields(EmbeddingSpec)] == list(FIELDS) == list(CHANGED)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_the_fingerprint_changes_with_every_field(field: str) -> None:
+    assert EmbeddingSpec(**FIELDS | {field: CHANGED[field]}).fingerprint != EmbeddingSpec(**FIELDS).fingerprint
+
+
+def test_the_json_has_sorted_keys_and_no_spaces() -> None:
+    assert EmbeddingSpec(**FIELDS).to_json() == CANONICAL
+
+
+def test_the_fingerprint_is_the_start_of_the_sha256_of_the_json() -> None:
+    assert EmbeddingSpec(**FIELDS).fingerprint == hashlib.sha256(CANONICAL.encode()).hexdigest()[:16]
+
+
+def test_equal_specs_have_equal_fingerprints_in_whatever_order_their_kwargs_are() -> None:
+    one = EmbeddingSpec(**FIELDS | {"backbone_kwargs": {"a": 1, "b": 2}})
+    other = EmbeddingSpec(**FIELDS | {"backbone_kwargs": {"b": 2, "a": 1}})
+    assert one.fingerprint == other.fingerprint
