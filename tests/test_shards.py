@@ -87,9 +87,7 @@ def test_the_order_in_which_parts_are_known_does_not_matter() -> None:
 
 def test_every_row_is_written_once_from_several_bundles(tmp_path: pathlib.Path) -> None:
     with beam.Pipeline(runner=FnApiRunner()) as p:
-        numbers = (
-            p | beam.Create(range(20)) | beam.FlatMap(lambda n: range(5 * n, 5 * n + 5)) | beam.Reshuffle()
-        )
+        numbers = p | beam.Create(range(20)) | beam.FlatMap(lambda n: range(5 * n, 5 * n + 5)) | beam.Reshuffle()
         written = numbers | WriteShards(Lines(), str(tmp_path), "run", 4, 1)
         names = [f"numbers-run-{i:05d}-of-00004.txt" for i in range(4)]
         assert_that(written | beam.Map(lambda f: (f.name, f.rows)), equal_to([(name, 25) for name in names]))
