@@ -4,10 +4,13 @@ Parquet and JSON lines say the types of their columns. CSV does not: a column wh
 number, written in the way that gives the same text back, is read as one; anything else stays text, so that `007` does.
 """
 
+import contextlib
 import csv
+import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,11 +42,11 @@ def _suffix(path: str) -> str:
     return "." + path.lower().removesuffix(".gz").rsplit(".", 1)[-1]
 
 
-def _open(path: str) -> Any:
-    # Parquet compresses inside; reading it needs a file that seeks.
-    if _suffix(path) == ".parquet":
-        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    return FileSystems.open(path)
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[Any]:
+    # Not by Beam's decompression: it takes a file that ends early for a whole one, and is no file for TextIOWrapper.
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as f:
+        yield gzip.GzipFile(fileobj=f) if path.lower().endswith(".gz") else f
 
 
 def rows(path: str, uri_column: str) -> Iterator[Row]:
@@ -67,7 +70,9 @@ def rows(path: str, uri_column: str) -> Iterator[Row]:
 def _json_row(line: str) -> Row:
     try:
         row = json.loads(line)
-    except ValueError as e:
+        if "\\ud" in line.lower():
+            json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    except (ValueError, RecursionError) as e:
         return f"not JSON: {one_line(e)}", {}
     return ("", row) if isinstance(row, dict) else ("a line of JSON that is no object", {})
 
@@ -108,11 +113,17 @@ def data_rows(path: str, uri_column: str, columns: pa.Schema) -> Iterator[Row]:
 
 
 def _typed(value: Any, type_: pa.DataType) -> Any:
-    if not isinstance(value, str) or pa.types.is_string(type_):
-        return value if not pa.types.is_string(type_) or value is None or isinstance(value, str) else json.dumps(value)
-    if value == "" and (pa.types.is_integer(type_) or pa.types.is_floating(type_)):
-        return None
-    return int(value) if pa.types.is_integer(type_) else float(value) if pa.types.is_floating(type_) else value
+    if isinstance(value, str):
+        if pa.types.is_integer(type_):
+            return int(value) if value else None
+        if pa.types.is_floating(type_):
+            return float(value) if value else None
+        return value.encode("utf-8", "replace").decode()
+    if pa.types.is_floating(type_) and isinstance(value, int):
+        return float(value)
+    if pa.types.is_string(type_) and value is not None:
+        return json.dumps(value, default=str) if isinstance(value, bool | int | float | list | dict) else str(value)
+    return value
 
 
 def carried_name(name: str) -> str:
@@ -130,7 +141,7 @@ def carried_schema(path: str, uri_column: str) -> pa.Schema:
         schema = _parquet_schema(path) if _suffix(path) == ".parquet" else _inferred_schema(path, uri_column)
     except UsageError:
         raise
-    except (OSError, pa.ArrowException, EOFError, csv.Error) as e:
+    except (OSError, EOFError, zlib.error, UnicodeError, pa.ArrowException, csv.Error) as e:
         raise UsageError(f"cannot read the manifest {path}: {one_line(e)}; check the file, or make it anew") from e
     if uri_column not in schema.names:
         raise UsageError(
@@ -152,15 +163,17 @@ def _parquet_schema(path: str) -> pa.Schema:
 
 def _inferred_schema(path: str, uri_column: str) -> pa.Schema:
     types: dict[str, pa.DataType] = {}
-    seen = 0
+    seen, why = 0, ""
     for i, (why, row) in enumerate(rows(path, uri_column)):
         header = i == 0 and _has_header(path)
         seen += not header
         for name, value in ({} if why else row).items():
             old = types.get(name, pa.null())
-            types[name] = _wider(old, _csv_type(value, old) if _has_header(path) else pa.infer_type([value]))
+            types[name] = _wider(old, _csv_type(value, old) if _has_header(path) else _json_type(value))
     if not seen:
         raise UsageError(f"the manifest {path} has no rows")
+    if not types:
+        raise UsageError(f"the manifest {path} has no row that can be read; its last one is {why}")
     return pa.schema([(name, pa.string() if t == pa.null() else t) for name, t in types.items()])
 
 
@@ -168,6 +181,15 @@ def _csv_type(value: str | None, old: pa.DataType) -> pa.DataType:
     if not value or old == pa.string():
         return old
     return pa.int64() if _INTEGER.fullmatch(value) else pa.float64() if _NUMBER.fullmatch(value) else pa.string()
+
+
+def _json_type(value: Any) -> pa.DataType:
+    try:
+        type_ = pa.array([value]).type
+    except (pa.ArrowException, OverflowError, UnicodeError):
+        return pa.string()
+    # Parquet has no struct without fields.
+    return pa.string() if "struct<>" in str(type_) else type_
 
 
 def _wider(a: pa.DataType, b: pa.DataType) -> pa.DataType:

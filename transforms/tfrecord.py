@@ -70,11 +70,10 @@ def to_example(embedding: Embedding, features: dict[str, Any]) -> bytes:
     top = dict(zip(("top_class_ids", "top_class_names", "top_scores"), zip(*embedding.top, strict=True), strict=False))
     example = tf.train.Example()
     for name, feature in features.items():
-        value = own[name] if name in own else top.get(name, embedding.source.columns.get(name))
         kind = _KINDS[feature["dtype"]]
-        values: Any = value
+        values: Any = own[name] if name in own else top.get(name, embedding.source.columns.get(name))
         if name != "embedding":
-            values = [v for v in (value if isinstance(value, list | tuple) else [value]) if v is not None]
+            values = [v for v in (values if isinstance(values, list | tuple) else [values]) if v is not None]
         if kind == "bytes_list":
             values = [_text(v) for v in values]
         getattr(example.features.feature[name], kind).value.extend(values)

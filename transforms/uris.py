@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import glob
 import os
+import re
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -26,6 +27,8 @@ from transforms.tables import carried_schema, data_rows, is_manifest, merged_sch
 
 SCHEMES = ("file", "gs", "s3", "hdfs", "azfs", "http", "https")
 COUNTS = "counts"
+
+_NOT_UTF8 = re.compile("[\udc80-\udcff]+")
 
 
 class Uris(NamedTuple):
@@ -56,10 +59,9 @@ def canonical_uri(path: str, folder: str = "") -> str:
     scheme = scheme_of(path)
     if scheme == "file":
         path = os.fsdecode(urllib.parse.unquote_to_bytes(path[len("file://") :].removeprefix("localhost")))
-    elif scheme:
-        return path
-    elif scheme_of(folder):
-        return str(FileSystems.join(folder, path))
+    elif scheme or scheme_of(folder):
+        uri = path if scheme else str(FileSystems.join(folder, path))
+        return uri if uri.isascii() else _NOT_UTF8.sub(lambda c: urllib.parse.quote_from_bytes(os.fsencode(c[0])), uri)
     path = os.path.abspath(os.path.join(folder, path))
     try:
         path.encode()
@@ -95,7 +97,7 @@ def _find(path: str) -> Iterator[tuple[str, str]]:
         folder = folder_pattern(path)
         if any(_visible(folder)):
             yield "files", folder
-        elif any(_visible(path)):
+        elif not os.path.isdir(path) and any(_visible(path)):
             yield from (("manifest", m.path) for m in _visible(path)) if is_manifest(path) else [("files", path)]
         else:
             raise UsageError(f"nothing matches --input {path}; check the path, or quote the glob if the shell ate it")
