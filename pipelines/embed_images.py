@@ -3,8 +3,15 @@
 embed-images --input photos/ --output embeddings/
 """
 
-import argparse
 import sys
+
+if __name__ == "__main__":
+    # Before the imports below, so that --help and mistakes are answered at once and in silence.
+    from pipelines.command import main
+
+    sys.exit(main())
+
+import argparse
 from typing import Any
 
 import apache_beam as beam
@@ -76,9 +83,3 @@ def run(options: argparse.Namespace, beam_args: list[str]) -> int:
     facts = run_to_end(lambda root: build(root, plan, options), plan, beam_args, options.verbose)
     print_summary(plan, facts)
     return exit_code(plan, options.max_failure_ratio)
-
-
-if __name__ == "__main__":
-    from pipelines.command import main
-
-    sys.exit(main())

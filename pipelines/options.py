@@ -241,6 +241,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
       UsageError: an argument is wrong or missing.
     """
     options, beam_args = parser().parse_known_args(argv)
+    options.command_line = tuple(argv)
     if options.list_backbones:
         return options, beam_args
     for flag, given in (("input", options.input and all(options.input)), ("output", options.output)):

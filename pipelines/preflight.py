@@ -32,6 +32,7 @@ class Plan:
     started: str
     uris: ReadImageUris
     targets: tuple[Target, ...]
+    command_line: tuple[str, ...]
 
     @property
     def image_sizes(self) -> tuple[Size, ...]:
@@ -60,7 +61,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         if backbone.top_k:
             name_classes(np.zeros((1, spec.dim), np.float32), backbone.top_k)
     targets = tuple(Target(*target) for target in zip(backbones, specs, outputs, strict=True))
-    return Plan(new_run_id(), now(), uris, targets)
+    return Plan(new_run_id(), now(), uris, targets, options.command_line)
 
 
 def make_backbone(name: str, options: argparse.Namespace) -> Backbone:

@@ -106,7 +106,7 @@ def _interrupted(plan: Plan) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _discard(plan)
-    again = shlex.join(["embed-images", *sys.argv[1:]])
+    again = shlex.join(["embed-images", *plan.command_line])
     print(f"\ninterrupted, nothing half-written was kept; to start again:\n  {again}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     # The pipeline's threads cannot be stopped; they end with the process.

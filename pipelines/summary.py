@@ -3,7 +3,7 @@
 import glob
 import json
 import shlex
-import sys
+from collections.abc import Sequence
 from typing import Any
 
 from pipelines.preflight import Plan, Target
@@ -27,7 +27,7 @@ def exit_code(plan: Plan, max_failure_ratio: float) -> int:
 def print_summary(plan: Plan, facts: RunFacts) -> None:
     """Print 8 to 12 lines for each backbone to stdout, the next commands last."""
     for target in plan.targets:
-        print("\n".join(summary_lines(target, _manifest(target), facts)))
+        print("\n".join(summary_lines(target, _manifest(target), facts, plan.command_line)))
 
 
 def _manifest(target: Target) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def _manifest(target: Target) -> dict[str, Any]:
     return manifest
 
 
-def summary_lines(target: Target, manifest: dict[str, Any], facts: RunFacts) -> list[str]:
+def summary_lines(target: Target, manifest: dict[str, Any], facts: RunFacts, command_line: Sequence[str]) -> list[str]:
     """Say what became of the inputs, what was written, and how the vectors look."""
     counts, spec, health = manifest["counts"], manifest["embedding_spec"], manifest["health"]
     device = (
@@ -56,7 +56,7 @@ def summary_lines(target: Target, manifest: dict[str, Any], facts: RunFacts) -> 
         f"  health    {_health(health)}",
         f"  speed     {rate:.1f} img/s, {facts.seconds:.1f} s, device {device}",
     ]
-    return [*lines, *_next_commands(target, manifest)]
+    return [*lines, *_next_commands(target, manifest, command_line)]
 
 
 def _reason_lines(reasons: dict[str, Any]) -> list[str]:
@@ -90,7 +90,7 @@ def _bytes(size: float) -> str:
     raise AssertionError("the loop returns")
 
 
-def _next_commands(target: Target, manifest: dict[str, Any]) -> list[str]:
+def _next_commands(target: Target, manifest: dict[str, Any], command_line: Sequence[str]) -> list[str]:
     names = [f["name"] for f in manifest["files"]]
     folder = target.output.rstrip("/")
     commands = []
@@ -99,7 +99,7 @@ def _next_commands(target: Target, manifest: dict[str, Any]) -> list[str]:
         backbone = f" --backbone {target.backbone.name}"
         commands.append(
             f"retry the failures:  embed-images --input {shlex.quote(failures)} "
-            f"--output {shlex.quote(folder + '-retry')}{backbone}{_kept_flags()}"
+            f"--output {shlex.quote(folder + '-retry')}{backbone}{_kept_flags(command_line)}"
         )
     if any(name.endswith(".parquet") for name in names):
         path = json.dumps(_first(target, names, ".parquet"), ensure_ascii=False)
@@ -116,12 +116,12 @@ def _first(target: Target, names: list[str], suffix: str) -> str:
     return f"{target.output.rstrip('/')}/{next(name for name in names if name.endswith(suffix))}"
 
 
-def _kept_flags() -> str:
-    """Return the flags of this command line that the next one keeps: all but the input, the output and the backbone."""
+def _kept_flags(command_line: Sequence[str]) -> str:
+    """Return the flags of a command line that the next one keeps: all but the input, the output and the backbone."""
     replaced = ("--input", "--output", "--uri_column", "--backbone", "--overwrite", "--dry_run")
     kept: list[str] = []
     dropping = False
-    for argument in sys.argv[1:]:
+    for argument in command_line:
         if argument.startswith("--"):
             dropping = argument.partition("=")[0] in replaced
         if not dropping:

@@ -38,7 +38,9 @@ def table_of(output: pathlib.Path) -> pd.DataFrame:
 
 
 def pixels_of(path: str, side: int) -> np.ndarray:
-    image = ImageOps.exif_transpose(PIL.Image.open(path)).convert("RGB")
+    image = PIL.Image.open(path)
+    image.draft(None, (side, side))
+    image = ImageOps.exif_transpose(image).convert("RGB")
     return np.asarray(ImageOps.fit(image, (side, side), PIL.Image.Resampling.BILINEAR), np.float32)
 
 

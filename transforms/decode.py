@@ -70,7 +70,8 @@ def decode_image(
 ) -> tuple[ImageFacts, dict[Size, np.ndarray]]:
     """Decode an image: encoded bytes -> its facts, and uint8 [H, W, 3] RGB for each (H, W) of `sizes`.
 
-    A JPEG of at least twice the largest size is decoded at a reduced scale; then one bilinear, antialiased resize.
+    A JPEG of at least twice the largest size is decoded at a reduced scale by its own transform, never below that size;
+    then one bilinear, antialiased resize.
 
     Args:
       data: the file's bytes.

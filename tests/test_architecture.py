@@ -1,0 +1,91 @@
+"""What the code may import: one way from the command to the elements, and one owner for each outside library."""
+
+import ast
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+OWNERS = {
+    "tensorflow": {"transforms/backbones", "transforms/tfrecord.py"},
+    "keras": {"transforms/backbones"},
+    "h5py": {"transforms/backbones"},
+    "PIL": {"transforms/decode.py"},
+    "pillow_heif": {"transforms/decode.py"},
+    "urllib3": {"transforms/http.py"},
+    "rich": {"pipelines/progress.py"},
+    "argparse": {"pipelines"},
+    "pyarrow": {"transforms/parquet.py", "transforms/tables.py", "transforms/tfrecord.py", "transforms/uris.py"},
+}
+"""Arrow's types are the language in which tables, uris and both sinks speak of carried columns."""
+
+STAGES = ("uris", "fetch", "decode", "embed", "parquet", "tfrecord", "health", "failures", "manifest")
+FOUNDATION = {
+    "transforms.counters",
+    "transforms.elements",
+    "transforms.errors",
+    "transforms.failures",
+    "transforms.runs",
+    "transforms.shards",
+    "transforms.spec",
+    "transforms.thread_map",
+}
+"""What any stage may build on; none of it knows a stage."""
+
+OF_A_STAGE = {
+    "fetch": {"transforms.http"},
+    "embed": {"transforms.backbones"},
+    "uris": {"transforms.tables"},
+    "parquet": {"transforms.tables"},
+    "tfrecord": {"transforms.tables"},
+}
+
+
+def sources(*folders: str) -> list[pathlib.Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def imports(path: pathlib.Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} imports relatively"
+            yield str(node.module)
+
+
+def name_of(path: pathlib.Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", sources("transforms", "pipelines"), ids=name_of)
+def test_each_outside_library_is_imported_by_its_owners_alone(path: pathlib.Path) -> None:
+    for module in imports(path):
+        owners = OWNERS.get(module.partition(".")[0])
+        assert owners is None or {name_of(path), *map(name_of, path.parents[: -len(ROOT.parents) - 1])} & owners, module
+
+
+@pytest.mark.parametrize("path", sources("transforms"), ids=name_of)
+def test_transforms_know_no_pipeline_and_no_option(path: pathlib.Path) -> None:
+    assert not [module for module in imports(path) if module.split(".")[0] in ("pipelines", "tests", "argparse")]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stages_do_not_know_each_other(stage: str) -> None:
+    own = {module for module in imports(ROOT / "transforms" / f"{stage}.py") if module.startswith("transforms")}
+    assert own <= FOUNDATION | OF_A_STAGE.get(stage, set())
+
+
+@pytest.mark.parametrize("module", sorted(FOUNDATION))
+def test_the_foundation_knows_no_stage(module: str) -> None:
+    path = ROOT / (module.replace(".", "/") + ".py")
+    assert {name for name in imports(path) if name.startswith("transforms")} <= FOUNDATION
+
+
+def test_every_module_has_its_tests() -> None:
+    tested = {path.name for path in sources("tests")}
+    without = {"__init__.py", "elements.py", "command.py", "dry_run.py"}
+    own = {path.name for path in sources("transforms", "pipelines") if path.parent.name != "backbones"} - without
+    assert not {f"test_{name}" for name in own} - tested
