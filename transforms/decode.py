@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import hashlib
 import io
-import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -183,7 +182,7 @@ class DecodeImages(beam.PTransform):
       image_sizes: each (height, width) that a backbone wants, in px; an image is decoded once for all.
       resize: 'crop', 'stretch' or 'pad', see `decode_image`.
       max_image_pixels: width times height at most.
-      num_threads: decoders at a time in each worker process; default one a core; 0 switches threads off.
+      num_threads: decoders at a time in each worker process; None is one a core, 0 switches threads off.
     """
 
     image_sizes: Sequence[Size] = ((224, 224),)
@@ -201,6 +200,5 @@ class DecodeImages(beam.PTransform):
     def expand(self, images: Any) -> Any:
         sizes = tuple(dict.fromkeys((h, w) for h, w in self.image_sizes))
         decode = capture("decode", Decode(sizes, self.resize, self.max_image_pixels))
-        threads = self.num_threads if self.num_threads is not None else os.cpu_count()
-        decoded = images | beam.ParDo(ThreadMap(decode, threads or None)).with_outputs(FAILURES, main="pixels")
+        decoded = images | beam.ParDo(ThreadMap(decode, self.num_threads)).with_outputs(FAILURES, main="pixels")
         return Decoded(decoded.pixels, decoded[FAILURES])

@@ -106,7 +106,7 @@ class FetchImages(beam.PTransform):
 
     Args:
       max_image_bytes: size of an encoded image at most, in bytes; bounded while it streams.
-      num_threads: fetches at a time in each worker process; None switches threads off.
+      num_threads: fetches at a time in each worker process; None is one a core, 0 switches threads off.
       timeout: seconds for one http fetch, with its retries and redirects.
       attempts: http attempts at most, for answers that may be better next time.
       allow_private_hosts: also fetch from http hosts whose address is not public.

@@ -7,6 +7,7 @@ downstream are busy, so that decoding overlaps inference; no more than that are 
 import collections
 import concurrent.futures
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,23 +22,25 @@ class ThreadMap(beam.DoFn):
 
     Args:
       function: what to do; an exception that it raises fails the bundle.
-      num_threads: threads in each worker; None switches threads off, for tests that must be deterministic.
+      num_threads: threads in each worker process; None is one a core, 0 switches threads off.
       lookahead: elements held at most, a count; default twice the threads.
     """
 
     function: Callable[[Any], Any]
-    num_threads: int | None = 8
+    num_threads: int | None = None
     lookahead: int | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
-        if self.num_threads is not None and self.num_threads < 1:
-            raise ValueError(f"num_threads must be at least 1 or None, is {self.num_threads}")
+        if self.num_threads is not None and self.num_threads < 0:
+            raise ValueError(f"num_threads must be at least 0 or None, is {self.num_threads}")
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
 
     def setup(self) -> None:
-        if self.num_threads is not None:
-            self._pool = concurrent.futures.ThreadPoolExecutor(self.num_threads, thread_name_prefix="ThreadMap")
+        if self.num_threads != 0:
+            # The cores of the worker, not those of the machine that submits the job.
+            self._threads = self.num_threads or os.cpu_count() or 1
+            self._pool = concurrent.futures.ThreadPoolExecutor(self._threads, thread_name_prefix="ThreadMap")
 
     def start_bundle(self) -> None:
         self._pending: collections.deque[tuple[concurrent.futures.Future[Any], Any, Any]] = collections.deque()
@@ -49,7 +52,7 @@ class ThreadMap(beam.DoFn):
             yield self.function(element)
             return
         self._pending.append((self._pool.submit(self.function, element), timestamp, window))
-        limit = self.lookahead or 2 * (self.num_threads or 1)
+        limit = self.lookahead or 2 * self._threads
         while self._pending and (len(self._pending) > limit or self._pending[0][0].done()):
             yield self._next()
 

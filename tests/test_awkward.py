@@ -1,0 +1,47 @@
+"""Every odd, broken and hostile file of the test data in one run, against what Pillow by itself makes of each."""
+
+import io
+import json
+import pathlib
+import warnings
+
+import PIL.Image
+import pyarrow.parquet as pq
+
+from pipelines.command import main
+from transforms.decode import FORMATS
+
+MAX_PIXELS = 20_000_000
+CAUSES = {"not_an_image", "truncated", "corrupt", "too_many_pixels", "empty", "unsupported_color", "too_many_scans"}
+
+
+def loads(data: bytes) -> bool:
+    """Whether Pillow loads the first frame to RGB, within the limits."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = PIL.Image.open(io.BytesIO(data), formats=FORMATS)
+            image.load()
+            image.convert("RGB")
+            return image.width * image.height <= MAX_PIXELS
+    except Exception:
+        return False
+
+
+def test_what_pillow_loads_is_embedded_and_all_else_has_a_cause(
+    test_data: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    folder, output = test_data / "awkward", tmp_path / "out"
+    arguments = ["--input", folder, "--output", output, "--weights", "random", "--image_size", "32"]
+    assert main([*map(str, arguments), "--max_image_pixels", str(MAX_PIXELS)]) == 0
+    manifest = json.loads((output / "manifest.json").read_text())
+    embedded = {
+        uri for file in output.glob("*.parquet") for uri in pq.read_table(file, columns=["uri"])["uri"].to_pylist()
+    }
+    failures = [json.loads(line) for file in output.glob("failures-*") for line in file.read_text().splitlines()]
+    files = {str(path): path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    assert embedded | {failure["uri"] for failure in failures} == set(files)
+    assert manifest["counts"]["inputs"] == len(files) == len(embedded) + len(failures)
+    assert {failure["reason"] for failure in failures} <= CAUSES
+    assert all(failure["message"] and "\n" not in failure["message"] for failure in failures)
+    assert {uri for uri, path in files.items() if loads(path.read_bytes())} == embedded
