@@ -8,9 +8,17 @@ import warnings
 from pipelines.options import check_beam_flags, parse
 from transforms.errors import RunError, UsageError
 
+EXIT_CODES = {
+    0: "done",
+    1: "the run failed; nothing of it was kept",
+    2: "an argument is wrong or a check failed; nothing was begun",
+    3: "finished and written, but more failed than --max_failure_ratio allows, or everything did",
+    130: "interrupted; nothing half-written was kept",
+}
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Run `embed-images`; return its exit code, see README.md."""
+    """Run `embed-images`; return one of EXIT_CODES."""
     try:
         options, beam_args = parse(sys.argv[1:] if argv is None else argv)
         if not options.verbose:

@@ -6,9 +6,10 @@ import pathlib
 import threading
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import PIL.Image
 import pytest
+
+from pipelines.sample_images import sample_pixels
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -25,9 +26,8 @@ def test_data() -> pathlib.Path:
 
 
 def sample_image(seed: int, width: int = 320, height: int = 240) -> PIL.Image.Image:
-    """Return a smooth random picture, a different one for each seed."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
-    return PIL.Image.fromarray(coarse).resize((width, height), PIL.Image.Resampling.BICUBIC)
+    """Return a picture, a different one for each seed."""
+    return PIL.Image.fromarray(sample_pixels(seed, width, height))
 
 
 @pytest.fixture

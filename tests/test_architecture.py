@@ -12,7 +12,7 @@ OWNERS = {
     "tensorflow": {"transforms/backbones", "transforms/tfrecord.py"},
     "keras": {"transforms/backbones"},
     "h5py": {"transforms/backbones"},
-    "PIL": {"transforms/decode.py"},
+    "PIL": {"transforms/decode.py", "pipelines/sample_images.py"},
     "pillow_heif": {"transforms/decode.py"},
     "urllib3": {"transforms/http.py"},
     "rich": {"pipelines/progress.py"},

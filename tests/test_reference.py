@@ -1,0 +1,20 @@
+"""The docs that are written from the code, and README's promises about them."""
+
+import pathlib
+import re
+
+from pipelines.options import parser
+from pipelines.reference import reference
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    assert (ROOT / "docs" / "reference.md").read_text(encoding="utf-8") == reference(), (
+        "run: python -m pipelines.reference > docs/reference.md"
+    )
+
+
+def test_readme_names_only_flags_that_exist() -> None:
+    known = {option for action in parser()._actions for option in action.option_strings} | {"--runner"}
+    assert set(re.findall(r"--[a-z_0-9]+", (ROOT / "README.md").read_text(encoding="utf-8"))) <= known
