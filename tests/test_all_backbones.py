@@ -1,5 +1,8 @@
 """All 40 backbones, each against plain Keras: input size, width, parameters, preprocessing, numbers."""
 
+import pathlib
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import keras
@@ -27,6 +30,8 @@ DOCUMENTED = {
     "Xception": "to -1..1",
 }
 LARGE = 60_000_000
+CHAOTIC = ("EfficientNetV2M", "EfficientNetV2L")
+"""With random weights the signal explodes, and Keras itself gives other numbers each way that it is called."""
 
 
 def documented(name: str) -> str:
@@ -55,7 +60,7 @@ def names(large: bool) -> list[str]:
     return [name for name, facts in catalog().items() if (facts.params > LARGE) == large]
 
 
-def check(name: str) -> None:
+def check(name: str, folder: pathlib.Path) -> None:
     facts = catalog()[name]
     size = facts.size
     keras.utils.set_random_seed(0)
@@ -64,10 +69,17 @@ def check(name: str) -> None:
     )
     assert (model.output_shape[1], model.count_params()) == (facts.dim, facts.params)
     assert facts.preprocessing == documented(name)
+    weights = "random"
+    if name in CHAOTIC:
+        weights = str(folder / "tamed.weights.h5")
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.gamma.assign(0.8 * layer.gamma)
+        model.save_weights(weights)
     pixels = np.random.default_rng(1).integers(0, 256, (1, size, size, 3), np.uint8)
     expected = np.asarray(model(preprocessed(pixels, facts.preprocessing), training=False))[0].astype(np.float64)
     del model
-    loaded = load_backbone(Backbone(name, weights="random"))
+    loaded = load_backbone(Backbone(name, weights=weights))
     (found,) = loaded(pixels).astype(np.float64)
     assert found.shape == (facts.dim,)
     cosine = expected @ found / (np.linalg.norm(expected) * np.linalg.norm(found))
@@ -76,14 +88,19 @@ def check(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", names(large=False))
-def test_a_backbone_is_as_keras_documents_it(name: str) -> None:
-    check(name)
+def test_a_backbone_is_as_keras_documents_it(name: str, tmp_path: pathlib.Path) -> None:
+    check(name, tmp_path)
 
 
 @pytest.mark.large
 @pytest.mark.parametrize("name", names(large=True))
-def test_a_large_backbone_is_as_keras_documents_it(name: str) -> None:
-    check(name)
+def test_a_large_backbone_is_as_keras_documents_it(name: str, tmp_path: pathlib.Path) -> None:
+    # TensorFlow keeps gigabytes of each graph until its process ends.
+    code = (
+        f"import pathlib; from tests.test_all_backbones import check; check({name!r}, pathlib.Path({str(tmp_path)!r}))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("name", ["MobileNetV3Small", "VGG16", "EfficientNetB1"])
