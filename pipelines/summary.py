@@ -103,7 +103,7 @@ def _next_commands(target: Target, manifest: dict[str, Any], command_line: Seque
         )
     if any(name.endswith(".parquet") for name in names):
         path = json.dumps(_first(target, names, ".parquet"), ensure_ascii=False)
-        code = f"import pandas; print(pandas.read_parquet({path}))"
+        code = f"import pyarrow.parquet as pq; print(pq.read_table({path}))"
         commands.append(f"read the result:     python -c {shlex.quote(code)}")
     elif any(name.endswith(".tfrecord.gz") for name in names):
         path = json.dumps(_first(target, names, ".tfrecord.gz"), ensure_ascii=False)

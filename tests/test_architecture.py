@@ -2,9 +2,15 @@
 
 import ast
 import pathlib
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 
 import pytest
+
+from pipelines.command import main
+from pipelines.sample_images import write_sample_images
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -89,3 +95,19 @@ def test_every_module_has_its_tests() -> None:
     without = {"__init__.py", "elements.py", "command.py", "dry_run.py"}
     own = {path.name for path in sources("transforms", "pipelines") if path.parent.name != "backbones"} - without
     assert not {f"test_{name}" for name in own} - tested
+
+
+def test_only_what_is_installed_with_the_project_is_imported() -> None:
+    # pandas, which Arrow reaches for in some calls, comes with the tests alone.
+    code = (
+        "import sys; sys.modules['pandas'] = None; from tests.test_architecture import embed_samples; embed_samples()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def embed_samples() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_sample_images(f"{folder}/samples", 3)
+        flags = ["--weights", "random", "--image_size", "32", "--output_format", "parquet,tfrecord"]
+        sys.exit(main(["--input", f"{folder}/samples", "--output", f"{folder}/out", *flags]))

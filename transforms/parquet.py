@@ -43,11 +43,12 @@ def embeddings_schema(spec: EmbeddingSpec, columns: pa.Schema | None = None, top
 def to_table(embeddings: list[Embedding], schema: pa.Schema) -> pa.Table:
     """Turn embeddings to a table; the vectors go to Arrow as one array, never as Python lists."""
     vectors = schema.field("embedding").type
-    matrix = np.stack([e.embedding for e in embeddings]).astype(vectors.value_type.to_pandas_dtype(), copy=False)
+    matrix = np.stack([e.embedding for e in embeddings])
+    values = pa.array(matrix.ravel()).cast(vectors.value_type)
     offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
     own: dict[str, Any] = {
         "uri": [e.source.uri for e in embeddings],
-        "embedding": pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel()), type=vectors),
+        "embedding": pa.ListArray.from_arrays(pa.array(offsets), values, type=vectors),
         "width": [e.facts.width for e in embeddings],
         "height": [e.facts.height for e in embeddings],
         "format": [e.facts.format for e in embeddings],
