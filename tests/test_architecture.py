@@ -1,6 +1,7 @@
 """What the code may import: one way from the command to the elements, and one owner for each outside library."""
 
 import ast
+import os
 import pathlib
 import subprocess
 import sys
@@ -97,12 +98,12 @@ def test_every_module_has_its_tests() -> None:
     assert not {f"test_{name}" for name in own} - tested
 
 
-def test_only_what_is_installed_with_the_project_is_imported() -> None:
+def test_only_what_is_installed_with_the_project_is_imported(tmp_path: pathlib.Path) -> None:
     # pandas, which Arrow reaches for in some calls, comes with the tests alone.
-    code = (
-        "import sys; sys.modules['pandas'] = None; from tests.test_architecture import embed_samples; embed_samples()"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    (tmp_path / "pandas.py").write_text("raise ModuleNotFoundError('No module named pandas')")
+    command = [sys.executable, "-c", "from tests.test_architecture import embed_samples; embed_samples()"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
     assert (result.returncode, result.stderr) == (0, "")
 
 
