@@ -61,7 +61,7 @@ def serve() -> Iterator[Callable[[Handler], str]]:
 
         server = http.server.ThreadingHTTPServer((host, 0), Answer)
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
         return f"http://{host}:{server.server_address[1]}"
 

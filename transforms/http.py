@@ -125,7 +125,11 @@ class HttpFetch:
             with self._open(uri, deadline, fail) as response:
                 self._check_status(response, fail)
                 with _cut_at(deadline, response.shutdown):
-                    return self._body(response, fail)
+                    body = self._body(response, fail)
+                # Headers, or a body, that only the connection's end completes look whole where they were cut.
+                if time.monotonic() >= deadline:
+                    raise TimeoutError
+                return body
         except (LocationValueError, UnicodeError) as e:
             raise fail("bad_uri", one_line(e)) from e
         except ForbiddenAddressError as e:
@@ -134,7 +138,8 @@ class HttpFetch:
             # A socket that is cut fails in the middle of whatever urllib3 was doing.
             if time.monotonic() >= deadline:
                 raise fail("timeout", f"no whole answer in {self.timeout:g} s", transient=True) from e
-            if not isinstance(e, (HTTPError, OSError)):
+            # An answer that is no HTTP may also be a ValueError, as a chunk of negative length is.
+            if isinstance(e, AttributeError):
                 raise
             error = type(e).__name__
             raise _RetryLaterError(fail("connection", one_line(e), transient=True, error=error)) from e
@@ -151,7 +156,10 @@ class HttpFetch:
             if not location:
                 return contextlib.closing(response)
             response.close()
-            uri = urllib.parse.urljoin(uri, location)
+            try:
+                uri = urllib.parse.urljoin(uri, location)
+            except ValueError as e:
+                raise LocationValueError(f"redirected to {location}: {e}") from e
         raise fail("too_many_redirects", f"more than {MAX_REDIRECTS} redirects")
 
     def _check_status(self, response: Any, fail: Any) -> None:
@@ -163,9 +171,8 @@ class HttpFetch:
         raise _RetryLaterError(failure, _retry_after(response)) if transient else failure
 
     def _body(self, response: Any, fail: Any) -> bytes:
-        declared = response.headers.get("Content-Length", "")
         body = bytearray()
-        if not (declared.isdigit() and int(declared) > self.max_bytes):
+        if (response.length_remaining or 0) <= self.max_bytes:
             for chunk in response.stream(CHUNK, decode_content=True):
                 body += chunk
                 if len(body) > self.max_bytes:

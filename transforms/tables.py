@@ -1,11 +1,12 @@
 """Read manifests of uris: text, CSV, TSV, JSON lines and Parquet, on any Beam filesystem.
 
 Parquet and JSON lines say the types of their columns. CSV does not: a column whose every value is a whole number, or a
-number, written in the way that gives the same text back, is read as one; anything else stays text, so that `007` does.
+number that a float64 holds to its last digit, is read as one; anything else stays text, so that `007` does.
 """
 
 import contextlib
 import csv
+import decimal
 import gzip
 import io
 import json
@@ -26,8 +27,8 @@ SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
 RESERVED = {*OWN_COLUMNS, "embedding", "width", "height", "format", "sha256"} - {"uri"}
 RESERVED |= {"top_class_ids", "top_class_names", "top_scores"}
 
-_INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
-_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
+_INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,17})\.\d{1,30}", re.ASCII)
 
 Row = tuple[str, dict[str, Any]]
 """A row that was read, as ('', columns), or one that was not, as (why, {})."""
@@ -180,7 +181,10 @@ def _inferred_schema(path: str, uri_column: str) -> pa.Schema:
 def _csv_type(value: str | None, old: pa.DataType) -> pa.DataType:
     if not value or old == pa.string():
         return old
-    return pa.int64() if _INTEGER.fullmatch(value) else pa.float64() if _NUMBER.fullmatch(value) else pa.string()
+    if _INTEGER.fullmatch(value):
+        return pa.int64()
+    exact = _NUMBER.fullmatch(value) and decimal.Decimal(value) == decimal.Decimal(repr(float(value)))
+    return pa.float64() if exact else pa.string()
 
 
 def _json_type(value: Any) -> pa.DataType:

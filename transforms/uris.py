@@ -28,6 +28,7 @@ from transforms.tables import carried_schema, data_rows, is_manifest, merged_sch
 SCHEMES = ("file", "gs", "s3", "hdfs", "azfs", "http", "https")
 COUNTS = "counts"
 
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
 _NOT_UTF8 = re.compile("[\udc80-\udcff]+")
 
 
@@ -50,8 +51,8 @@ class Source:
 
 def scheme_of(path: str) -> str:
     """Return a path's scheme in lower case, '' for a local path."""
-    scheme, separator, _ = path.partition("://")
-    return scheme.lower() if separator and scheme.isascii() and scheme[:1].isalpha() else ""
+    scheme = _SCHEME.match(path)
+    return scheme[1].lower() if scheme else ""
 
 
 def canonical_uri(path: str, folder: str = "") -> str:
