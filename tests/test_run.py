@@ -1,0 +1,68 @@
+"""A run to its end, well or badly."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+import apache_beam as beam
+import pytest
+
+from pipelines.embed_images import build
+from pipelines.options import parse
+from pipelines.preflight import Plan, make_plan
+from pipelines.run import run_to_end
+from transforms.errors import RunError, UsageError
+
+
+@pytest.fixture
+def options(photos: pathlib.Path, tmp_path: pathlib.Path) -> Any:
+    flags = ["--weights", "random", "--backbone", "MobileNet", "--image_size", "32", "--overwrite"]
+    return parse(["--input", str(photos), "--output", str(tmp_path / "out"), *flags])[0]
+
+
+@pytest.fixture
+def plan(options: Any) -> Plan:
+    return make_plan(options)
+
+
+def files(plan: Plan) -> list[str]:
+    folder = plan.targets[0].output
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def broken(_: Any) -> Any:
+    raise RuntimeError("line one\nthe disk is on fire")
+
+
+def test_a_run_gives_its_seconds_and_counters(options: Any, plan: Plan) -> None:
+    facts = run_to_end(lambda root: build(root, plan, options), plan, ["--runner=DirectRunner"], verbose=False)
+    assert facts.seconds > 0
+    assert facts.counters["images-embedded"] == 10
+    assert json.loads((pathlib.Path(plan.targets[0].output) / "manifest.json").read_text())["run_id"] == plan.run_id
+
+
+def test_a_failed_run_says_why_in_one_line_and_keeps_nothing(options: Any, plan: Plan) -> None:
+    def also_break(root: Any) -> None:
+        build(root, plan, options)
+        _ = root | beam.Create([1]) | beam.Map(broken)
+
+    with pytest.raises(RunError, match=r"the disk is on fire.*; nothing was kept") as failure:
+        run_to_end(also_break, plan, [], verbose=False)
+    assert "\n" not in str(failure.value)
+    assert files(plan) == []
+
+
+def test_a_failed_run_leaves_the_finished_one_before_it_as_it_was(options: Any, plan: Plan) -> None:
+    run_to_end(lambda root: build(root, plan, options), plan, [], verbose=False)
+    before = files(plan)
+    second = make_plan(options)
+    with pytest.raises(RunError):
+        run_to_end(lambda root: root | beam.Create([1]) | beam.Map(broken), second, [], verbose=False)
+    assert files(second) == before
+
+
+def test_an_output_that_cannot_be_made_is_a_mistake_and_no_crash(plan: Plan) -> None:
+    pathlib.Path(plan.targets[0].output).write_text("a file is in the way")
+    with pytest.raises(UsageError, match="cannot write to --output"):
+        run_to_end(lambda root: None, plan, [], verbose=False)
