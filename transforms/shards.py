@@ -6,7 +6,9 @@ parts. A retried bundle leaves an orphaned part, which nobody names and the clea
 """
 
 import abc
+import contextlib
 import dataclasses
+import glob
 import math
 import os
 import shutil
@@ -127,8 +129,13 @@ def download(path: str, local: str) -> None:
 def delete(paths: list[str]) -> None:
     """Delete files that may be gone already."""
     for path in paths:
+        if "://" not in path:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+            continue
         try:
-            FileSystems.delete([path])
+            # Beam takes the path for a glob.
+            FileSystems.delete([glob.escape(path)])
         except BeamIOError:
             if FileSystems.exists(path):
                 raise
