@@ -15,15 +15,15 @@ WIDTH, HEIGHT = 500, 375
 """Pixels of a sample, the usual size of a photo on the web and in ImageNet."""
 
 
-def sample_pixels(seed: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    """Make a picture, a different one for each seed -> uint8 [height, width, 3]."""
+def sample_pixels(seed: int, width: int = WIDTH, height: int = HEIGHT, grain: float = 16) -> np.ndarray:
+    """Make a picture, a different one for each seed -> uint8 [height, width, 3]; `grain` is the noise's deviation."""
     random = np.random.default_rng(seed)
     picture = np.zeros((height, width, 3), np.float32)
     for cells in (3, 9, 27, 81):
         coarse = random.standard_normal((cells + 1, cells + 1, 3)).astype(np.float32)
         picture += _stretched(coarse, height, width) / cells**0.7
-    grain = random.standard_normal((height, width, 3)).astype(np.float32)
-    pixels: np.ndarray = np.clip(128 + 90 * picture + 16 * grain, 0, 255).astype(np.uint8)
+    noise = grain * random.standard_normal((height, width, 3)).astype(np.float32)
+    pixels: np.ndarray = np.clip(128 + 90 * picture + noise, 0, 255).astype(np.uint8)
     return pixels
 
 

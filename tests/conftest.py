@@ -26,8 +26,8 @@ def test_data() -> pathlib.Path:
 
 
 def sample_image(seed: int, width: int = 320, height: int = 240) -> PIL.Image.Image:
-    """Return a picture, a different one for each seed."""
-    return PIL.Image.fromarray(sample_pixels(seed, width, height))
+    """Return a smooth picture, a different one for each seed."""
+    return PIL.Image.fromarray(sample_pixels(seed, width, height, grain=0))
 
 
 @pytest.fixture
