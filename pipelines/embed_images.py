@@ -42,13 +42,19 @@ def build(root: Any, plan: Plan, options: argparse.Namespace) -> None:
         timeout=options.fetch_timeout,
         allow_private_hosts=options.allow_private_hosts,
     )
-    decode = DecodeImages(plan.image_sizes, options.resize, options.max_image_pixels)
+    embeds = [
+        EmbedImages(target.backbone, options.batch_size, options.embedding_dtype, options.require_gpu)
+        for target in plan.targets
+    ]
+    # Two batches, so that one is decoded while the other is embedded.
+    lookahead = 2 * max(embed.images_a_batch for embed in embeds)
+    decode = DecodeImages(plan.image_sizes, options.resize, options.max_image_pixels, lookahead=lookahead)
 
     uris, unread, counts = root | plan.uris
     images, unfetched = uris | fetch
     pixels, undecoded = images | decode
-    for target in plan.targets:
-        name, embed = target.backbone.name, EmbedImages(target.backbone, options.batch_size, options.embedding_dtype)
+    for target, embed in zip(plan.targets, embeds, strict=True):
+        name = target.backbone.name
         embeddings, unembedded = pixels | f"Embed{name}" >> embed
         failures = (unread, unfetched, undecoded, unembedded) | f"Failures{name}" >> beam.Flatten()
         write(embeddings, failures, counts, plan, target, options)

@@ -5,6 +5,7 @@ Importing this imports neither Beam nor TensorFlow, so that `--help` answers at 
 
 import argparse
 import json
+import time
 from typing import Any, NoReturn
 
 from transforms.errors import UsageError, did_you_mean
@@ -175,6 +176,19 @@ def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
     add("--image_size", type=a_size, metavar="SIZE", help="side, or HEIGHTxWIDTH, in px; default the backbone's")
     add("--normalize", **switch, help="scale each vector to unit L2 norm")
     add(
+        "--precision",
+        choices=("float32", "bfloat16", "float16"),
+        default="float32",
+        help="to compute in (default float32); the others are faster where the hardware has them, and less exact",
+    )
+    add(
+        "--engine",
+        choices=("auto", "tensorflow", "openvino"),
+        default="auto",
+        help="what computes: auto (default) is openvino where it is installed and there is no GPU, else tensorflow",
+    )
+    add("--require_gpu", **switch, help="fail at once where TensorFlow sees no GPU")
+    add(
         "--embedding_dtype",
         choices=("float32", "float16"),
         default="float32",
@@ -241,7 +255,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
       UsageError: an argument is wrong or missing.
     """
     options, beam_args = parser().parse_known_args(argv)
-    options.command_line = tuple(argv)
+    options.command_line, options.began = tuple(argv), time.monotonic()
     if options.list_backbones:
         return options, beam_args
     for flag, given in (("input", options.input and all(options.input)), ("output", options.output)):

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
-from transforms.backbones import name_classes
+from transforms.backbones import choose_engine, find_backbone, load_backbone, name_classes
 from transforms.elements import Size
 from transforms.errors import UsageError, one_line
 from transforms.manifest import read_manifest
@@ -26,13 +26,14 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A run that can begin."""
+    """A run that can begin; `began` is when its command was, as time.monotonic() has it."""
 
     run_id: str
     started: str
     uris: ReadImageUris
     targets: tuple[Target, ...]
     command_line: tuple[str, ...]
+    began: float
 
     @property
     def image_sizes(self) -> tuple[Size, ...]:
@@ -57,11 +58,13 @@ def make_plan(options: argparse.Namespace) -> Plan:
         embedding_spec(b, resize=options.resize, decoded_for=largest, embedding_dtype=options.embedding_dtype)
         for b in backbones
     ]
+    if options.require_gpu:
+        check_gpu(backbones)
     for backbone, spec in zip(backbones, specs, strict=True):
         if backbone.top_k:
             name_classes(np.zeros((1, spec.dim), np.float32), backbone.top_k)
     targets = tuple(Target(*target) for target in zip(backbones, specs, outputs, strict=True))
-    return Plan(new_run_id(), now(), uris, targets, options.command_line)
+    return Plan(new_run_id(), now(), uris, targets, options.command_line, options.began)
 
 
 def make_backbone(name: str, options: argparse.Namespace) -> Backbone:
@@ -81,8 +84,25 @@ def make_backbone(name: str, options: argparse.Namespace) -> Backbone:
         layer=options.layer,
         image_size=options.image_size,
         normalize=options.normalize,
+        precision=options.precision,
+        engine=choose_engine(options.engine, 4 * find_backbone(name).params),
         trust_saved_model=options.trust_saved_model,
     )
+
+
+def check_gpu(backbones: list[Backbone]) -> None:
+    """Refuse to run on a processor.
+
+    Raises:
+      UsageError: a backbone would not run on a GPU.
+    """
+    for backbone in backbones:
+        if backbone.engine != "tensorflow":
+            raise UsageError(f"--require_gpu needs --engine tensorflow, is {backbone.engine}")
+        if load_backbone(backbone).device != "GPU":
+            raise UsageError(
+                "--require_gpu: TensorFlow sees no GPU here; check nvidia-smi, install tensorflow[and-cuda]"
+            )
 
 
 def check_output(output: str, uris: ReadImageUris, overwrite: bool) -> None:

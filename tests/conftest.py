@@ -12,6 +12,8 @@ import pytest
 from pipelines.sample_images import sample_pixels
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# No test finds what another one, or the person who runs them, has left.
+os.environ["EMBED_IMAGES_CACHE"] = ""
 
 DATA_VARIABLE = "EMBED_IMAGES_TEST_DATA"
 

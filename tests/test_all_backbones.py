@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from transforms import Backbone
-from transforms.backbones import catalog, graph, load_backbone
+from transforms.backbones import catalog, load, load_backbone
 from transforms.backbones.describe import describe
 
 # As keras.io/api/applications documents them, by the beginning of the name; the longest that fits counts.
@@ -52,7 +52,7 @@ def preprocessed(pixels: np.ndarray, kind: str) -> np.ndarray:
 @pytest.fixture(autouse=True)
 def _forget_models() -> Iterator[None]:
     yield
-    graph._loaded.clear()
+    load._loaded.clear()
     keras.backend.clear_session()
 
 

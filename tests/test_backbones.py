@@ -166,11 +166,11 @@ def test_one_load_a_process_and_one_trace_for_any_number_of_batches() -> None:
     backbone = Backbone(weights="random", **SMALL)
     loaded = load_backbone(backbone)
     assert load_backbone(Backbone(weights="random", **SMALL)) is loaded
-    graphs = {id(loaded._function.graph) for n in (1, 2, 3, 1) if loaded(PIXELS[:n]).shape == (n, loaded.dim)}
+    graphs = {id(loaded.engine._function.graph) for n in (1, 2, 3, 1) if loaded(PIXELS[:n]).shape == (n, loaded.dim)}
     assert len(graphs) == 1
-    assert not loaded._function.variables
-    assert isinstance(loaded._function.inputs[0], tf.Tensor)
-    assert loaded._function.inputs[0].dtype == tf.uint8
+    assert not loaded.engine._function.variables
+    assert isinstance(loaded.engine._function.inputs[0], tf.Tensor)
+    assert loaded.engine._function.inputs[0].dtype == tf.uint8
 
 
 @pytest.mark.parametrize(

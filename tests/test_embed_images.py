@@ -58,19 +58,21 @@ def by_hand(name: str, module: object, paths: list[str], side: int) -> list[np.n
 
 
 @pytest.mark.parametrize(
-    ("name", "module"),
+    ("name", "module", "engine"),
     [
-        ("MobileNetV2", keras.applications.mobilenet_v2),
-        ("ResNet50", keras.applications.resnet),
-        ("DenseNet121", keras.applications.densenet),
-        ("EfficientNetB0", keras.applications.efficientnet),
+        ("MobileNetV2", keras.applications.mobilenet_v2, "openvino"),
+        ("ResNet50", keras.applications.resnet, "tensorflow"),
+        ("DenseNet121", keras.applications.densenet, "openvino"),
+        ("EfficientNetB0", keras.applications.efficientnet, "tensorflow"),
     ],
 )
 def test_each_embedding_is_what_plain_keras_says(
-    name: str, module: object, photos: pathlib.Path, tmp_path: pathlib.Path
+    name: str, module: object, engine: str, photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     output = tmp_path / "out"
-    assert run("--input", photos, "--output", output, "--backbone", name, "--weights", "random") == 0
+    assert (
+        run("--input", photos, "--output", output, "--backbone", name, "--weights", "random", "--engine", engine) == 0
+    )
     table = table_of(output)
     assert list(table.uri) == sorted(str(p) for p in photos.rglob("*.jpg"))
     for vector, expected in zip(table.embedding, by_hand(name, module, list(table.uri), 224), strict=True):

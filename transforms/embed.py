@@ -15,7 +15,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from transforms.backbones import Backbone, load_backbone, name_classes
-from transforms.counters import count
+from transforms.counters import count, timed
 from transforms.elements import Embedding, Pixels, Size
 from transforms.errors import one_line
 from transforms.failures import FAILURES, ImageError, failed
@@ -28,10 +28,19 @@ class Embedded(NamedTuple):
     unembedded: Any
 
 
-def default_batch_size(size: Size) -> int:
-    """Return the power of two nearest to 32 images of 224 x 224 px, for images of another size."""
+GPU_BATCH = 256
+"""Images of 224 x 224 px in a batch at most, where there is a GPU."""
+
+
+def default_batch_size(size: Size, images: float = 32) -> int:
+    """Return the power of two nearest to so many images of 224 x 224 px, for images of another size."""
     height, width = size
-    return int(2 ** max(0, round(math.log2(32 * 224 * 224 / (height * width)))))
+    return int(2 ** max(0, round(math.log2(images * 224 * 224 / (height * width)))))
+
+
+def gpu_batch_size(size: Size, memory: int) -> int:
+    """Return how many images to begin with on a GPU: 32 of 224 x 224 px for each 4 GiB; out of memory halves it."""
+    return default_batch_size(size, min(max(32 * memory / (4 << 30), 1), GPU_BATCH))
 
 
 def padded(pixels: np.ndarray, batch_size: int) -> np.ndarray:
@@ -78,7 +87,8 @@ class BatchEmbedder:
         if len(images) > self.batch_size:
             return self._halves(images)
         try:
-            vectors = list(self.embed(padded(np.stack(images), self.batch_size))[: len(images)])
+            with timed("forward-busy-us"):
+                vectors = list(self.embed(padded(np.stack(images), self.batch_size))[: len(images)])
             count(f"batches-on-{getattr(self.embed, 'device', 'CPU').lower()}")
             return vectors
         except Exception as e:
@@ -105,13 +115,21 @@ def _caused(error: ImageError, cause: Exception) -> ImageError:
 class BackboneHandler(ModelHandler[Pixels, Any, BatchEmbedder]):
     """Let RunInference load a backbone and batch for it."""
 
-    def __init__(self, backbone: Backbone, batch_size: int, dtype: str, load: Callable[[Backbone], Any]):
+    def __init__(self, settings: "EmbedImages"):
         super().__init__()
-        self._backbone, self._batch_size, self._dtype, self._load = backbone, batch_size, dtype, load
+        # Not the transform itself: Beam's transforms are not made to travel.
+        self._backbone, self._load, self._dtype = settings.backbone, settings.load, settings.embedding_dtype
+        self._batch_size, self._fixed = settings.images_a_batch, settings.batch_size is not None
+        self._require_gpu = settings.require_gpu
 
     def load_model(self) -> BatchEmbedder:
-        embed, backbone = self._load(self._backbone), self._backbone
-        return BatchEmbedder(embed, backbone.size, self._batch_size, backbone.top_k, self._dtype)
+        embed, size, batch_size = self._load(self._backbone), self._backbone.size, self._batch_size
+        if self._require_gpu:
+            if getattr(embed, "device", "CPU") != "GPU":
+                raise RuntimeError("a GPU is required, and TensorFlow sees none on this worker")
+            if not self._fixed:
+                batch_size = gpu_batch_size(size, getattr(embed, "device_memory", 0))
+        return BatchEmbedder(embed, size, batch_size, self._backbone.top_k, self._dtype)
 
     def run_inference(
         self, batch: Sequence[Pixels], model: BatchEmbedder, inference_args: dict[str, Any] | None = None
@@ -143,14 +161,16 @@ class EmbedImages(beam.PTransform):
 
     Args:
       backbone: which, with which weights and output; loaded lazily, once a process.
-      batch_size: images a forward pass; default by the image size.
+      batch_size: images a forward pass; default by the image size, on a GPU also by its memory.
       embedding_dtype: of the vectors, 'float32' or 'float16'.
+      require_gpu: fail where TensorFlow sees no GPU.
       load: how a worker gets the backbone: Backbone -> (uint8 [B, H, W, 3] -> float32 [B, D]).
     """
 
     backbone: Backbone = dataclasses.field(default_factory=Backbone)
     batch_size: int | None = None
     embedding_dtype: str = "float32"
+    require_gpu: bool = False
     load: Callable[[Backbone], Callable[[np.ndarray], np.ndarray]] = load_backbone
 
     def __post_init__(self) -> None:
@@ -160,10 +180,11 @@ class EmbedImages(beam.PTransform):
 
     @functools.cached_property
     def images_a_batch(self) -> int:
-        """The batch size that is used."""
-        return self.batch_size or default_batch_size(self.backbone.size)
+        """Images that are gathered for a forward pass at most."""
+        return self.batch_size or default_batch_size(self.backbone.size, GPU_BATCH if self.require_gpu else 32)
 
     def expand(self, pixels: Any) -> Any:
-        handler = BackboneHandler(self.backbone, self.images_a_batch, self.embedding_dtype, self.load)
-        outcomes = pixels | RunInference(handler) | beam.Map(_split).with_outputs(FAILURES, main="embeddings")
+        outcomes = (
+            pixels | RunInference(BackboneHandler(self)) | beam.Map(_split).with_outputs(FAILURES, main="embeddings")
+        )
         return Embedded(outcomes.embeddings, outcomes[FAILURES])

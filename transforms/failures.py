@@ -12,7 +12,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from transforms.counters import count
+from transforms.counters import count, timed
 from transforms.elements import ImageUri
 from transforms.errors import one_line
 from transforms.shards import FAILURES_PREFIX, ShardFormat, WriteShards
@@ -85,14 +85,15 @@ def failed(source: ImageUri, stage: str, error: ImageError) -> TaggedOutput:
 
 @dataclasses.dataclass(frozen=True)
 class capture:  # noqa: N801 (reads as a verb where it is used)
-    """Turn `function`'s ImageError into a tagged Failure: element -> output | TaggedOutput(FAILURES, Failure)."""
+    """Time a function and make a Failure of its ImageError: element -> output | TaggedOutput(FAILURES, Failure)."""
 
     stage: str
     function: Callable[[Any], Any]
 
     def __call__(self, element: Any) -> Any:
         try:
-            return self.function(element)
+            with timed(f"{self.stage}-busy-us"):
+                return self.function(element)
         except ImageError as e:
             source = element if isinstance(element, ImageUri) else element.source
             return failed(source, self.stage, e)

@@ -106,7 +106,7 @@ class Commit:
 
 def versions() -> dict[str, str]:
     """Return the versions of what decides the result."""
-    names = ("beam-image-embeddings", "apache-beam", "tensorflow", "keras", "pillow", "pyarrow", "numpy")
+    names = ("beam-image-embeddings", "apache-beam", "tensorflow", "keras", "openvino", "pillow", "pyarrow", "numpy")
     found = {name: _version(name) for name in names}
     return {"python": platform.python_version(), **found}
 

@@ -24,7 +24,7 @@ from apache_beam.transforms.combiners import ToListCombineFn
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.counters import count
+from transforms.counters import count, timed
 
 SCRATCH = ".run-"
 FAILURES_PREFIX = "failures"
@@ -164,6 +164,10 @@ class WriteParts(beam.DoFn):
             yield WindowedValue(self._flush(), GlobalWindow().max_timestamp(), (GlobalWindow(),))
 
     def _flush(self) -> Part:
+        with timed("write-busy-us"):
+            return self._write()
+
+    def _write(self) -> Part:
         chunk = self.format.encode(self._elements)
         self._elements = []
         path = FileSystems.join(self.scratch, f"{uuid.uuid4().hex}{self.format.extension}")
@@ -186,6 +190,12 @@ class WriteShard(beam.DoFn):
         super().__init__()
 
     def process(self, shard: Shard) -> Iterator[WrittenFile]:
+        with timed("write-busy-us"):
+            size = self._copy(shard)
+        count("files-written")
+        yield WrittenFile(shard.name, sum(stop - start for _, start, stop in shard.slices), size)
+
+    def _copy(self, shard: Shard) -> int:
         with tempfile.TemporaryDirectory() as folder:
             local = os.path.join(folder, shard.name)
             self.format.write(local, self._rows(shard, os.path.join(folder, "part")))
@@ -193,8 +203,7 @@ class WriteShard(beam.DoFn):
             size = upload(local, partial)
         final = FileSystems.join(self.output, shard.name)
         FileSystems.rename([partial], [final])
-        count("files-written")
-        yield WrittenFile(shard.name, sum(stop - start for _, start, stop in shard.slices), size)
+        return size
 
     def _rows(self, shard: Shard, local: str) -> Iterator[Any]:
         for path, start, stop in shard.slices:

@@ -28,6 +28,7 @@ class EmbeddingSpec:
     resize_filter: str
     pixels_policy: str
     precision: str
+    engine: str
     normalize: bool
     embedding_dtype: str
     dim: int

@@ -9,12 +9,13 @@ import numpy as np
 
 from transforms.backbones.backbone import ACTIVATIONS, POOLINGS, Backbone
 from transforms.backbones.catalog import BackboneFacts, catalog, find_backbone
+from transforms.backbones.engines import choose_engine
 from transforms.elements import Size
 from transforms.spec import PIXELS_POLICY, EmbeddingSpec
 
 if TYPE_CHECKING:
     from transforms.backbones.classes import Classes
-    from transforms.backbones.graph import LoadedBackbone
+    from transforms.backbones.load import LoadedBackbone
 
 __all__ = [
     "ACTIVATIONS",
@@ -22,6 +23,7 @@ __all__ = [
     "Backbone",
     "BackboneFacts",
     "catalog",
+    "choose_engine",
     "embedding_spec",
     "find_backbone",
     "load_backbone",
@@ -30,10 +32,8 @@ __all__ = [
 
 
 def load_backbone(backbone: Backbone) -> "LoadedBackbone":
-    """Return the process's one copy of a backbone, loading it at the first call; see `transforms.backbones.graph`."""
-    # Sets Keras up before anything else imports TensorFlow.
-    import transforms.backbones.keras_applications  # noqa: F401
-    from transforms.backbones.graph import load
+    """Return the process's one copy of a backbone, loading it at the first call; see `transforms.backbones.load`."""
+    from transforms.backbones.load import load
 
     return load(backbone)
 
@@ -72,7 +72,8 @@ def embedding_spec(
         resize=resize,
         resize_filter="bilinear",
         pixels_policy=PIXELS_POLICY,
-        precision="float32",
+        precision=backbone.precision,
+        engine=backbone.engine,
         normalize=backbone.normalize,
         embedding_dtype=embedding_dtype,
         dim=loaded.dim,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transforms.backbones.catalog import find_backbone
+from transforms.backbones.engines import ENGINES, PRECISIONS
 from transforms.elements import Size
 from transforms.errors import UsageError
 
@@ -38,6 +39,8 @@ class Backbone:
       layer: the output of the layer of this name instead, pooled where it is a map.
       image_size: (height, width) in px; default the constructor's.
       normalize: scale each vector to unit L2 norm.
+      precision: to compute in, 'float32', 'bfloat16' or 'float16'.
+      engine: what computes, 'tensorflow' or 'openvino'.
       trust_saved_model: allow `weights` to be a SavedModel, which is a program and can do anything.
 
     Raises:
@@ -55,6 +58,8 @@ class Backbone:
     layer: str = ""
     image_size: Size | None = None
     normalize: bool = False
+    precision: str = "float32"
+    engine: str = "tensorflow"
     trust_saved_model: bool = False
 
     def __post_init__(self) -> None:
@@ -62,6 +67,8 @@ class Backbone:
         for option, value, choices in (
             ("pooling", self.pooling, POOLINGS),
             ("classifier_activation", self.classifier_activation, ACTIVATIONS),
+            ("precision", self.precision, PRECISIONS),
+            ("engine", self.engine, ENGINES),
         ):
             if value not in choices:
                 raise UsageError(f"--{option} must be one of {', '.join(choices)}, is {value!r}")

@@ -1,38 +1,16 @@
 """Keras, set up the way its weights were trained: TensorFlow, channels last, float32."""
 
-import contextlib
 import importlib
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
+
+import transforms.backbones.tensorflow_quietly  # noqa: F401
 
 # Keras reads it at its import; a keras.json of the user's may say another.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-
-@contextlib.contextmanager
-def _silenced() -> Iterator[None]:
-    """Drop what TensorFlow's libraries print before they have read TF_CPP_MIN_LOG_LEVEL, where it asks for silence."""
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
-        yield
-        return
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nothing:
-        os.dup2(nothing.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-
-
-with _silenced():
-    import keras
-    import tensorflow
-
-    tensorflow.config.list_physical_devices()
+import keras
 
 keras.config.set_image_data_format("channels_last")
 keras.config.set_floatx("float32")

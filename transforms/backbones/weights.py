@@ -19,6 +19,7 @@ from typing import Any
 import h5py
 
 from transforms.backbones.backbone import Backbone
+from transforms.backbones.files import cache_folder, sha256_of_files
 from transforms.backbones.keras_applications import keras
 from transforms.errors import UsageError, one_line
 from transforms.shards import download
@@ -28,11 +29,6 @@ DOWNLOAD_TIMEOUT = 60.0
 """Seconds without a byte from Keras' server until the download is given up."""
 MAX_INFLATION = 4
 """How many times its size a `.keras` file may inflate to: weights hardly compress, a bomb does."""
-
-
-def cache_folder() -> str:
-    """Return the folder in which Keras keeps its downloads."""
-    return os.path.join(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"), "models")
 
 
 @contextlib.contextmanager
@@ -108,8 +104,7 @@ def check_sha256(local: str, backbone: Backbone) -> None:
     """Raise UsageError where a file's sha256 is not the one that was asked for."""
     if not backbone.weights_sha256:
         return
-    with open(local, "rb") as f:
-        found = hashlib.file_digest(f, "sha256").hexdigest()
+    found = sha256_of_files(local)
     if found != backbone.weights_sha256.lower():
         raise UsageError(
             f"--weights {backbone.weights} has sha256 {found}, not the --weights_sha256 {backbone.weights_sha256}"

@@ -1,0 +1,122 @@
+"""Graphs kept for the next start: found again, never for other weights, and gone when there are too many."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from transforms import Backbone
+from transforms.backbones import cache
+from transforms.backbones.graph import build_graph
+from transforms.backbones.load import _load
+
+GRAPH, FACTS = b"a graph", {"dim": 4, "weights_sha256": "ab", "input": "x:0", "output": "y:0"}
+
+
+@pytest.fixture
+def root(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def small(**arguments: object) -> Backbone:
+    return Backbone("MobileNet", weights="random", image_size=(32, 32), backbone_kwargs={"alpha": 0.25}, **arguments)
+
+
+def test_what_was_stored_is_found_until_it_is_broken(root: pathlib.Path) -> None:
+    backbone = small()
+    assert cache.find(backbone) is None
+    stored = cache.store(backbone, GRAPH, FACTS)
+    assert stored
+    assert cache.find(backbone) == stored
+    assert pathlib.Path(stored.graph).read_bytes() == GRAPH
+    assert pathlib.Path(stored.folder).parent == root
+    pathlib.Path(stored.graph).write_bytes(b"short")
+    assert cache.find(backbone) is None
+    cache.store(backbone, GRAPH, FACTS)
+    assert cache.find(backbone) == stored
+
+
+@pytest.mark.parametrize(
+    "other", [small(normalize=True), small(engine="openvino"), small(precision="bfloat16"), small(layer="conv_pw_5")]
+)
+def test_another_backbone_is_another_entry(other: Backbone, root: pathlib.Path) -> None:
+    cache.store(small(), GRAPH, FACTS)
+    assert cache.find(other) is None
+
+
+def test_other_weights_in_the_same_file_are_another_entry(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    weights = tmp_path / "mine.weights.h5"
+    weights.write_bytes(b"one")
+    backbone = Backbone("MobileNet", weights=str(weights))
+    cache.store(backbone, GRAPH, FACTS)
+    assert cache.find(backbone)
+    weights.write_bytes(b"two")
+    assert cache.find(backbone) is None
+
+
+def test_weights_that_keras_downloads_anew_are_another_entry(
+    root: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    weights = tmp_path / "models" / "mobilenet.h5"
+    weights.write_bytes(b"one")
+    cache.store(Backbone("MobileNet"), GRAPH, FACTS)
+    assert cache.find(Backbone("MobileNet"))
+    weights.write_bytes(b"longer")
+    assert cache.find(Backbone("MobileNet")) is None
+
+
+def test_without_a_cache_a_graph_lives_as_long_as_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBED_IMAGES_CACHE", "")
+    assert cache.store(small(), GRAPH, FACTS) is None
+    assert pathlib.Path(cache.lend(GRAPH, FACTS).graph).read_bytes() == GRAPH
+    assert cache.find(small()) is None
+
+
+def test_a_cache_that_cannot_be_written_to_is_none(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path / "file" / "cache"))
+    assert cache.store(small(), GRAPH, FACTS) is None
+
+
+def test_the_entries_that_were_not_used_for_longest_go(tmp_path: pathlib.Path) -> None:
+    now = time.time()
+    for age, name in enumerate(("new", "older", "oldest")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "graph.pb").write_bytes(bytes(100))
+        os.utime(tmp_path / name, (now - age, now - age))
+    (tmp_path / ".incoming-dead").mkdir()
+    os.utime(tmp_path / ".incoming-dead", (0, 0))
+    cache.trim(str(tmp_path), 250)
+    assert sorted(os.listdir(tmp_path)) == ["new", "older"]
+
+
+def test_a_graph_from_the_cache_gives_the_same_numbers(root: pathlib.Path) -> None:
+    backbone = small()
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    first, second = _load(backbone), _load(backbone)
+    assert len(list(root.iterdir())) == 1
+    np.testing.assert_array_equal(first(pixels), second(pixels))
+    assert (first.dim, first.weights_sha256) == (second.dim, second.weights_sha256)
+    keras.utils.set_random_seed(0)
+    assert build_graph(backbone).weights_sha256 == second.weights_sha256
+
+
+def test_the_second_start_imports_neither_tensorflow_nor_keras(root: pathlib.Path) -> None:
+    code = (
+        "import sys; from transforms import Backbone, embedding_spec; "
+        "embedding_spec(Backbone('MobileNet', weights='random', image_size=(32, 32), engine='openvino')); "
+        "print('tensorflow' in sys.modules, 'keras' in sys.modules)"
+    )
+    printed = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    ]
+    assert printed == [["True", "True"], ["False", "False"]]

@@ -1,0 +1,83 @@
+"""Engines: the same numbers, one seam; choosing them, and what they refuse."""
+
+import numpy as np
+import pytest
+
+from transforms import Backbone
+from transforms.backbones import choose_engine, load_backbone
+from transforms.backbones.engines import check_engine, has_gpu
+from transforms.backbones.engines.openvino import OpenVinoEngine
+from transforms.errors import UsageError
+
+ONE_OF_EACH_FAMILY = (
+    "VGG16",
+    "Xception",
+    "ResNet50V2",
+    "InceptionV3",
+    "InceptionResNetV2",
+    "MobileNetV3Small",
+    "DenseNet121",
+    "NASNetMobile",
+    "EfficientNetB0",
+    "ConvNeXtTiny",
+)
+SIZES = {"NASNetMobile": (224, 224)}
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH_FAMILY)
+def test_openvino_gives_the_numbers_of_tensorflow(name: str) -> None:
+    size = SIZES.get(name, (128, 96))
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *size, 3), np.uint8)
+    expected, found = (
+        load_backbone(Backbone(name, weights="random", image_size=size, engine=engine))(pixels).astype(np.float64)
+        for engine in ("tensorflow", "openvino")
+    )
+    assert found.shape == expected.shape
+    cosines = (found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
+    assert cosines.min() >= 0.999999
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), np.linalg.norm(expected, axis=1), rtol=1e-4)
+
+
+def test_openvino_takes_batches_of_any_size() -> None:
+    loaded = load_backbone(Backbone("MobileNet", weights="random", image_size=(32, 32), engine="openvino"))
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    whole = loaded(pixels)
+    for n in (1, 4, 8, 1):
+        np.testing.assert_allclose(loaded(pixels[:n]), whole[:n], rtol=1e-3, atol=whole.max() * 1e-5)
+    assert isinstance(loaded.engine, OpenVinoEngine)
+    assert (loaded.device, loaded.device_memory) == ("CPU", 0)
+
+
+def test_the_spec_says_which_engine_and_precision_it_was() -> None:
+    from transforms import embedding_spec
+
+    specs = [
+        embedding_spec(Backbone("MobileNet", weights="random", image_size=(32, 32), engine=engine))
+        for engine in ("tensorflow", "openvino")
+    ]
+    assert [(spec.engine, spec.precision) for spec in specs] == [("tensorflow", "float32"), ("openvino", "float32")]
+    assert specs[0].weights_sha256 == specs[1].weights_sha256
+    assert specs[0].fingerprint != specs[1].fingerprint
+
+
+def test_auto_is_openvino_where_it_is_installed_and_there_is_no_gpu() -> None:
+    assert choose_engine("auto") == ("tensorflow" if has_gpu() else "openvino")
+    assert choose_engine("tensorflow") == "tensorflow"
+
+
+@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
+def test_a_precision_that_the_processor_lacks_is_refused(engine: str) -> None:
+    check_engine(engine, "float32")
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+        flags = set(f.read().split())
+    if engine == "tensorflow" or not flags & {"avx512_fp16", "amx_fp16"}:
+        with pytest.raises(UsageError, match="no fast float16"):
+            check_engine(engine, "float16")
+    if not flags & {"avx512_bf16", "amx_bf16"}:
+        with pytest.raises(UsageError, match="no fast bfloat16"):
+            check_engine(engine, "bfloat16")
+
+
+def test_an_engine_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UsageError, match="--engine must be one of tensorflow, openvino"):
+        Backbone("MobileNet", engine="onnx")

@@ -1,0 +1,142 @@
+"""Graphs that were built before, on the local disk: the next start neither imports Keras nor builds nor traces.
+
+An entry is named after all that decides its graph: the backbone, what its weights are, the versions of the libraries.
+The folder may be deleted at any time. EMBED_IMAGES_CACHE names another one; empty, it switches the cache off.
+"""
+
+import atexit
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+import time
+from typing import Any
+
+from transforms.backbones.backbone import Backbone
+from transforms.backbones.engines import has_gpu
+from transforms.backbones.files import cache_folder, sha256_of_files
+
+FORMAT = 1
+"""Version of what an entry holds, and of the code that builds graphs."""
+GRAPH = "graph.pb"
+FACTS = "facts.json"
+INCOMING = ".incoming-"
+DAY = 86_400
+MAX_BYTES = 20_000_000_000
+"""Size of the folder, in bytes, above which the entries that were not used for longest go."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A frozen graph in a folder of its own: what it gives, and the names of the tensors at its ends."""
+
+    folder: str
+    dim: int
+    weights_sha256: str
+    input: str
+    output: str
+    bytes: int
+
+    @property
+    def graph(self) -> str:
+        """The path of the GraphDef."""
+        return os.path.join(self.folder, GRAPH)
+
+
+def find(backbone: Backbone) -> Entry | None:
+    """Return the entry of a backbone, or None where there is none."""
+    name = _name(backbone)
+    if name is None:
+        return None
+    folder = os.path.join(_root(), name)
+    try:
+        with open(os.path.join(folder, FACTS), encoding="utf-8") as f:
+            entry = Entry(folder, **json.load(f))
+        os.utime(folder)
+        return entry if os.path.getsize(entry.graph) == entry.bytes else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def store(backbone: Backbone, graph: bytes, facts: dict[str, Any]) -> Entry | None:
+    """Keep a graph; return None where there is no cache."""
+    facts = {**facts, "bytes": len(graph)}
+    name = _name(backbone)
+    if name:
+        with contextlib.suppress(OSError):
+            os.makedirs(_root(), mode=0o700, exist_ok=True)
+            incoming = _write(tempfile.mkdtemp(prefix=INCOMING, dir=_root()), graph, facts)
+            kept = os.path.join(_root(), name)
+            # What is there is broken, or another process was faster: the same in the end.
+            shutil.rmtree(kept, ignore_errors=True)
+            try:
+                os.rename(incoming, kept)
+            except OSError:
+                shutil.rmtree(incoming, ignore_errors=True)
+            trim(_root(), MAX_BYTES)
+            return Entry(kept, **facts)
+    return None
+
+
+def lend(graph: bytes, facts: dict[str, Any]) -> Entry:
+    """Keep a graph until the process ends."""
+    facts = {**facts, "bytes": len(graph)}
+    folder = tempfile.mkdtemp(prefix="embed-images-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Entry(_write(folder, graph, facts), **facts)
+
+
+def _write(folder: str, graph: bytes, facts: dict[str, Any]) -> str:
+    with open(os.path.join(folder, GRAPH), "wb") as f:
+        f.write(graph)
+    with open(os.path.join(folder, FACTS), "w", encoding="utf-8") as f:
+        json.dump(facts, f)
+    return folder
+
+
+def _root() -> str:
+    default = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "embed-images")
+    return os.environ.get("EMBED_IMAGES_CACHE", default)
+
+
+def _name(backbone: Backbone) -> str | None:
+    weights = _weights(backbone)
+    if not _root() or weights is None:
+        return None
+    versions = [importlib.metadata.version(library) for library in ("tensorflow", "keras")]
+    if backbone.engine == "openvino":
+        versions.append(importlib.metadata.version("openvino"))
+    decided = json.dumps([FORMAT, backbone.key, weights, versions, has_gpu()])
+    return hashlib.sha256(decided.encode()).hexdigest()[:32]
+
+
+def _weights(backbone: Backbone) -> Any:
+    """What tells weights apart without loading them; None where nothing does."""
+    path = backbone.weights
+    if path == "random":
+        return []
+    with contextlib.suppress(OSError):
+        if path == "imagenet":
+            # Which of its files Keras takes is Keras' secret: another one there costs a start, never a wrong vector.
+            with os.scandir(cache_folder()) as files:
+                return sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if ".h5" in f.name)
+        if "://" not in path:
+            return sha256_of_files(path)
+    return None
+
+
+def trim(root: str, max_bytes: int) -> None:
+    """Remove the entries that were not used for longest, above a size in bytes, and what killed processes left."""
+    with os.scandir(root) as entries:
+        folders = sorted((e for e in entries if e.is_dir()), key=lambda e: e.stat().st_mtime, reverse=True)
+    total = 0
+    for folder in folders:
+        with os.scandir(folder.path) as files:
+            total += sum(f.stat().st_size for f in files)
+        stale = folder.name.startswith(INCOMING) and folder.stat().st_mtime < time.time() - DAY
+        if stale or total > max_bytes:
+            shutil.rmtree(folder.path, ignore_errors=True)

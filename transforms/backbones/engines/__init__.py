@@ -1,0 +1,88 @@
+"""What runs a backbone's graph on a processor or a GPU.
+
+An engine takes the graph and gives a function, uint8 [B, H, W, 3] -> float32 [B, D]. Naming and choosing
+one imports none of them.
+"""
+
+import glob
+import importlib.util
+from typing import Any, Protocol
+
+import numpy as np
+
+from transforms.errors import UsageError
+
+ENGINES = ("tensorflow", "openvino")
+PRECISIONS = ("float32", "bfloat16", "float16")
+FROZEN_AT_MOST = 300_000_000
+"""Bytes of weights that are frozen into a graph unasked: TensorFlow needs 20 times as many to freeze and to run it."""
+
+
+class Engine(Protocol):
+    """A graph that is ready to run.
+
+    Attributes:
+      device: the kind that it runs on, 'CPU' or 'GPU'.
+      device_memory: of a GPU, in bytes; 0 on a CPU.
+    """
+
+    device: str
+    device_memory: int
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Embed a batch: uint8 [B, H, W, 3] -> float32 [B, D]; raise OutOfMemoryError where it is too big."""
+
+
+def check_engine(engine: str, precision: str) -> None:
+    """Make the engine ready for graphs of a precision.
+
+    Raises:
+      UsageError: this machine does not compute in it, or would do so no faster.
+    """
+    if engine == "openvino":
+        from transforms.backbones.engines import openvino
+
+        openvino.check_precision(precision)
+    else:
+        from transforms.backbones.engines import tensorflow
+
+        tensorflow.use_precision(precision)
+
+
+def engine_of(function: Any) -> Engine:
+    """Let TensorFlow run a function of its own, as it was just built."""
+    from transforms.backbones.engines.tensorflow import TensorFlowEngine
+
+    return TensorFlowEngine(function)
+
+
+def open_engine(engine: str, path: str, ends: tuple[str, str], precision: str) -> Engine:
+    """Open a frozen graph: path of a GraphDef, the names of its input and output tensors -> Engine."""
+    if engine == "openvino":
+        from transforms.backbones.engines.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(path, precision)
+    from transforms.backbones.engines.tensorflow import TensorFlowEngine, read_graph
+
+    return TensorFlowEngine(read_graph(path, ends))
+
+
+def choose_engine(engine: str, weights_bytes: int = 0) -> str:
+    """Resolve 'auto' for this machine: OpenVINO where it is installed and there is no GPU, else TensorFlow.
+
+    Backbones with more than FROZEN_AT_MOST bytes of weights are TensorFlow's: OpenVINO takes frozen graphs alone.
+
+    Raises:
+      UsageError: the engine is not installed here.
+    """
+    installed = importlib.util.find_spec("openvino") is not None
+    if engine == "openvino" and not installed:
+        raise UsageError("--engine openvino is not installed; pip install 'beam-image-embeddings[openvino]'")
+    if engine == "auto":
+        return "openvino" if installed and not has_gpu() and weights_bytes <= FROZEN_AT_MOST else "tensorflow"
+    return engine
+
+
+def has_gpu() -> bool:
+    """Whether this machine has an NVIDIA GPU, also one that TensorFlow cannot use."""
+    return bool(glob.glob("/dev/nvidia[0-9]*"))

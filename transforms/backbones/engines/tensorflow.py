@@ -1,0 +1,82 @@
+"""Run a graph by TensorFlow, on the GPU where it sees one, else on the processor."""
+
+import contextlib
+from typing import Any
+
+import numpy as np
+
+from transforms.backbones.tensorflow_quietly import device_lib, tf
+from transforms.errors import UsageError, one_line
+
+
+class OutOfMemoryError(Exception):
+    """The device has no memory for a batch of this size."""
+
+
+class TensorFlowEngine:
+    """A graph as a function: uint8 [B, H, W, 3] -> float32 [B, D]."""
+
+    def __init__(self, function: Any):
+        self._function = function
+        self.device = device()
+        self.device_memory = gpu_memory() if self.device == "GPU" else 0
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Embed a batch; raise OutOfMemoryError where the device has no room for it."""
+        try:
+            output = self._function(tf.constant(pixels))
+        except tf.errors.ResourceExhaustedError as e:
+            raise OutOfMemoryError(one_line(e)) from e
+        vectors: np.ndarray = (output[0] if isinstance(output, list | tuple) else output).numpy()
+        return vectors
+
+
+def device() -> str:
+    """Return the kind of device that TensorFlow runs on, 'CPU' or 'GPU', set up for several processes on one GPU."""
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        # Without it the first process takes all of the memory; a device in use cannot be changed any more.
+        with contextlib.suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return "GPU" if gpus else "CPU"
+
+
+def gpu_memory() -> int:
+    """Return the bytes that TensorFlow may use of the first GPU."""
+    return next((d.memory_limit for d in device_lib.list_local_devices() if d.device_type == "GPU"), 0)
+
+
+def use_precision(precision: str) -> None:
+    """Let TensorFlow compute in `precision` on the processor, for all graphs of this process.
+
+    On a GPU the precision is Keras' policy, a part of the graph.
+
+    Raises:
+      UsageError: the processor does not compute in it, or would do so no faster.
+    """
+    if device() == "GPU":
+        return
+    if precision == "float16":
+        raise UsageError("TensorFlow has no fast float16 on a processor; use --precision bfloat16 or float32")
+    if precision == "bfloat16" and not _has_bfloat16():
+        raise UsageError("this processor has no fast bfloat16 (avx512_bf16, amx_bf16); use --precision float32")
+    options = {"auto_mixed_precision_onednn_bfloat16": precision == "bfloat16"}
+    tf.config.optimizer.set_experimental_options(options)
+
+
+def _has_bfloat16() -> bool:
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+            flags = next((line for line in f if line.startswith("flags")), "")
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags.split())
+
+
+def read_graph(path: str, ends: tuple[str, str]) -> Any:
+    """Read a frozen graph: path of a GraphDef, the names of its input and output tensors -> function."""
+    definition = tf.compat.v1.GraphDef()
+    with open(path, "rb") as f:
+        definition.ParseFromString(f.read())
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
+    return wrapped.prune(*ends)

@@ -1,0 +1,30 @@
+"""Weights as files: where Keras keeps its own, and what a file or folder hashes to."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+
+
+def cache_folder() -> str:
+    """Return the folder in which Keras keeps its downloads."""
+    return os.path.join(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"), "models")
+
+
+def sha256_of_files(path: str) -> str:
+    """Return the sha256 of a file, or of the hashes of a folder's files in the order of their paths, in hex."""
+    if not os.path.isdir(path):
+        return _sha256(path).hexdigest()
+    digest = hashlib.sha256()
+    for file in sorted(_files(path)):
+        digest.update(_sha256(file).digest())
+    return digest.hexdigest()
+
+
+def _sha256(path: str) -> "hashlib._Hash":
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256")
+
+
+def _files(folder: str) -> Iterator[str]:
+    for parent, _, names in os.walk(folder):
+        yield from (os.path.join(parent, name) for name in names)

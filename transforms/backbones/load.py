@@ -1,0 +1,75 @@
+"""The backbone as workers run it: uint8 pixels to float32 vectors, loaded once a process."""
+
+import dataclasses
+import threading
+
+import numpy as np
+
+from transforms.backbones import cache
+from transforms.backbones.backbone import Backbone
+from transforms.backbones.engines import Engine, check_engine, engine_of, open_engine
+from transforms.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedBackbone:
+    """A backbone that is ready: uint8 [B, H, W, 3] RGB -> float32 [B, D].
+
+    Attributes:
+      engine: what computes.
+      dim: D.
+      weights_sha256: of the weights' values in the model's order; of a SavedModel, of its files.
+    """
+
+    engine: Engine
+    dim: int
+    weights_sha256: str
+
+    @property
+    def device(self) -> str:
+        """The kind of device that it runs on, 'CPU' or 'GPU'."""
+        return self.engine.device
+
+    @property
+    def device_memory(self) -> int:
+        """Bytes that a GPU has for it; 0 on a CPU."""
+        return self.engine.device_memory
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Embed a batch; raise OutOfMemoryError where the device has no room for it."""
+        return self.engine(pixels)
+
+
+_loaded: dict[str, LoadedBackbone] = {}
+_lock = threading.Lock()
+
+
+def load(backbone: Backbone) -> LoadedBackbone:
+    """Return the process's one copy of a backbone, loading it at the first call.
+
+    Raises:
+      UsageError: the weights cannot be had or do not fit, or the engine cannot run the backbone here.
+    """
+    with _lock:
+        if backbone.key not in _loaded:
+            _loaded[backbone.key] = _load(backbone)
+        return _loaded[backbone.key]
+
+
+def _load(backbone: Backbone) -> LoadedBackbone:
+    check_engine(backbone.engine, backbone.precision)
+    entry = cache.find(backbone)
+    if entry is None:
+        from transforms.backbones.graph import build_graph
+
+        graph = build_graph(backbone)
+        if backbone.engine == "tensorflow":
+            if graph.frozen:
+                cache.store(backbone, graph.definition(), graph.facts())
+            return LoadedBackbone(engine_of(graph.function), graph.dim, graph.weights_sha256)
+        if not graph.frozen:
+            raise UsageError(f"{backbone.name} is too large for --engine {backbone.engine}; use --engine tensorflow")
+        definition, facts = graph.definition(), graph.facts()
+        entry = cache.store(backbone, definition, facts) or cache.lend(definition, facts)
+    engine = open_engine(backbone.engine, entry.graph, (entry.input, entry.output), backbone.precision)
+    return LoadedBackbone(engine, entry.dim, entry.weights_sha256)
