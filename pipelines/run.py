@@ -21,7 +21,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.preflight import Plan
 from pipelines.progress import Progress
-from transforms.counters import reset_tally, tally
+from transforms.counters import first_counted, reset_tally, tally
 from transforms.errors import RunError, UsageError, one_line
 from transforms.manifest import read_manifest
 from transforms.runs import abandon, claim, discard
@@ -32,9 +32,10 @@ LOCAL_RUNNERS = (None, "DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
 
 @dataclasses.dataclass(frozen=True)
 class RunFacts:
-    """What only the running process knows: seconds from first to last image, and its counters."""
+    """What only the running process knows: the seconds of the pipeline and before its first image, and its counters."""
 
     seconds: float
+    start_seconds: float
     counters: dict[str, int]
 
 
@@ -70,7 +71,8 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
             traceback.print_exc()
         _discard(plan)
         raise RunError(f"the run failed: {_cause(e)}; nothing was kept; --verbose shows more") from e
-    return RunFacts(time.monotonic() - started, tally())
+    first = first_counted("images-fetched") or started
+    return RunFacts(time.monotonic() - started, first - plan.began, tally())
 
 
 def _watch(pipeline: beam.Pipeline, backbones: int) -> None:

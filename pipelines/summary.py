@@ -11,7 +11,7 @@ from pipelines.run import RunFacts
 from transforms.manifest import read_manifest
 from transforms.shards import FAILURES_PREFIX
 
-REASONS_SHOWN = 3
+REASONS_SHOWN = 2
 
 
 def exit_code(plan: Plan, max_failure_ratio: float) -> int:
@@ -54,7 +54,8 @@ def summary_lines(target: Target, manifest: dict[str, Any], facts: RunFacts, com
         f"  vectors   {spec['dim']} x {spec['embedding_dtype']}, {spec['weights']} weights, output {spec['output']}, "
         f"fingerprint {manifest['embedding_spec_fingerprint']}",
         f"  health    {_health(health)}",
-        f"  speed     {rate:.1f} img/s, {facts.seconds:.1f} s, device {device}",
+        f"  speed     {rate:.1f} img/s, {facts.seconds:.1f} s, {spec['engine']} in {spec['precision']} on {device}",
+        f"  stages    {_stages(facts)}",
     ]
     return [*lines, *_next_commands(target, manifest, command_line)]
 
@@ -80,6 +81,19 @@ def _health(health: dict[str, Any]) -> str:
         f"{norms}; {health['nan']:,} NaN, {health['zero']:,} zero, {health['constant_dims']:,} constant dimensions, "
         f"{health['duplicates']:.1%} duplicates"
     )
+
+
+def _stages(facts: RunFacts) -> str:
+    """Say where the time went; fetch and decode are sums over threads, wait is what the pipeline waited for those."""
+    named = {
+        "fetch": "fetch-busy-us",
+        "decode": "decode-busy-us",
+        "forward": "forward-busy-us",
+        "write": "write-busy-us",
+    }
+    seconds = {stage: facts.counters.get(name, 0) / 1e6 for stage, name in named.items()}
+    seconds = {"start": facts.start_seconds, **seconds, "wait": facts.counters.get("pipeline-waited-us", 0) / 1e6}
+    return ", ".join(f"{stage} {value:.1f} s" for stage, value in seconds.items())
 
 
 def _bytes(size: float) -> str:

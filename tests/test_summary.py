@@ -46,13 +46,13 @@ def target(folder: pathlib.Path, spec: EmbeddingSpec) -> Target:
 
 
 def plan(photos: pathlib.Path, targets: tuple[Target, ...]) -> Plan:
-    return Plan("RUN", "2026-01-01T00:00:00Z", ReadImageUris([str(photos)]), targets, COMMAND)
+    return Plan("RUN", "2026-01-01T00:00:00Z", ReadImageUris([str(photos)]), targets, COMMAND, 0.0)
 
 
 def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
     reasons = {"not_found": 5, "truncated": 2, "corrupt": 1, "empty": 1}
     written = manifest(spec, 8, reasons, ("failures-RUN-00000-of-00001.jsonl", "embeddings-RUN-00000-of-00001.parquet"))
-    facts = RunFacts(2.0, {"batches-on-cpu": 1})
+    facts = RunFacts(2.0, 1.5, {"batches-on-cpu": 1})
     lines = summary_lines(target(tmp_path, spec), written, facts, COMMAND)
     text = "\n".join(lines)
     assert 8 <= len(lines) <= 12
@@ -61,7 +61,7 @@ def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: 
     assert "1 empty" in text
     assert "2, 3.0 MB, run RUN" in text
     assert "norm 0.5 to 2, mean 1; 0 NaN, 1 zero, 3 constant dimensions, 25.0% duplicates" in text
-    assert "4.0 img/s, 2.0 s, device CPU" in text
+    assert "4.0 img/s, 2.0 s, tensorflow in float32 on CPU" in text
     retry = shlex.split(lines[-2].partition(":")[2])
     assert retry == [
         *("embed-images", "--input", f"{tmp_path}/failures-RUN-*.jsonl", "--output", f"{tmp_path}-retry"),
@@ -71,11 +71,11 @@ def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: 
 
 def test_a_run_without_failures_offers_no_retry(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
     written = manifest(spec, 8, {}, ("embeddings-RUN-00000-of-00001.tfrecord.gz",))
-    lines = summary_lines(target(tmp_path, spec), written, RunFacts(0.0, {}), COMMAND)
+    lines = summary_lines(target(tmp_path, spec), written, RunFacts(0.0, 0.0, {}), COMMAND)
     assert "  failed    none" in lines
     assert not any(line.startswith("retry") for line in lines)
     assert "TFRecordDataset" in lines[-1]
-    assert lines[-2] == "  speed     0.0 img/s, 0.0 s, device none"
+    assert lines[-3] == "  speed     0.0 img/s, 0.0 s, tensorflow in float32 on none"
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_each_backbone_has_its_lines(
         (tmp_path / name).mkdir()
         (tmp_path / name / "manifest.json").write_text(json.dumps(manifest(spec, 1, {}, ())))
         targets.append(target(tmp_path / name, spec))
-    print_summary(plan(photos, tuple(targets)), RunFacts(1.0, {"batches-on-gpu": 3}))
+    print_summary(plan(photos, tuple(targets)), RunFacts(1.0, 0.0, {"batches-on-gpu": 3}))
     printed = capsys.readouterr().out
     assert f"into {tmp_path}/one" in printed
     assert f"into {tmp_path}/two" in printed
-    assert printed.count("device GPU") == 2
+    assert printed.count("on GPU") == 2

@@ -1,16 +1,20 @@
-"""Counters by one grammar, noun-verb: `images-fetched`, `images-failed`.
+"""Counters by one grammar, noun-verb: `images-fetched`, `images-failed`; what is timed has its unit: `decode-busy-us`.
 
 Each is a Beam counter, and also a tally of this process, which a progress display can read while a local run is on.
 """
 
 import collections
+import contextlib
 import threading
+import time
+from collections.abc import Iterator
 
 from apache_beam.metrics import Metrics
 
 NAMESPACE = "embed-images"
 
 _tally: collections.Counter[str] = collections.Counter()
+_first: dict[str, float] = {}
 _lock = threading.Lock()
 
 
@@ -19,6 +23,23 @@ def count(name: str, n: int = 1) -> None:
     Metrics.counter(NAMESPACE, name).inc(n)
     with _lock:
         _tally[name] += n
+        _first.setdefault(name, time.monotonic())
+
+
+@contextlib.contextmanager
+def timed(name: str) -> Iterator[None]:
+    """Add the microseconds that a block takes to the counter `name`, also when it raises."""
+    started = time.perf_counter_ns()
+    try:
+        yield
+    finally:
+        count(name, (time.perf_counter_ns() - started) // 1000)
+
+
+def first_counted(name: str) -> float | None:
+    """Return when this process first counted `name` since the last `reset_tally`, as time.monotonic() has it."""
+    with _lock:
+        return _first.get(name)
 
 
 def tally() -> dict[str, int]:
@@ -31,3 +52,4 @@ def reset_tally() -> None:
     """Forget what this process has counted, before a new run."""
     with _lock:
         _tally.clear()
+        _first.clear()

@@ -183,12 +183,14 @@ class DecodeImages(beam.PTransform):
       resize: 'crop', 'stretch' or 'pad', see `decode_image`.
       max_image_pixels: width times height at most.
       num_threads: decoders at a time in each worker process; None is one a core, 0 switches threads off.
+      lookahead: decoded images held at most for each bundle; two batches of them keep the forward pass fed.
     """
 
     image_sizes: Sequence[Size] = ((224, 224),)
     resize: str = "crop"
     max_image_pixels: int = 100_000_000
     num_threads: int | None = None
+    lookahead: int = 64
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -200,5 +202,7 @@ class DecodeImages(beam.PTransform):
     def expand(self, images: Any) -> Any:
         sizes = tuple(dict.fromkeys((h, w) for h, w in self.image_sizes))
         decode = capture("decode", Decode(sizes, self.resize, self.max_image_pixels))
-        decoded = images | beam.ParDo(ThreadMap(decode, self.num_threads)).with_outputs(FAILURES, main="pixels")
+        decoded = images | beam.ParDo(ThreadMap(decode, self.num_threads, self.lookahead)).with_outputs(
+            FAILURES, main="pixels"
+        )
         return Decoded(decoded.pixels, decoded[FAILURES])

@@ -8,12 +8,28 @@ import collections
 import concurrent.futures
 import dataclasses
 import os
+import threading
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.utils.windowed_value import WindowedValue
+
+from transforms.counters import timed
+
+
+class _Pool:
+    """A process's threads for one ThreadMap, whose copies share them; they end with the last of these."""
+
+    def __init__(self, threads: int):
+        self.executor = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="ThreadMap")
+        self.users = 0
+
+
+_pools: dict[str, _Pool] = {}
+_lock = threading.Lock()
 
 
 @dataclasses.dataclass
@@ -23,7 +39,7 @@ class ThreadMap(beam.DoFn):
     Args:
       function: what to do; an exception that it raises fails the bundle.
       num_threads: threads in each worker process; None is one a core, 0 switches threads off.
-      lookahead: elements held at most, a count; default twice the threads.
+      lookahead: elements held at most for each bundle that is worked on, a count; default twice the threads.
     """
 
     function: Callable[[Any], Any]
@@ -34,13 +50,17 @@ class ThreadMap(beam.DoFn):
         super().__init__()
         if self.num_threads is not None and self.num_threads < 0:
             raise ValueError(f"num_threads must be at least 0 or None, is {self.num_threads}")
+        self._key = uuid.uuid4().hex
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
 
     def setup(self) -> None:
         if self.num_threads != 0:
             # The cores of the worker, not those of the machine that submits the job.
             self._threads = self.num_threads or os.cpu_count() or 1
-            self._pool = concurrent.futures.ThreadPoolExecutor(self._threads, thread_name_prefix="ThreadMap")
+            with _lock:
+                pool = _pools.setdefault(self._key, _Pool(self._threads))
+                pool.users += 1
+            self._pool = pool.executor
 
     def start_bundle(self) -> None:
         self._pending: collections.deque[tuple[concurrent.futures.Future[Any], Any, Any]] = collections.deque()
@@ -62,11 +82,19 @@ class ThreadMap(beam.DoFn):
 
     def _next(self) -> Any:
         future, timestamp, window = self._pending.popleft()
-        result = future.result()
+        with timed("pipeline-waited-us"):
+            result = future.result()
         if isinstance(result, TaggedOutput):
             return TaggedOutput(result.tag, WindowedValue(result.value, timestamp, (window,)))
         return WindowedValue(result, timestamp, (window,))
 
     def teardown(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._pool is None:
+            return
+        with _lock:
+            pool = _pools[self._key]
+            pool.users -= 1
+            if not pool.users:
+                del _pools[self._key]
+                pool.executor.shutdown(wait=False, cancel_futures=True)
+        self._pool = None
