@@ -1,0 +1,91 @@
+"""Measure this project beside what a user would pick instead: same photos, backbone and weights, alternating, medians.
+
+python -m benchmarks.compare --photos DIR --images 2000 --backbone MobileNetV2 --runs 3 --output benchmarks/results
+
+Writes OUTPUT/BACKBONE.md (table) and OUTPUT/BACKBONE.png (chart). Without --photos it makes its own JPEGs, and then
+WEIGHTS=random in the environment needs no download.
+"""
+
+import argparse
+import datetime
+import glob
+import os
+import pathlib
+import shutil
+import statistics
+import tempfile
+
+from benchmarks.measure import Measured, measure
+from benchmarks.report import chart, table
+from pipelines.sample_images import write_sample_images
+
+WAYS: dict[str, tuple[str, dict[str, str]]] = {
+    "this project, TensorFlow": ("this_project", {"ENGINE": "tensorflow", "EMBED_IMAGES_CACHE": ""}),
+    "this project, TensorFlow, warm cache": ("this_project", {"ENGINE": "tensorflow"}),
+    "this project, OpenVINO": ("this_project", {"ENGINE": "openvino", "EMBED_IMAGES_CACHE": ""}),
+    "this project, OpenVINO, warm cache": ("this_project", {"ENGINE": "openvino"}),
+    "(a) Keras predict over tf.data": ("keras_predict", {}),
+    "(b) Beam: Pillow, Reshuffle, RunInference": ("plain_beam", {"CALL": "eager"}),
+    "(b, tuned) the same by predict_on_batch": ("plain_beam", {"CALL": "predict"}),
+    "(c) Ray Data, one model actor": ("ray_data", {}),
+    "(d) forward alone, TensorFlow": ("forward_alone", {"ENGINE": "tensorflow"}),
+    "(d) forward alone, OpenVINO": ("forward_alone", {"ENGINE": "openvino"}),
+    "decode alone": ("decode_alone", {}),
+}
+
+
+def main() -> None:
+    """Measure, and write the table and the chart."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", help="folder of images, repeated to --images; default its own JPEGs")
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--backbone", default="MobileNetV2")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=list(WAYS), help="some of the ways, by the start of their names")
+    parser.add_argument("--output", default="benchmarks/results")
+    arguments = parser.parse_args()
+    chosen = {name: way for name, way in WAYS.items() if name.startswith(tuple(arguments.only))}
+    with tempfile.TemporaryDirectory() as folder:
+        photos = os.path.join(folder, "photos")
+        gather(arguments.photos, photos, arguments.images)
+        # A cache of its own, which the warm ways find filled: one run each before those that count.
+        os.environ["EMBED_IMAGES_CACHE"] = os.path.join(folder, "cache")
+        results: dict[str, list[Measured]] = {name: [] for name in chosen}
+        for run in range(-1, arguments.runs):
+            for name, (way, environment) in chosen.items():
+                if run < 0 and "warm" not in name:
+                    continue
+                measured = measure(way, photos, arguments.backbone, environment)
+                print(f"run {run + 1}  {name:<44} {measured.rate:7.1f} img/s  {measured.seconds:6.1f} s", flush=True)
+                if run >= 0:
+                    results[name].append(measured)
+    medians = {name: median(measured) for name, measured in results.items()}
+    output = pathlib.Path(arguments.output)
+    output.mkdir(parents=True, exist_ok=True)
+    day = datetime.date.today().isoformat()
+    title = f"{arguments.backbone}, {arguments.images:,} images, {os.cpu_count()} cores, {arguments.runs} runs, {day}"
+    (output / f"{arguments.backbone}.md").write_text(table(title, medians))
+    chart(title, medians, str(output / f"{arguments.backbone}.png"))
+    print(table(title, medians))
+
+
+def gather(source: str | None, folder: str, images: int) -> None:
+    """Fill a folder with so many images: copies of those of `source`, or generated ones."""
+    if source is None:
+        write_sample_images(folder, images)
+        return
+    os.makedirs(folder)
+    files = sorted(glob.glob(os.path.join(glob.escape(source), "*")))
+    for i in range(images):
+        shutil.copyfile(files[i % len(files)], os.path.join(folder, f"{i:06d}.jpg"))
+
+
+def median(measured: list[Measured]) -> Measured:
+    """Return the median of each figure."""
+    columns = zip(*[(m.seconds, m.images, m.steady, m.peak_mb, m.written_mb) for m in measured], strict=True)
+    seconds, images, steady, peak, written = (statistics.median(column) for column in columns)
+    return Measured(seconds, int(images), steady, peak, written)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Run a program and measure all of it: seconds, peak memory of its whole process tree, bytes that it wrote."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import psutil
+
+SAMPLED_EVERY = 0.1
+"""Seconds between two looks at the memory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """One run: seconds of the whole process, images a second when steady, MB at the peak, MB written."""
+
+    seconds: float
+    images: int
+    steady: float
+    peak_mb: float
+    written_mb: float
+
+    @property
+    def rate(self) -> float:
+        """Images a second, whole process."""
+        return self.images / self.seconds
+
+
+def measure(way: str, photos: str, backbone: str, environment: dict[str, str]) -> Measured:
+    """Run a way on a folder of photos in a process of its own; raise where it fails."""
+    with tempfile.TemporaryDirectory() as output, tempfile.TemporaryFile("w+") as printed:
+        command = [sys.executable, "-m", f"benchmarks.ways.{way}", photos, output, backbone]
+        started = time.monotonic()
+        process = psutil.Popen(
+            command,
+            stdout=printed,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        )
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _memory(process))
+            time.sleep(SAMPLED_EVERY)
+        seconds = time.monotonic() - started
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+        printed.seek(0)
+        said = json.loads(printed.read().splitlines()[-1])
+        written = sum(file.stat().st_size for file in pathlib.Path(output).rglob("*") if file.is_file())
+    return Measured(seconds, said["images"], said["steady"], peak / 1e6, written / 1e6)
+
+
+def _memory(process: psutil.Process) -> int:
+    total = 0
+    for one in [process, *_children(process)]:
+        try:
+            # Proportional: what processes share counts once.
+            total += one.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.Error:
+        return []

@@ -1,0 +1,45 @@
+"""The ways to embed images that are compared, each a program of its own: the same photos, backbone and weights.
+
+python -m benchmarks.ways.NAME PHOTOS OUTPUT BACKBONE
+
+Each prints one line of JSON: how many images, and the images a second between the end of its first batch and the end of
+its work.
+"""
+
+import argparse
+import glob
+import json
+import os
+import time
+from collections.abc import Callable
+
+SIDE = 224
+BATCH = 32
+
+
+class Clock:
+    """Tell when batches end."""
+
+    def __init__(self) -> None:
+        self._batches: list[tuple[float, int]] = []
+
+    def batch(self, images: int) -> None:
+        """Note that a batch of so many images has just ended."""
+        self._batches.append((time.time(), images))
+
+    def rate(self) -> float:
+        """Return the images a second from the end of the first batch to now."""
+        seconds = time.time() - self._batches[0][0]
+        return sum(images for _, images in self._batches[1:]) / seconds if len(self._batches) > 1 else 0.0
+
+
+def run(embed: Callable[[list[str], str, str], float]) -> None:
+    """Run a way from the command line: (paths, output folder, backbone) -> images a second, steady."""
+    parser = argparse.ArgumentParser()
+    for name in ("photos", "output", "backbone"):
+        parser.add_argument(name)
+    arguments = parser.parse_args()
+    paths = sorted(glob.glob(os.path.join(glob.escape(arguments.photos), "*")))
+    os.makedirs(arguments.output, exist_ok=True)
+    steady = embed(paths, arguments.output, arguments.backbone)
+    print(json.dumps({"images": len(paths), "steady": steady}))

@@ -1,0 +1,30 @@
+"""The forward pass alone, on a batch in memory: the limit of this project's engine. ENGINE chooses it."""
+
+import os
+import time
+
+import numpy as np
+
+from benchmarks.ways import BATCH, run
+from transforms.backbones import Backbone, load_backbone
+from transforms.decode import decode_image
+
+
+def embed(paths: list[str], output: str, backbone: str) -> float:
+    engine, weights = os.environ.get("ENGINE", "tensorflow"), os.environ.get("WEIGHTS", "imagenet")
+    loaded = load_backbone(Backbone(backbone, weights=weights, engine=engine))
+    pixels = []
+    for path in paths[:BATCH]:
+        with open(path, "rb") as f:
+            pixels.append(decode_image(f.read(), [(224, 224)])[1][(224, 224)])
+    batch = np.stack(pixels)
+    loaded(batch)
+    batches = max(len(paths) // len(batch), 1)
+    started = time.monotonic()
+    for _ in range(batches):
+        loaded(batch)
+    return batches * len(batch) / (time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    run(embed)

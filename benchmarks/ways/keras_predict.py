@@ -1,0 +1,35 @@
+"""Keras `predict` over tf.data: parallel decoding and prefetching by AUTOTUNE, batches of 32, then one Parquet file."""
+
+import os
+
+import keras
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from benchmarks.ways import BATCH, SIDE, Clock, run
+from benchmarks.ways.models import keras_model, preprocess
+
+
+def embed(paths: list[str], output: str, backbone: str) -> float:
+    def pixels(path: tf.Tensor) -> tf.Tensor:
+        image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
+        shape = tf.cast(tf.shape(image)[:2], tf.float32)
+        size = tf.cast(tf.round(shape * (SIDE / tf.reduce_min(shape))), tf.int32)
+        image = tf.image.resize(image, size, antialias=True)
+        return preprocess(backbone)(tf.image.resize_with_crop_or_pad(image, SIDE, SIDE))
+
+    images = tf.data.Dataset.from_tensor_slices(paths).map(pixels, num_parallel_calls=tf.data.AUTOTUNE)
+    clock = Clock()
+    ended = keras.callbacks.LambdaCallback()
+    ended.on_predict_batch_end = lambda batch, logs=None: clock.batch(len(logs["outputs"]))
+    vectors = keras_model(backbone).predict(
+        images.batch(BATCH).prefetch(tf.data.AUTOTUNE), verbose=0, callbacks=[ended]
+    )
+    embedding = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+    pq.write_table(pa.table({"uri": paths, "embedding": embedding}), os.path.join(output, "embeddings.parquet"))
+    return clock.rate()
+
+
+if __name__ == "__main__":
+    run(embed)
