@@ -1,7 +1,7 @@
 """Beam's own way: Pillow in a Map, Reshuffle, RunInference with a plain handler at its defaults, WriteToParquet.
 
-CALL in the environment: `eager` calls the model as Beam's TensorFlow handlers do by default (they cannot load one of Keras
-3 themselves), `predict` by Keras' predict_on_batch, as one would tune it.
+CALL in the environment: `eager` calls the model as Beam's TensorFlow handlers do by default (they cannot
+load a Keras 3 model), `predict` by Keras' predict_on_batch, as one would tune it.
 """
 
 import os
