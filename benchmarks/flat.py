@@ -1,0 +1,35 @@
+"""Measure what a run costs as it grows: peak memory and images a second, for few images and for many.
+
+python -m benchmarks.flat --photos DIR --images 1000 20000
+"""
+
+import argparse
+import os
+import tempfile
+
+from benchmarks.compare import gather
+from benchmarks.measure import measure
+
+
+def main() -> None:
+    """Measure each size once, and print a Markdown table with the ratios to the first."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", help="folder of images, repeated; default its own JPEGs")
+    parser.add_argument("--images", type=int, nargs="+", default=[1000, 20_000])
+    parser.add_argument("--backbone", default="MobileNetV2")
+    parser.add_argument("--engine", default="tensorflow")
+    arguments = parser.parse_args()
+    print("| images | img/s, steady | peak MB | x img/s | x peak |\n|---|---|---|---|---|")
+    first = None
+    for images in arguments.images:
+        with tempfile.TemporaryDirectory() as folder:
+            photos = os.path.join(folder, "photos")
+            gather(arguments.photos, photos, images)
+            measured = measure("this_project", photos, arguments.backbone, {"ENGINE": arguments.engine})
+        first = first or measured
+        ratios = f"{measured.steady / first.steady:.2f} | {measured.peak_mb / first.peak_mb:.2f}"
+        print(f"| {images:,} | {measured.steady:.1f} | {measured.peak_mb:.0f} | {ratios} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
