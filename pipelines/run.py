@@ -70,7 +70,7 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
         if verbose:
             traceback.print_exc()
         _discard(plan)
-        raise RunError(f"the run failed: {_cause(e)}; nothing was kept; --verbose shows more") from e
+        raise RunError(f"the run failed: {_cause(e)}; nothing half-written was kept; --verbose shows more") from e
     first = first_counted("images-fetched") or started
     return RunFacts(time.monotonic() - started, first - plan.began, tally())
 

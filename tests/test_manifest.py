@@ -10,7 +10,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from transforms import EmbeddingSpec, WriteManifest
 from transforms.manifest import AccountingError, Commit, account, read_manifest
-from transforms.runs import claim
+from transforms.runs import abandon, claim
 from transforms.shards import SCRATCH, WrittenFile
 
 INPUTS, DUPLICATES = ("inputs", 10), ("duplicates", 2)
@@ -106,6 +106,28 @@ def test_the_old_runs_files_go_once_the_new_manifest_stands(spec: EmbeddingSpec,
     assert not old.exists()
     assert json.loads((tmp_path / "manifest.json").read_text())["run_id"] == "RUN"
     assert not (tmp_path / f"{SCRATCH}RUN").exists()
+
+
+def test_the_manifest_is_put_last(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
+    old = tmp_path / "embeddings-OLD-00000-of-00001.tfrecord.gz"
+    old.write_text("old")
+    (tmp_path / "features.json").mkdir()
+    claim(str(tmp_path), "RUN", local=True)
+    with pytest.raises(OSError, match=r"features\.json"):
+        Commit(str(tmp_path), "RUN", spec, "", {"uri": {}})(ALL)
+    assert read_manifest(str(tmp_path)) is None
+    assert old.exists()
+
+
+def test_an_abandoned_run_puts_no_manifest_and_removes_nothing(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
+    old = tmp_path / "embeddings-OLD-00000-of-00001.parquet"
+    old.write_text("old")
+    claim(str(tmp_path), "STOPPED", local=True)
+    abandon("STOPPED")
+    with pytest.raises(RuntimeError, match="STOPPED was abandoned"):
+        Commit(str(tmp_path), "STOPPED", spec, "")(ALL)
+    assert read_manifest(str(tmp_path)) is None
+    assert old.exists()
 
 
 def test_there_is_no_manifest_where_nothing_ran(tmp_path: pathlib.Path) -> None:

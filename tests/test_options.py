@@ -49,6 +49,7 @@ def test_a_switch_may_have_a_value_as_a_template_gives_it(flags: list[str], valu
         (["--batch_size", "0"], "must be a whole number of at least 1, is '0'"),
         (["--batch_size", "many"], "must be a whole number of at least 1, is 'many'"),
         (["--fetch_timeout", "nan"], "must be a positive number of seconds, is 'nan'"),
+        (["--fetch_timeout", "inf"], "must be a positive number of seconds, is 'inf'"),
         (["--max_failure_ratio", "1.5"], "must be a number from 0 to 1, is '1.5'"),
         (["--normalize=yes"], "must be true or false, is 'yes'"),
         (["--image_size", "1x2x3"], "must be a side such as 224"),

@@ -1,7 +1,9 @@
 """What is checked before a run begins."""
 
 import json
+import os
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -75,3 +77,23 @@ def test_a_manifest_that_is_none_is_not_taken_for_a_finished_run(photos: pathlib
 def test_an_output_below_a_file_is_refused(photos: pathlib.Path) -> None:
     with pytest.raises(UsageError, match=r"0\.jpg is not a folder"):
         planned(photos / "a", photos / "b" / "0.jpg" / "out")
+
+
+@pytest.fixture
+def locked(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder that this process's real user may not write to."""
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    user = os.getuid()
+    # Permissions do not bind root, and os.access asks for the real user: as root, be another one for a while.
+    if user == 0:
+        os.setreuid(65534, -1)
+    yield folder
+    if user == 0:
+        os.setreuid(0, -1)
+
+
+def test_an_output_that_cannot_be_written_to_is_refused(photos: pathlib.Path, locked: pathlib.Path) -> None:
+    with pytest.raises(UsageError, match=f"cannot write to --output {locked}/out: no permission in {locked}"):
+        planned(photos, locked / "out")
+    assert not (locked / "out").exists()

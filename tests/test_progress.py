@@ -34,8 +34,8 @@ def test_an_image_is_done_when_every_backbone_has_embedded_it() -> None:
 
 
 def test_it_is_never_all_before_the_files_are_written() -> None:
-    for done in range(101):
-        line = progress_line({"uris-read": 100, "images-fetched": 100, "images-embedded": done}, 1, 1)
+    for done in range(1001):
+        line = progress_line({"uris-read": 1000, "images-fetched": 1000, "images-embedded": done}, 1, 1)
         assert "100%" not in line
 
 

@@ -47,7 +47,7 @@ def test_a_failed_run_says_why_in_one_line_and_keeps_nothing(options: Any, plan:
         build(root, plan, options)
         _ = root | beam.Create([1]) | beam.Map(broken)
 
-    with pytest.raises(RunError, match=r"the disk is on fire.*; nothing was kept") as failure:
+    with pytest.raises(RunError, match=r"the disk is on fire.*; nothing half-written was kept") as failure:
         run_to_end(also_break, plan, [], verbose=False)
     assert "\n" not in str(failure.value)
     assert files(plan) == []
@@ -60,6 +60,20 @@ def test_a_failed_run_leaves_the_finished_one_before_it_as_it_was(options: Any, 
     with pytest.raises(RunError):
         run_to_end(lambda root: root | beam.Create([1]) | beam.Map(broken), second, [], verbose=False)
     assert files(second) == before
+
+
+def test_a_run_that_fails_after_its_manifest_stands_keeps_it(plan: Plan) -> None:
+    folder = pathlib.Path(plan.targets[0].output)
+    shard = folder / f"embeddings-{plan.run_id}-00000-of-00001.parquet"
+
+    def finish(_: int) -> None:
+        shard.write_text("whole")
+        (folder / "manifest.json").write_text(json.dumps({"run_id": plan.run_id}))
+
+    # As where one of several backbones is committed when another's commit fails.
+    with pytest.raises(RunError, match="nothing half-written was kept"):
+        run_to_end(lambda root: root | beam.Create([1]) | beam.Map(finish) | beam.Map(broken), plan, [], verbose=False)
+    assert {"manifest.json", shard.name} <= set(files(plan))
 
 
 def test_an_output_that_cannot_be_made_is_a_mistake_and_no_crash(plan: Plan) -> None:

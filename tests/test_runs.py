@@ -102,6 +102,14 @@ def test_a_file_is_put_whole_over_the_one_before(tmp_path: pathlib.Path) -> None
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
+def test_a_reader_of_the_old_file_never_sees_the_new_one_grow(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    put("first", str(tmp_path), "x.json", str(tmp_path / "scratch"))
+    with open(tmp_path / "x.json") as reader:
+        put("second", str(tmp_path), "x.json", str(tmp_path / "scratch"))
+        assert reader.read() == "first"
+
+
 def test_an_abandoned_run_is_not_committed() -> None:
     with committing("KEPT"):
         pass

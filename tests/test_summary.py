@@ -78,6 +78,13 @@ def test_a_run_without_failures_offers_no_retry(spec: EmbeddingSpec, tmp_path: p
     assert lines[-3] == "  speed     0.0 img/s, 0.0 s, tensorflow in float32 on none"
 
 
+def test_a_run_that_wrote_nothing_has_the_fewest_lines(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
+    written = {**manifest(spec, 0, {}, ()), "health": {"vectors": 0}}
+    lines = summary_lines(target(tmp_path, spec), written, RunFacts(1.0, 0.0, {}), COMMAND)
+    assert len(lines) == 8
+    assert "  health    no vectors" in lines
+
+
 @pytest.mark.parametrize(
     ("embedded", "failed", "ratio", "code"),
     [(9, 1, 0.1, 0), (9, 1, 0.09, 3), (9, 1, 1.0, 0), (0, 3, 1.0, 3), (0, 0, 0.0, 0), (5, 0, 0.0, 0)],
