@@ -10,7 +10,7 @@ from transforms.errors import RunError, UsageError
 
 EXIT_CODES = {
     0: "done",
-    1: "the run failed; nothing of it was kept",
+    1: "the run failed; nothing half-written was kept",
     2: "an argument is wrong or a check failed; nothing was begun",
     3: "finished and written, but more failed than --max_failure_ratio allows, or everything did",
     130: "interrupted; nothing half-written was kept",

@@ -21,6 +21,7 @@ FIELDS: dict[str, Any] = {
     "resize_filter": "bicubic",
     "pixels_policy": "srgb-1",
     "precision": "float32",
+    "engine": "tensorflow",
     "normalize": False,
     "embedding_dtype": "float32",
     "dim": 1280,
@@ -38,15 +39,16 @@ CHANGED: dict[str, Any] = {
     "resize_filter": "box",
     "pixels_policy": "srgb-2",
     "precision": "bfloat16",
+    "engine": "openvino",
     "normalize": True,
     "embedding_dtype": "float16",
     "dim": 1281,
 }
 CANONICAL = (
     '{"backbone":"MobileNetV2","backbone_kwargs":{"alpha":0.5},"classifier_activation":null,"decoded_for":[224,320],'
-    '"dim":1280,"embedding_dtype":"float32","image_size":[224,320],"normalize":false,"output":"avg",'
-    '"pixels_policy":"srgb-1","precision":"float32","resize":"crop","resize_filter":"bicubic","weights":"imagenet",'
-    '"weights_sha256":"ab"}'
+    '"dim":1280,"embedding_dtype":"float32","engine":"tensorflow","image_size":[224,320],"normalize":false,'
+    '"output":"avg","pixels_policy":"srgb-1","precision":"float32","resize":"crop","resize_filter":"bicubic",'
+    '"weights":"imagenet","weights_sha256":"ab"}'
 )
 
 

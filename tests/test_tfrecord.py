@@ -21,7 +21,7 @@ DIM = 5
 
 
 def spec(dtype: str = "float32") -> EmbeddingSpec:
-    numbers = ("crop", "bicubic", "srgb-1", "float32", False, dtype, DIM)
+    numbers = ("crop", "bicubic", "srgb-1", "float32", "tensorflow", False, dtype, DIM)
     return EmbeddingSpec("MobileNetV2", {}, "random", "", "avg", None, (224, 224), (224, 224), *numbers)
 
 

@@ -132,8 +132,12 @@ def _alive(output: str, run: str, files: list[Any]) -> bool:
     owner_path = FileSystems.join(scratch_folder(output, run), OWNER)
     if owner_path not in [m.path for m in files]:
         return False
-    with FileSystems.open(owner_path) as f:
-        owner = json.loads(f.read() or b"{}")
+    try:
+        with FileSystems.open(owner_path) as f:
+            owner = json.loads(f.read() or b"{}")
+    except FileNotFoundError:
+        # It has just ended: what stays of it is a finished run's.
+        return True
     if owner.get("host") == socket.gethostname():
         return os.path.exists(f"/proc/{owner['pid']}") if os.path.isdir("/proc") else _signalled(owner["pid"])
     newest = max(m.last_updated_in_seconds or 0.0 for m in files)
