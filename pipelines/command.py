@@ -13,7 +13,7 @@ EXIT_CODES = {
     1: "the run failed; nothing half-written was kept",
     2: "an argument is wrong or a check failed; nothing was begun",
     3: "finished and written, but more failed than --max_failure_ratio allows, or everything did",
-    130: "interrupted; nothing half-written was kept",
+    130: "interrupted; nothing half-written was kept, and a Dataflow job that was submitted runs on",
 }
 
 

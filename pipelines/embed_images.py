@@ -12,13 +12,17 @@ if __name__ == "__main__":
     sys.exit(main())
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
 
+from pipelines.dataflow import dataflow_job, is_remote
 from pipelines.dry_run import print_dry_run
+from pipelines.estimate import check_memory
 from pipelines.preflight import Plan, Target, make_plan
 from pipelines.run import run_to_end
+from pipelines.submission import run_on_dataflow
 from pipelines.summary import exit_code, print_summary
 from transforms import (
     CountReasons,
@@ -34,8 +38,15 @@ from transforms import (
 from transforms.tfrecord import example_features
 
 
-def build(root: Any, plan: Plan, options: argparse.Namespace) -> None:
-    """Apply the pipeline to its root: each image is fetched and decoded once, and embedded by each backbone."""
+def build(root: Any, plan: Plan, options: argparse.Namespace, hints: Mapping[str, str] | None = None) -> None:
+    """Apply the pipeline to its root: each image is fetched and decoded once, and embedded by each backbone.
+
+    Args:
+      root: of the pipeline.
+      plan: what is read and written, and by which backbones.
+      options: how.
+      hints: Beam's resource hints for the embedding.
+    """
     fetch = FetchImages(
         max_image_bytes=options.max_image_bytes,
         num_threads=options.fetch_threads,
@@ -43,7 +54,9 @@ def build(root: Any, plan: Plan, options: argparse.Namespace) -> None:
         allow_private_hosts=options.allow_private_hosts,
     )
     embeds = [
-        EmbedImages(target.backbone, options.batch_size, options.embedding_dtype, options.require_gpu)
+        EmbedImages(
+            target.backbone, options.batch_size, options.embedding_dtype, options.require_gpu or bool(options.gpu)
+        ).with_resource_hints(**hints or {})
         for target in plan.targets
     ]
     # Two batches, so that one is decoded while the other is embedded.
@@ -74,7 +87,7 @@ def write(embeddings: Any, failures: Any, counts: Any, plan: Plan, target: Targe
         "health": embeddings | f"Health{name}" >> beam.CombineGlobally(MeasureHealth()),
         "reasons": failures | f"Reasons{name}" >> beam.CombineGlobally(CountReasons()),
     }
-    _ = outcome | f"WriteManifest{name}" >> WriteManifest(*to, target.spec, plan.started, features)
+    _ = outcome | f"WriteManifest{name}" >> WriteManifest(*to, target.spec, plan.started, features, target.seen)
 
 
 def run(options: argparse.Namespace, beam_args: list[str]) -> int:
@@ -83,9 +96,13 @@ def run(options: argparse.Namespace, beam_args: list[str]) -> int:
     Raises:
       UsageError: something cannot work; one line says what to do.
     """
-    plan = make_plan(options)
+    job = dataflow_job(options, beam_args)
+    plan = make_plan(options, is_remote(beam_args))
     if options.dry_run:
-        return print_dry_run(plan, options)
+        return print_dry_run(plan, options, job)
+    if job:
+        check_memory(plan, job)
+        return run_on_dataflow(lambda root: build(root, plan, options, job.hints), plan, job.named(plan), options)
     facts = run_to_end(lambda root: build(root, plan, options), plan, beam_args, options.verbose)
     print_summary(plan, facts)
     return exit_code(plan, options.max_failure_ratio)

@@ -8,10 +8,13 @@ import json
 import time
 from typing import Any, NoReturn
 
+from pipelines.machines import GPUS
 from transforms.errors import UsageError, did_you_mean
 
 FORMATS = ("parquet", "tfrecord")
 RESIZES = ("crop", "stretch", "pad")
+NEEDED = ("input", "output")
+"""What a run cannot do without; the parser does not ask for it, since --list_backbones can."""
 
 
 def a_count(text: str) -> int:
@@ -83,11 +86,22 @@ def some_names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
+def a_gpu(text: str) -> str:
+    """Parse the name of a type of GPU."""
+    if text not in GPUS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(GPUS)}{did_you_mean(text, GPUS)}")
+    return text
+
+
+class CommandOnly(argparse._StoreAction):
+    """A switch for a person at a terminal: a template, which nobody watches, has no such parameter."""
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are ours: one line, exit code 2."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see embed-images --help")
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def parser() -> Parser:
@@ -103,6 +117,7 @@ def parser() -> Parser:
     _add_backbone(p.add_argument_group("the backbone").add_argument, switch)
     _add_images(p.add_argument_group("fetching and decoding").add_argument, switch)
     _add_run(p.add_argument_group("the run").add_argument, switch)
+    _add_dataflow(p.add_argument_group("Google Dataflow, --runner=DataflowRunner").add_argument, switch)
     return p
 
 
@@ -112,7 +127,7 @@ def _add_data(add: Any, switch: dict[str, Any]) -> None:
         action="append",
         metavar="PATH",
         help="an image, a folder (recursive), a glob, or a manifest of uris (.txt, .csv, .tsv, .jsonl, .parquet, "
-        "failures-*.jsonl), on any filesystem that Beam reads; repeatable",
+        "failures-*.jsonl), on any filesystem that Beam reads; repeatable; {date} and {run} as in --output",
     )
     add(
         "--uri_column",
@@ -120,7 +135,12 @@ def _add_data(add: Any, switch: dict[str, Any]) -> None:
         metavar="NAME",
         help="the manifest's column that holds the uri; its other columns are carried to the output (default uri)",
     )
-    add("--output", metavar="FOLDER", help="folder for the result, local or gs://")
+    add(
+        "--output",
+        metavar="FOLDER",
+        help="folder for the result, local or gs://; {date} stands for the day the run begins, UTC, as 2026-11-23, and "
+        "{run} for its id",
+    )
     add(
         "--output_format",
         type=some_formats,
@@ -243,9 +263,23 @@ def _add_run(add: Any, switch: dict[str, Any]) -> None:
         metavar="RATIO",
         help="exit 3 when a larger part of the inputs failed (default 1.0); all failed is always 3",
     )
-    add("--dry_run", **switch, help="check everything, embed 5 images, write nothing")
-    add("--verbose", **switch, help="show what Beam and TensorFlow say")
-    add("--list_backbones", **switch, help="print the backbones and exit")
+    alone = {**switch, "action": CommandOnly}
+    add("--dry_run", **alone, help="check everything, embed 5 images, write nothing")
+    add("--verbose", **alone, help="show what Beam and TensorFlow say")
+    add("--list_backbones", **alone, help="print the backbones and exit")
+
+
+def _add_dataflow(add: Any, switch: dict[str, Any]) -> None:
+    add(
+        "--gpu",
+        type=a_gpu,
+        metavar="TYPE",
+        help=f"embed on workers with this GPU, and set all that they need: {', '.join(GPUS)}; "
+        "needs --sdk_container_image",
+    )
+    add("--gpu_count", type=a_count, metavar="N", help="GPUs of a worker (default 1)")
+    alone = {**switch, "action": CommandOnly}
+    add("--no_wait", **alone, help="exit as soon as the job is submitted; default is to follow it to its end")
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -258,8 +292,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     options.command_line, options.began = tuple(argv), time.monotonic()
     if options.list_backbones:
         return options, beam_args
-    for flag, given in (("input", options.input and all(options.input)), ("output", options.output)):
-        if not given:
+    for flag in NEEDED:
+        given = getattr(options, flag)
+        if not given or not all(given):
             raise UsageError(f"--{flag} is missing; see embed-images --help")
     if not options.backbone:
         raise UsageError("--backbone is empty; see --list_backbones")
@@ -278,7 +313,7 @@ def check_beam_flags(beam_args: list[str]) -> None:
     """
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    beam = Parser(add_help=False, allow_abbrev=False)
+    beam = Parser(prog="embed-images", add_help=False, allow_abbrev=False)
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(beam)
     _, unknown = beam.parse_known_args(beam_args)

@@ -3,25 +3,29 @@
 import argparse
 import dataclasses
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
+from pipelines.placeholders import fill_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
 from transforms.backbones import choose_engine, find_backbone, load_backbone, name_classes
 from transforms.elements import Size
 from transforms.errors import UsageError, one_line
-from transforms.manifest import read_manifest
+from transforms.gcs import check_access
+from transforms.manifest import read_manifest, seen_generations
 from transforms.runs import new_run_id, now
 from transforms.uris import canonical_uri, folder_pattern, install_hint, scheme_of
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """One backbone of a run, and the folder that its embeddings go to."""
+    """One backbone of a run, the folder that its embeddings go to, and the generations of what it may replace there."""
 
     backbone: Backbone
     spec: EmbeddingSpec
     output: str
+    seen: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,34 +45,38 @@ class Plan:
         return tuple(dict.fromkeys(target.backbone.size for target in self.targets))
 
 
-def make_plan(options: argparse.Namespace) -> Plan:
+def make_plan(options: argparse.Namespace, remote: bool = False) -> Plan:
     """Check the options against the world: cheap things first, the weights last.
+
+    Args:
+      options: as `pipelines.options` parses them.
+      remote: another machine will embed, so that this one need not be able to.
 
     Raises:
       UsageError: something cannot work; one line says what to do.
     """
-    backbones = [make_backbone(name, options) for name in options.backbone]
+    run_id = new_run_id()
+    options = fill_in(options, run_id)
+    # Before Beam's filesystem, or anything else, is asked for one of them.
+    check_access([*options.input, options.output, options.weights])
+    backbones = [make_backbone(name, options, remote) for name in options.backbone]
     uris = ReadImageUris(options.input, options.uri_column)
     folder = canonical_uri(options.output)
     outputs = [folder if len(backbones) == 1 else os.path.join(folder, b.name) for b in backbones]
-    for output in outputs:
-        check_output(output, uris, options.overwrite)
+    seen = [check_output(output, uris, options.overwrite) for output in outputs]
     largest = max((b.size for b in backbones), key=max)
-    specs = [
-        embedding_spec(b, resize=options.resize, decoded_for=largest, embedding_dtype=options.embedding_dtype)
-        for b in backbones
-    ]
-    if options.require_gpu:
+    specs = [make_spec(b, options, largest, remote) for b in backbones]
+    if options.require_gpu and not remote:
         check_gpu(backbones)
     for backbone, spec in zip(backbones, specs, strict=True):
         if backbone.top_k:
             name_classes(np.zeros((1, spec.dim), np.float32), backbone.top_k)
-    targets = tuple(Target(*target) for target in zip(backbones, specs, outputs, strict=True))
-    return Plan(new_run_id(), now(), uris, targets, options.command_line, options.began)
+    targets = tuple(Target(*target) for target in zip(backbones, specs, outputs, seen, strict=True))
+    return Plan(run_id, now(), uris, targets, options.command_line, options.began)
 
 
-def make_backbone(name: str, options: argparse.Namespace) -> Backbone:
-    """Return one of the backbones that the options name."""
+def make_backbone(name: str, options: argparse.Namespace, remote: bool = False) -> Backbone:
+    """Return one of the backbones that the options name; what another machine has installed is not known here."""
     weights = options.weights
     if weights not in ("imagenet", "random"):
         weights = canonical_uri(weights)
@@ -85,9 +93,20 @@ def make_backbone(name: str, options: argparse.Namespace) -> Backbone:
         image_size=options.image_size,
         normalize=options.normalize,
         precision=options.precision,
-        engine=choose_engine(options.engine, 4 * find_backbone(name).params),
+        engine=_engine(name, options.engine, remote),
         trust_saved_model=options.trust_saved_model,
     )
+
+
+def _engine(name: str, engine: str, remote: bool) -> str:
+    return "tensorflow" if remote and engine == "auto" else choose_engine(engine, 4 * find_backbone(name).params)
+
+
+def make_spec(backbone: Backbone, options: argparse.Namespace, largest: Size, remote: bool) -> EmbeddingSpec:
+    """Load a backbone and say how its embeddings are made; here in float32 if it is another machine that computes."""
+    loadable = dataclasses.replace(backbone, precision="float32") if remote else backbone
+    spec = embedding_spec(loadable, resize=options.resize, decoded_for=largest, embedding_dtype=options.embedding_dtype)
+    return dataclasses.replace(spec, precision=backbone.precision)
 
 
 def check_gpu(backbones: list[Backbone]) -> None:
@@ -105,8 +124,10 @@ def check_gpu(backbones: list[Backbone]) -> None:
             )
 
 
-def check_output(output: str, uris: ReadImageUris, overwrite: bool) -> None:
+def check_output(output: str, uris: ReadImageUris, overwrite: bool) -> dict[str, int]:
     """Refuse an output folder that cannot be written to, holds a finished run, or would become input.
+
+    Returns what `seen_generations` says of it: what is put there after this look is not this run's to replace.
 
     Raises:
       UsageError: the folder cannot be used.
@@ -116,6 +137,7 @@ def check_output(output: str, uris: ReadImageUris, overwrite: bool) -> None:
         if source.path in folders:
             raise UsageError(f"--output {output} lies in an --input folder and would become input; choose another")
     try:
+        seen = seen_generations(output)
         finished = read_manifest(output)
     except (OSError, ValueError, ImportError) as e:
         raise UsageError(f"cannot read --output {output}: {one_line(e)}{install_hint(output)}") from e
@@ -129,6 +151,7 @@ def check_output(output: str, uris: ReadImageUris, overwrite: bool) -> None:
             raise UsageError(f"cannot write to --output {output}: {existing} is not a folder")
         if not os.access(existing, os.W_OK | os.X_OK):
             raise UsageError(f"cannot write to --output {output}: no permission in {existing}")
+    return seen
 
 
 def _ancestors(path: str) -> list[str]:

@@ -1,7 +1,8 @@
-"""Show how far a local run is: one live line on a terminal, elsewhere a plain line every 30 s, always on stderr."""
+"""Show how far a run is: one live line on a terminal, elsewhere a plain line every 30 s, always on stderr."""
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -36,10 +37,15 @@ def _duration(seconds: float) -> str:
 
 
 class Progress:
-    """Print the progress of this process while it is open."""
+    """Print the progress of a run while it is open.
 
-    def __init__(self, backbones: int):
-        self._backbones = backbones
+    Args:
+      backbones: of the run.
+      counters: gives them as they are; by default those of this process.
+    """
+
+    def __init__(self, backbones: int, counters: Callable[[], dict[str, int]] = tally):
+        self._backbones, self._counters = backbones, counters
         self._started = self._printed = time.monotonic()
         self._fetching: float | None = None
         console = Console(stderr=True)
@@ -56,7 +62,7 @@ class Progress:
 
     def update(self) -> None:
         """Show the counters as they are now."""
-        counters, now = tally(), time.monotonic()
+        counters, now = self._counters(), time.monotonic()
         if self._fetching is None and counters.get("images-fetched"):
             self._fetching = now
         line = progress_line(counters, self._backbones, now - (self._fetching or now))

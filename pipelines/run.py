@@ -1,4 +1,4 @@
-"""Run a pipeline to its end: on this machine, or on the runner that Beam's flags name.
+"""Run a pipeline to its end: on this machine, or on the runner that Beam's flags name; Dataflow has `submission`.
 
 A local run never lets Beam look for another runner to download. It can be stopped at any moment, and then leaves
 nothing behind.
@@ -21,7 +21,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.preflight import Plan
 from pipelines.progress import Progress
-from transforms.counters import first_counted, reset_tally, tally
+from transforms.counters import counted, first_counted, reset_tally, tally
 from transforms.errors import RunError, UsageError, one_line
 from transforms.manifest import read_manifest
 from transforms.runs import abandon, claim, discard
@@ -48,13 +48,7 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
     """
     options = PipelineOptions(beam_args)
     local = options.view_as(StandardOptions).runner in LOCAL_RUNNERS
-    for target in plan.targets:
-        try:
-            claim(target.output, plan.run_id, local)
-        except Exception as e:
-            raise UsageError(
-                f"cannot write to --output {target.output}: {one_line(e)}{install_hint(target.output)}"
-            ) from e
+    claim_outputs(plan, local)
     reset_tally()
     pipeline = beam.Pipeline(runner=FnApiRunner() if local else None, options=options)
     build(pipeline)
@@ -63,16 +57,34 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
         if local:
             _watch(pipeline, len(plan.targets))
         else:
-            pipeline.run().wait_until_finish()
+            result = pipeline.run()
+            result.wait_until_finish()
     except KeyboardInterrupt:
         _interrupted(plan)
     except Exception as e:
         if verbose:
             traceback.print_exc()
-        _discard(plan)
-        raise RunError(f"the run failed: {_cause(e)}; nothing half-written was kept; --verbose shows more") from e
+        discard_outputs(plan)
+        raise RunError(
+            f"the run failed: {cause(str(e)) or type(e).__name__}; nothing half-written was kept; --verbose shows more"
+        ) from e
     first = first_counted("images-fetched") or started
-    return RunFacts(time.monotonic() - started, first - plan.began, tally())
+    return RunFacts(time.monotonic() - started, first - plan.began, tally() if local else counted(result))
+
+
+def claim_outputs(plan: Plan, local: bool) -> None:
+    """Claim the folders that a run writes to.
+
+    Raises:
+      UsageError: one cannot be written to.
+    """
+    for target in plan.targets:
+        try:
+            claim(target.output, plan.run_id, local)
+        except Exception as e:
+            raise UsageError(
+                f"cannot write to --output {target.output}: {one_line(e)}{install_hint(target.output)}"
+            ) from e
 
 
 def _watch(pipeline: beam.Pipeline, backbones: int) -> None:
@@ -84,8 +96,7 @@ def _watch(pipeline: beam.Pipeline, backbones: int) -> None:
         except BaseException as e:
             errors.append(e)
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    raise_when_interrupted()
     thread = threading.Thread(target=work, name="pipeline", daemon=True)
     thread.start()
     with Progress(backbones) as progress:
@@ -96,7 +107,16 @@ def _watch(pipeline: beam.Pipeline, backbones: int) -> None:
         raise errors[0]
 
 
-def _discard(plan: Plan) -> None:
+def raise_when_interrupted() -> None:
+    """Let Ctrl-C and SIGTERM raise KeyboardInterrupt, whatever handler a library has left; what is ignored stays so."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
+
+
+def discard_outputs(plan: Plan) -> None:
+    """Remove what a run has written, unless its manifest stands."""
     abandon(plan.run_id)
     for target in plan.targets:
         manifest = read_manifest(target.output)
@@ -107,7 +127,7 @@ def _discard(plan: Plan) -> None:
 def _interrupted(plan: Plan) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _discard(plan)
+    discard_outputs(plan)
     again = shlex.join(["embed-images", *plan.command_line])
     print(f"\ninterrupted, nothing half-written was kept; to start again:\n  {again}", file=sys.stderr, flush=True)
     sys.stdout.flush()
@@ -115,6 +135,7 @@ def _interrupted(plan: Plan) -> None:
     os._exit(130)
 
 
-def _cause(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return one_line(Exception(lines[-1])) if lines else type(error).__name__
+def cause(message: str) -> str:
+    """Return the last line of a message, which is where a traceback has its cause; '' where it has none."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return one_line(Exception(lines[-1])) if lines else ""

@@ -4,12 +4,18 @@ import http.server
 import os
 import pathlib
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 
 import PIL.Image
 import pytest
 
 from pipelines.sample_images import sample_pixels
+from tests.dataflow_server import bucket, dataflow, storage
+from tests.gcs_server import SERVERS, GcsServer, gcs_server
+from tests.rest_server import rest
+
+__all__ = ["bucket", "dataflow", "rest", "storage"]
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # No test finds what another one, or the person who runs them, has left.
@@ -71,6 +77,45 @@ def serve() -> Iterator[Callable[[Handler], str]]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def running_gcs(request: pytest.FixtureRequest) -> Iterator[GcsServer]:
+    """Each server of Cloud Storage's protocol, once a session."""
+    with gcs_server(request.param, request.config.cache.mkdir("fake-gcs-server")) as server:
+        yield server
+
+
+@pytest.fixture
+def gcs(running_gcs: GcsServer, monkeypatch: pytest.MonkeyPatch) -> GcsServer:
+    """A new bucket of each server in turn, found by STORAGE_EMULATOR_HOST."""
+    return prepared(running_gcs, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def running_strict_gcs(request: pytest.FixtureRequest) -> Iterator[GcsServer]:
+    """The server that checks preconditions and takes any name, once a session."""
+    if "fake-gcs-server" not in SERVERS:
+        pytest.skip("fake-gcs-server is built by Go, which is not here")
+    with gcs_server("fake-gcs-server", request.config.cache.mkdir("fake-gcs-server")) as server:
+        yield server
+
+
+@pytest.fixture
+def strict_gcs(running_strict_gcs: GcsServer, monkeypatch: pytest.MonkeyPatch) -> GcsServer:
+    """A new bucket of the server that checks preconditions and takes any name."""
+    return prepared(running_strict_gcs, monkeypatch)
+
+
+def prepared(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> GcsServer:
+    """Let Beam and this project use a new bucket of a server."""
+    # Beam looks for credentials for over a minute before it does without.
+    monkeypatch.setattr("apache_beam.internal.gcp.auth._Credentials._credentials_init", True)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+    server.faults.clear()
+    server.create_bucket(f"bucket-{uuid.uuid4().hex}")
+    server.log.clear()
+    return server
 
 
 def answer(request: http.server.BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> None:

@@ -22,12 +22,16 @@ OWNERS = {
     "openvino": {"transforms/backbones/engines/openvino.py"},
     "PIL": {"transforms/decode.py", "pipelines/sample_images.py"},
     "pillow_heif": {"transforms/decode.py"},
-    "urllib3": {"transforms/http.py"},
+    "urllib3": {"transforms/http.py", "transforms/gcs_fetch.py"},
+    "google": {"transforms/gcs.py", "transforms/gcs_fetch.py"},
+    "google_crc32c": {"transforms/gcs_fetch.py"},
+    "requests": {"transforms/gcs.py", "transforms/gcs_fetch.py"},
     "rich": {"pipelines/progress.py"},
     "argparse": {"pipelines"},
     "pyarrow": {"transforms/parquet.py", "transforms/tables.py", "transforms/tfrecord.py", "transforms/uris.py"},
 }
-"""Arrow's types are the language in which tables, uris and both sinks speak of carried columns."""
+"""Arrow's types are the language in which tables, uris and both sinks speak of carried columns. Google's sessions are
+requests', and fail with its errors and urllib3's."""
 
 STAGES = ("uris", "fetch", "decode", "embed", "parquet", "tfrecord", "health", "failures", "manifest")
 FOUNDATION = {
@@ -35,6 +39,8 @@ FOUNDATION = {
     "transforms.elements",
     "transforms.errors",
     "transforms.failures",
+    "transforms.gcs",
+    "transforms.gcs_fetch",
     "transforms.runs",
     "transforms.shards",
     "transforms.spec",
@@ -90,6 +96,11 @@ def test_stages_do_not_know_each_other(stage: str) -> None:
 def test_the_foundation_knows_no_stage(module: str) -> None:
     path = ROOT / (module.replace(".", "/") + ".py")
     assert {name for name in imports(path) if name.startswith("transforms")} <= FOUNDATION
+
+
+@pytest.mark.parametrize("path", sources("transforms", "pipelines", "templates/embed_images"), ids=name_of)
+def test_nothing_that_runs_a_job_knows_how_it_is_deployed(path: pathlib.Path) -> None:
+    assert not [module for module in imports(path) if module.split(".")[0] == "templates"]
 
 
 def test_every_module_has_its_tests() -> None:

@@ -1,5 +1,8 @@
 """Engines: the same numbers, one seam; choosing them, and what they refuse."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -81,3 +84,33 @@ def test_a_precision_that_the_processor_lacks_is_refused(engine: str) -> None:
 def test_an_engine_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UsageError, match="--engine must be one of tensorflow, openvino"):
         Backbone("MobileNet", engine="onnx")
+
+
+def test_several_devices_take_turns_with_the_same_numbers() -> None:
+    code = """if True:
+        import numpy as np, tempfile, tensorflow as tf
+        processor = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+        from transforms import Backbone
+        from transforms.backbones.engines.tensorflow import TensorFlowEngine, read_graph
+        from transforms.backbones.graph import build_graph
+        graph = build_graph(Backbone("MobileNet", weights="random", image_size=(32, 32)))
+        facts = graph.facts()
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(graph.definition())
+            f.flush()
+            function = read_graph(f.name, (facts["input"], facts["output"]))
+        used = []
+        def noted(pixels):
+            output = function(pixels)
+            used.append((output[0] if isinstance(output, list | tuple) else output).device[-5:])
+            return output
+        engine = TensorFlowEngine(noted, ["/CPU:0", "/CPU:1"])
+        pixels = np.arange(2 * 32 * 32 * 3, dtype=np.uint8).reshape(2, 32, 32, 3)
+        first, second, third = engine(pixels), engine(pixels), engine(pixels)
+        assert used == ["CPU:0", "CPU:1", "CPU:0"], used
+        np.testing.assert_allclose(first, second, atol=1e-5)
+        np.testing.assert_allclose(first, third, atol=1e-5)
+    """
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]

@@ -13,9 +13,10 @@ from apache_beam.testing.util import assert_that, equal_to
 from tests.conftest import answer
 from transforms import FetchImages, Image, ImageError, ImageUri
 from transforms.fetch import Fetch, fetch_from_filesystem, fetch_local
+from transforms.gcs_fetch import GcsFetch
 from transforms.http import HttpFetch
 
-FETCH = Fetch(1000, HttpFetch(1000, timeout=20.0, attempts=2, allow_private_hosts=True, pause=0.001))
+FETCH = Fetch(1000, HttpFetch(1000, timeout=20.0, attempts=2, allow_private_hosts=True, pause=0.001), GcsFetch(1000))
 
 
 def lost(function: Callable[..., Any], *arguments: Any) -> ImageError:

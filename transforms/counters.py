@@ -8,8 +8,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
-from apache_beam.metrics import Metrics
+from apache_beam.metrics import Metrics, MetricsFilter
 
 NAMESPACE = "embed-images"
 
@@ -53,3 +54,14 @@ def reset_tally() -> None:
     with _lock:
         _tally.clear()
         _first.clear()
+
+
+def counted(result: Any) -> dict[str, int]:
+    """Return what the workers of a run have counted, wherever they are: a pipeline's result -> the counters.
+
+    The runner's word is asked for, which may lag behind; a counter of several steps is their sum.
+    """
+    found: collections.Counter[str] = collections.Counter()
+    for metric in result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]:
+        found[metric.key.metric.name] += max(metric.committed or 0, metric.attempted or 0)
+    return dict(found)

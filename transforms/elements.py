@@ -24,10 +24,17 @@ class ImageUri:
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """The encoded bytes of an image, as they were fetched."""
+    """The encoded bytes of an image, as they were fetched.
+
+    Attributes:
+      generation: which version of its object this is, None where the storage keeps none.
+      size: of the stored object in bytes, None likewise.
+    """
 
     source: ImageUri
     data: bytes
+    generation: int | None = None
+    size: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,14 @@ class RunError(Exception):
     """A run that began and failed; the message says why."""
 
 
+class ImageError(Exception):
+    """One image cannot be worked with; the others can."""
+
+    def __init__(self, reason: str, message: str, *, transient: bool = False, error: str = "", attempts: int = 1):
+        super().__init__(message)
+        self.reason, self.transient, self.error, self.attempts = reason, transient, error, attempts
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggest the known word nearest to `word`, any case: ' (did you mean X?)', or '' where none is near."""
     by_lower = {candidate.lower(): candidate for candidate in known}

@@ -14,6 +14,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from transforms.counters import count, timed
 from transforms.elements import ImageUri
+from transforms.errors import ImageError as ImageError
 from transforms.errors import one_line
 from transforms.shards import FAILURES_PREFIX, ShardFormat, WriteShards
 
@@ -23,6 +24,7 @@ REASONS = {
     "bad_row": "the manifest's row cannot be read",
     "no_uri": "the manifest's row has an empty uri",
     "not_found": "there is nothing at the uri",
+    "bucket_not_found": "the uri's bucket is not there",
     "permission_denied": "the account that runs may not read it",
     "not_a_file": "the uri is a folder, a device or a pipe",
     "unsupported_scheme": "no filesystem for the uri's scheme is installed",
@@ -31,6 +33,7 @@ REASONS = {
     "too_many_redirects": "the server redirected more than 5 times",
     "timeout": "no whole answer within --fetch_timeout",
     "connection": "the connection could not be made, or broke",
+    "corrupted_download": "what came is shorter than the object, or has another crc32c",
     "bad_uri": "the uri is not well-formed",
     "http_NNN": "the server's final answer, e.g. http_404",
     "io_error": "the filesystem failed while reading",
@@ -48,14 +51,6 @@ REASONS = {
 """Each `Failure.reason` with its meaning."""
 
 OWN_COLUMNS = ("uri", "stage", "reason", "kind", "error", "message", "attempts")
-
-
-class ImageError(Exception):
-    """One image cannot be worked with; the others can."""
-
-    def __init__(self, reason: str, message: str, *, transient: bool = False, error: str = "", attempts: int = 1):
-        super().__init__(message)
-        self.reason, self.transient, self.error, self.attempts = reason, transient, error, attempts
 
 
 @dataclasses.dataclass(frozen=True)

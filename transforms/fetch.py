@@ -1,4 +1,4 @@
-"""Fetch the bytes of images from wherever a uri points: the local disk, any Beam filesystem, http and https."""
+"""Fetch the bytes of images from wherever a uri points: local disk, Cloud Storage, any Beam filesystem, http(s)."""
 
 import dataclasses
 import os
@@ -14,6 +14,8 @@ from transforms.counters import count
 from transforms.elements import Image, ImageUri
 from transforms.errors import one_line
 from transforms.failures import FAILURES, ImageError, capture
+from transforms.gcs import INSTALL, INSTALLED
+from transforms.gcs_fetch import GcsFetch
 from transforms.http import HttpFetch
 from transforms.thread_map import ThreadMap
 
@@ -83,9 +85,20 @@ class Fetch:
 
     max_image_bytes: int
     http: HttpFetch
+    gcs: GcsFetch
 
     def __call__(self, source: ImageUri) -> Image:
+        image = self._image(source)
+        count("images-fetched")
+        count("bytes-fetched", len(image.data))
+        return image
+
+    def _image(self, source: ImageUri) -> Image:
         scheme = source.uri.partition("://")[0].lower() if "://" in source.uri else ""
+        if scheme == "gs":
+            if not INSTALLED:
+                raise ImageError("unsupported_scheme", f"nothing here reads gs:// uris; run: {INSTALL}")
+            return Image(source, *self.gcs(source.uri))
         if scheme in ("http", "https"):
             data = self.http(source.uri)
         elif scheme == "file":
@@ -95,8 +108,6 @@ class Fetch:
             data = fetch_local(source.uri, self.max_image_bytes)
         else:
             data = fetch_from_filesystem(source.uri, self.max_image_bytes)
-        count("images-fetched")
-        count("bytes-fetched", len(data))
         return Image(source, data)
 
 
@@ -107,8 +118,8 @@ class FetchImages(beam.PTransform):
     Args:
       max_image_bytes: size of an encoded image at most, in bytes; bounded while it streams.
       num_threads: fetches at a time in each worker process; None is one a core, 0 switches threads off.
-      timeout: seconds for one http fetch, with its retries and redirects.
-      attempts: http attempts at most, for answers that may be better next time.
+      timeout: seconds for one fetch over a network, with its retries and redirects.
+      attempts: at most, for answers that may be better next time.
       allow_private_hosts: also fetch from http hosts whose address is not public.
     """
 
@@ -125,6 +136,7 @@ class FetchImages(beam.PTransform):
 
     def expand(self, uris: Any) -> Any:
         http = HttpFetch(self.max_image_bytes, self.timeout, self.attempts, self.allow_private_hosts)
-        fetch = capture("fetch", Fetch(self.max_image_bytes, http))
+        gcs = GcsFetch(self.max_image_bytes, self.timeout, self.attempts)
+        fetch = capture("fetch", Fetch(self.max_image_bytes, http, gcs))
         fetched = uris | beam.ParDo(ThreadMap(fetch, self.num_threads)).with_outputs(FAILURES, main="images")
         return Fetched(fetched.images, fetched[FAILURES])

@@ -8,7 +8,7 @@ import dataclasses
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -16,6 +16,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.transforms.combiners import ToListCombineFn
 
+from transforms.gcs import LostRaceError, generation_of, is_gcs
 from transforms.runs import committing, now, put, sweep
 from transforms.shards import WrittenFile, scratch_folder
 from transforms.spec import EmbeddingSpec
@@ -30,12 +31,26 @@ class AccountingError(RuntimeError):
 
 def read_manifest(output: str) -> dict[str, Any] | None:
     """Return the manifest of a finished run, None where there is none."""
-    path = FileSystems.join(output, NAME)
-    if not FileSystems.exists(path):
+    if not FileSystems.exists(FileSystems.join(output, NAME)):
         return None
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as f:
-        manifest: dict[str, Any] = json.loads(f.read())
+    manifest: dict[str, Any] = _read(output, NAME)
     return manifest
+
+
+def _read(output: str, name: str) -> Any:
+    with FileSystems.open(FileSystems.join(output, name), compression_type=CompressionTypes.UNCOMPRESSED) as f:
+        return json.loads(f.read())
+
+
+def seen_generations(output: str) -> dict[str, int]:
+    """Return the generations of what a run replaces, by name: {} on a filesystem that keeps none.
+
+    Raises:
+      OSError: the folder cannot be read.
+    """
+    if not is_gcs(output):
+        return {}
+    return {name: generation_of(FileSystems.join(output, name)) for name in (NAME, FEATURES)}
 
 
 def account(found: Iterable[tuple[str, Any]]) -> dict[str, int]:
@@ -78,6 +93,7 @@ class Commit:
     spec: EmbeddingSpec
     started: str
     features: dict[str, Any] | None = None
+    seen: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def __call__(self, found: list[tuple[str, Any]]) -> dict[str, Any]:
         """Return the manifest as it was put."""
@@ -95,13 +111,21 @@ class Commit:
             "versions": versions(),
             "times": {"started": self.started, "finished": now()},
         }
-        scratch = scratch_folder(self.output, self.run_id)
         with committing(self.run_id):
             if self.features is not None:
-                put(json.dumps(self.features, indent=2), self.output, FEATURES, scratch)
-            put(json.dumps(manifest, indent=2, ensure_ascii=False), self.output, NAME, scratch)
+                self._put(FEATURES, self.features, lambda found: found == self.features)
+            self._put(NAME, manifest, lambda found: found.get("run_id") == self.run_id)
         sweep(self.output, self.run_id)
         return manifest
+
+    def _put(self, name: str, content: dict[str, Any], is_own: Callable[[Any], bool]) -> None:
+        try:
+            text = json.dumps(content, indent=2, ensure_ascii=False)
+            put(text, self.output, name, scratch_folder(self.output, self.run_id), self.seen.get(name))
+        except LostRaceError:
+            # A put whose answer was lost, or a bundle that is tried again, meets itself.
+            if not is_own(_read(self.output, name)):
+                raise
 
 
 def versions() -> dict[str, str]:
@@ -130,6 +154,7 @@ class WriteManifest(beam.PTransform):
       spec: how the embeddings are made.
       started: when the run was, ISO 8601.
       features: the content of `features.json`, None where no TFRecord is written.
+      seen: what `seen_generations` said before the run began; None asks when this is constructed.
     """
 
     output: str
@@ -137,9 +162,14 @@ class WriteManifest(beam.PTransform):
     spec: EmbeddingSpec
     started: str
     features: dict[str, Any] | None = None
+    seen: Mapping[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.seen = seen_generations(self.output) if self.seen is None else self.seen
 
     def expand(self, found: Any) -> Any:
-        commit = Commit(self.output, self.run_id, self.spec, self.started, self.features)
+        commit = Commit(self.output, self.run_id, self.spec, self.started, self.features, self.seen or {})
         return (
             list(_tagged(found))
             | beam.Flatten()

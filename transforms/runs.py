@@ -18,6 +18,7 @@ from typing import Any
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from transforms.gcs import put as put_object
 from transforms.shards import EMBEDDINGS_PREFIX, FAILURES_PREFIX, SCRATCH, delete, scratch_folder
 
 OWNER = "owner.json"
@@ -39,9 +40,19 @@ def new_run_id() -> str:
     return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
 
 
-def put(text: str, folder: str, name: str, scratch: str) -> None:
-    """Write a small file so that it is there wholly or not at all."""
+def put(text: str, folder: str, name: str, scratch: str, generation: int | None = None) -> None:
+    """Write a small file so that it is there wholly or not at all.
+
+    Args:
+      generation: of the object that may be replaced, 0 for none; None replaces whatever is there.
+
+    Raises:
+      LostRaceError: another object is there.
+    """
     path = FileSystems.join(folder, name)
+    if generation is not None:
+        put_object(path, text.encode(), generation)
+        return
     # An object appears when its upload ends; a local file would be seen growing.
     partial = FileSystems.join(scratch, name) if "://" not in folder else path
     with FileSystems.create(partial, "application/json", CompressionTypes.UNCOMPRESSED) as f:

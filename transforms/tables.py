@@ -10,7 +10,9 @@ import decimal
 import gzip
 import io
 import json
+import os
 import re
+import tempfile
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +24,8 @@ from apache_beam.io.filesystems import FileSystems
 
 from transforms.errors import UsageError, did_you_mean, one_line
 from transforms.failures import OWN_COLUMNS
+from transforms.gcs import is_gcs
+from transforms.shards import download
 
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
 RESERVED = {*OWN_COLUMNS, "embedding", "width", "height", "format", "sha256"} - {"uri"}
@@ -45,8 +49,14 @@ def _suffix(path: str) -> str:
 
 @contextlib.contextmanager
 def _open(path: str) -> Iterator[Any]:
-    # Not by Beam's decompression: it takes a file that ends early for a whole one, and is no file for TextIOWrapper.
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as f:
+    with contextlib.ExitStack() as stack:
+        if is_gcs(path):
+            local = os.path.join(stack.enter_context(tempfile.TemporaryDirectory()), "manifest")
+            download(path, local)
+            f = stack.enter_context(open(local, "rb"))
+        else:
+            f = stack.enter_context(FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED))
+        # Not by Beam's decompression: it takes what ends early for a whole file, and is no file for TextIOWrapper.
         yield gzip.GzipFile(fileobj=f) if path.lower().endswith(".gz") else f
 
 

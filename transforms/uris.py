@@ -23,6 +23,7 @@ from transforms.counters import count
 from transforms.elements import ImageUri
 from transforms.errors import UsageError, did_you_mean, one_line
 from transforms.failures import FAILURES, ImageError, failed
+from transforms.gcs import INSTALL, INSTALLED
 from transforms.tables import carried_schema, data_rows, is_manifest, merged_schema
 
 SCHEMES = ("file", "gs", "s3", "hdfs", "azfs", "http", "https")
@@ -115,7 +116,7 @@ def folder_pattern(folder: str) -> str:
 
 def install_hint(path: str) -> str:
     """Say which extra reads a scheme, where Beam's own message does not."""
-    return "; for gs:// run: pip install 'beam-image-embeddings[gcp]'" if scheme_of(path) == "gs" else ""
+    return f"; for gs:// run: {INSTALL}" if scheme_of(path) == "gs" and not INSTALLED else ""
 
 
 def _is_file(path: str) -> bool:

@@ -52,7 +52,7 @@ def find(backbone: Backbone) -> Entry | None:
     name = _name(backbone)
     if name is None:
         return None
-    folder = os.path.join(_root(), name)
+    folder = os.path.join(root(), name)
     try:
         with open(os.path.join(folder, FACTS), encoding="utf-8") as f:
             entry = Entry(folder, **json.load(f))
@@ -68,16 +68,16 @@ def store(backbone: Backbone, graph: bytes, facts: dict[str, Any]) -> Entry | No
     name = _name(backbone)
     if name:
         with contextlib.suppress(OSError):
-            os.makedirs(_root(), mode=0o700, exist_ok=True)
-            incoming = _write(tempfile.mkdtemp(prefix=INCOMING, dir=_root()), graph, facts)
-            kept = os.path.join(_root(), name)
+            os.makedirs(root(), mode=0o700, exist_ok=True)
+            incoming = _write(tempfile.mkdtemp(prefix=INCOMING, dir=root()), graph, facts)
+            kept = os.path.join(root(), name)
             # What is there is broken, or another process was faster: the same in the end.
             shutil.rmtree(kept, ignore_errors=True)
             try:
                 os.rename(incoming, kept)
             except OSError:
                 shutil.rmtree(incoming, ignore_errors=True)
-            trim(_root(), MAX_BYTES)
+            trim(root(), MAX_BYTES)
             return Entry(kept, **facts)
     return None
 
@@ -98,14 +98,15 @@ def _write(folder: str, graph: bytes, facts: dict[str, Any]) -> str:
     return folder
 
 
-def _root() -> str:
+def root() -> str:
+    """Return the folder of the cache, '' where there is none."""
     default = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "embed-images")
     return os.environ.get("EMBED_IMAGES_CACHE", default)
 
 
 def _name(backbone: Backbone) -> str | None:
     weights = _weights(backbone)
-    if not _root() or weights is None:
+    if not root() or weights is None:
         return None
     versions = [importlib.metadata.version(library) for library in ("tensorflow", "keras")]
     if backbone.engine == "openvino":

@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import h5py
@@ -21,7 +21,9 @@ import h5py
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.files import cache_folder, sha256_of_files
 from transforms.backbones.keras_applications import keras
+from transforms.backbones.remote import fetched_once
 from transforms.errors import UsageError, one_line
+from transforms.gcs import check_access, is_gcs
 from transforms.shards import download
 
 SUFFIXES = (".weights.h5", ".h5", ".keras")
@@ -74,7 +76,7 @@ def load_file(model: Any, backbone: Backbone) -> None:
     path = backbone.weights
     if not path.endswith(SUFFIXES):
         raise UsageError(f"--weights {path} must be imagenet, random or a file ending in {', '.join(SUFFIXES)}")
-    with local_copy(path) as local:
+    with local_copy(path, lambda local: check_sha256(local, backbone)) as local:
         check_sha256(local, backbone)
         _refuse_bomb(local, path)
         try:
@@ -84,9 +86,14 @@ def load_file(model: Any, backbone: Backbone) -> None:
 
 
 @contextlib.contextmanager
-def local_copy(path: str) -> Iterator[str]:
-    """Give the local path of a file, downloaded for as long as it is needed where it is remote."""
+def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
+    """Give the local path of a file, downloaded where it is remote; `check` raises where a copy is not to be kept."""
     try:
+        if is_gcs(path):
+            check_access([path])
+            with fetched_once(path, check) as local:
+                yield local
+            return
         if "://" not in path:
             if not os.path.exists(path):
                 raise UsageError(f"there is no weights file {path}")

@@ -62,9 +62,10 @@ def open_engine(engine: str, path: str, ends: tuple[str, str], precision: str) -
         from transforms.backbones.engines.openvino import OpenVinoEngine
 
         return OpenVinoEngine(path, precision)
-    from transforms.backbones.engines.tensorflow import TensorFlowEngine, read_graph
+    from transforms.backbones.engines.tensorflow import TensorFlowEngine, gpu_names, read_graph
 
-    return TensorFlowEngine(read_graph(path, ends))
+    # A frozen graph has its weights in itself, and so runs wherever it is called.
+    return TensorFlowEngine(read_graph(path, ends), gpu_names())
 
 
 def choose_engine(engine: str, weights_bytes: int = 0) -> str:

@@ -1,6 +1,8 @@
-"""Run a graph by TensorFlow, on the GPU where it sees one, else on the processor."""
+"""Run a graph by TensorFlow, on the GPUs where it sees some, else on the processor."""
 
 import contextlib
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,17 +16,24 @@ class OutOfMemoryError(Exception):
 
 
 class TensorFlowEngine:
-    """A graph as a function: uint8 [B, H, W, 3] -> float32 [B, D]."""
+    """A graph as a function: uint8 [B, H, W, 3] -> float32 [B, D].
 
-    def __init__(self, function: Any):
+    Args:
+      function: that runs it.
+      devices: TensorFlow's names of those that take turns, a batch each; none leaves it to TensorFlow.
+    """
+
+    def __init__(self, function: Any, devices: Sequence[str] = ()):
         self._function = function
+        self._turns = itertools.cycle(devices or [None])
         self.device = device()
         self.device_memory = gpu_memory() if self.device == "GPU" else 0
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Embed a batch; raise OutOfMemoryError where the device has no room for it."""
         try:
-            output = self._function(tf.constant(pixels))
+            with tf.device(next(self._turns)):
+                output = self._function(tf.constant(pixels))
         except tf.errors.ResourceExhaustedError as e:
             raise OutOfMemoryError(one_line(e)) from e
         vectors: np.ndarray = (output[0] if isinstance(output, list | tuple) else output).numpy()
@@ -39,6 +48,11 @@ def device() -> str:
         with contextlib.suppress(RuntimeError):
             tf.config.experimental.set_memory_growth(gpu, True)
     return "GPU" if gpus else "CPU"
+
+
+def gpu_names() -> list[str]:
+    """Return TensorFlow's names of the GPUs that it sees."""
+    return [f"/{gpu.device_type}:{i}" for i, gpu in enumerate(tf.config.list_logical_devices("GPU"))]
 
 
 def gpu_memory() -> int:

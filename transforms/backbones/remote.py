@@ -1,0 +1,80 @@
+"""Weights in Cloud Storage: fetched once a machine, however many processes start at once.
+
+A fetched file is an entry of the cache of graphs, named after the object and its generation. It gets its name only when
+it is whole and is what it should be; processes wait for the one that fetches.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+
+from transforms.backbones.cache import INCOMING, MAX_BYTES, root, trim
+from transforms.gcs import stat
+from transforms.gcs_fetch import download
+
+PREFIX = "weights-"
+
+
+@contextlib.contextmanager
+def fetched_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
+    """Give the local path of an object's copy; without a cache it ends with the block.
+
+    Args:
+      check: raises where a new copy is not to be kept.
+
+    Raises:
+      OSError: the object cannot be had.
+    """
+    found = stat(uri)
+    if found is None:
+        raise FileNotFoundError(f"no such object: {uri}")
+    name = uri.rpartition("/")[2]
+    folder = os.path.join(root(), PREFIX + hashlib.sha256(f"{uri}#{found.generation}".encode()).hexdigest()[:32])
+    local = os.path.join(folder, name)
+    lock = _lock(folder)
+    if lock is None:
+        with tempfile.TemporaryDirectory() as temporary:
+            local = os.path.join(temporary, name)
+            download(uri, local)
+            yield local
+        return
+    with lock:
+        if not os.path.exists(local):
+            _fetch(uri, folder, name, check)
+        # What was used last is trimmed last.
+        os.utime(folder)
+    yield local
+
+
+@contextlib.contextmanager
+def _held(path: str) -> Iterator[None]:
+    with open(path, "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _lock(folder: str) -> contextlib.AbstractContextManager[None] | None:
+    """Return what holds off the other processes; None where there is no cache, or none that can be written to."""
+    if not root():
+        return None
+    try:
+        os.makedirs(root(), mode=0o700, exist_ok=True)
+        with open(f"{folder}.lock", "a"):
+            return _held(f"{folder}.lock")
+    except OSError:
+        return None
+
+
+def _fetch(uri: str, folder: str, name: str, check: Callable[[str], None]) -> None:
+    incoming = tempfile.mkdtemp(prefix=INCOMING, dir=root())
+    try:
+        download(uri, os.path.join(incoming, name))
+        check(os.path.join(incoming, name))
+        os.rename(incoming, folder)
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+    trim(root(), MAX_BYTES)
