@@ -1,0 +1,98 @@
+"""Estimate the image's size by layer, which is what a worker waits for before its first image.
+
+Sizes are those of the wheels that requirements.txt pins, as the package index tells them: a wheel is compressed, much
+as a layer is when it is pulled. They are recorded, with their day, so that a check needs no network:
+
+    python -m templates.image_size            print the estimate from what was recorded
+    python -m templates.image_size --record   ask the index anew (needs uv); after requirements.txt was compiled
+
+What is no package is assumed, in ASSUMED. The weights that a build takes along come on top.
+"""
+
+import datetime
+import json
+import pathlib
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import parse_wheel_filename
+
+FOLDER = pathlib.Path(__file__).parent / "embed_images"
+REQUIREMENTS, RECORDED = FOLDER / "requirements.txt", FOLDER / "image_size.json"
+
+BUDGET_MB = 4000
+"""Of the image as it is pulled. An image of 12.3 GB took each worker 21 minutes; in proportion this is 7."""
+
+ASSUMED = {"python:3.11-slim-bookworm": 50, "Beam's boot and the launcher": 60, "this project": 1}
+"""MB, rounded up from what registries list for such images; not measured from here."""
+
+PYTHON = (3, 11)
+PLATFORMS = [*(f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)), "manylinux2014_x86_64"]
+PLATFORMS += ["manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]
+
+
+def pins(requirements: str) -> dict[str, str]:
+    """Return the version of each package that a compiled requirements.txt pins."""
+    lines = (line for line in requirements.splitlines() if line and not line.lstrip().startswith("#"))
+    return dict(line.split("==", 1) for line in lines)
+
+
+def layers(sizes: dict[str, int]) -> dict[str, float]:
+    """Return the MB of each layer of the Dockerfile, from bytes by package."""
+    cuda = sum(size for name, size in sizes.items() if name.startswith("nvidia-"))
+    return {"CUDA's libraries": cuda / 1e6, "the other packages": (sum(sizes.values()) - cuda) / 1e6, **ASSUMED}
+
+
+def report(recorded: dict[str, Any]) -> Iterator[str]:
+    """Give the estimate line by line: layers, the largest packages, the whole beside its budget."""
+    sizes = {name: package["bytes"] for name, package in recorded["packages"].items()}
+    by_layer = layers(sizes)
+    yield f"image, compressed, from the wheels' sizes of {recorded['date']}"
+    yield from (f"  {size:8,.0f} MB  {layer}" for layer, size in by_layer.items())
+    yield f"  {sum(by_layer.values()):8,.0f} MB  together; the budget is {BUDGET_MB:,} MB"
+    yield "the largest packages"
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:10]
+    yield from (f"  {size / 1e6:8,.0f} MB  {name}" for name, size in largest)
+
+
+def record() -> dict[str, Any]:
+    """Ask the package index for the sizes of what requirements.txt pins.
+
+    Raises:
+      subprocess.CalledProcessError: uv could not.
+    """
+    target = [f"--python-version={PYTHON[0]}.{PYTHON[1]}", "--python-platform=x86_64-manylinux_2_28"]
+    command = ["uv", "pip", "compile", "--quiet", "--no-deps", "--format=pylock.toml", *target, str(REQUIREMENTS)]
+    lock = tomllib.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    packages = {p["name"]: {"version": p["version"], "bytes": _size(p)} for p in lock["packages"]}
+    return {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "packages": packages}
+
+
+def _size(package: dict[str, Any]) -> int:
+    """Return the bytes of the file that is installed: the best wheel, or the source where there is none."""
+    ranks: dict[Tag, int] = {}
+    for tag in (*cpython_tags(PYTHON, platforms=PLATFORMS), *compatible_tags(PYTHON, "cp311", PLATFORMS)):
+        ranks.setdefault(tag, len(ranks))
+    fitting = []
+    for wheel in package.get("wheels", []):
+        tags = parse_wheel_filename(wheel["url"].rpartition("/")[2])[3]
+        fitting += [(ranks[tag], wheel["size"]) for tag in tags if tag in ranks]
+    return int(min(fitting)[1] if fitting else package["sdist"]["size"])
+
+
+def main(argv: list[str]) -> int:
+    """Record where that is asked for, print, and return 1 where the budget is exceeded."""
+    if "--record" in argv:
+        RECORDED.write_text(json.dumps(record(), indent=1) + "\n", encoding="utf-8")
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    print("\n".join(report(recorded)))
+    sizes = {name: package["bytes"] for name, package in recorded["packages"].items()}
+    return 1 if sum(layers(sizes).values()) > BUDGET_MB else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

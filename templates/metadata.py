@@ -1,0 +1,86 @@
+"""Write a template's metadata from the options: what the console offers, and what Dataflow lets through.
+
+python -m templates.metadata > templates/embed_images/metadata.json
+"""
+
+import argparse
+import json
+from typing import Any
+
+from pipelines import options
+from pipelines.machines import GPUS
+from pipelines.options import NEEDED, CommandOnly, parser
+
+NUMBER, TEXT, BOOLEAN, ENUM = "NUMBER", "TEXT", "BOOLEAN", "ENUM"
+PARSED_BY: dict[Any, tuple[str, str]] = {
+    None: (TEXT, ""),
+    options.a_count: (NUMBER, r"0*[1-9][0-9]*"),
+    options.seconds: (NUMBER, r"[0-9]*\.?[0-9]+"),
+    options.a_ratio: (NUMBER, r"0?\.[0-9]+|0|1(\.0+)?"),
+    options.yes_or_no: (BOOLEAN, r"[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]"),
+    options.a_size: (TEXT, r"0*[1-9][0-9]*([xX]0*[1-9][0-9]*)?"),
+    options.an_object: (TEXT, r"\s*\{.*\}\s*"),
+    options.some_formats: (TEXT, f"({'|'.join(options.FORMATS)})(,({'|'.join(options.FORMATS)}))*"),
+    options.some_names: (TEXT, r"[A-Za-z0-9_, ]+"),
+    options.a_gpu: (ENUM, ""),
+}
+"""Google's type of a parameter, and what its values look like, by the function that parses the flag."""
+
+PATHS = {"input": r"[a-z][a-z0-9+.-]*://.+", "output": r"gs://.+"}
+"""What a path looks like that a worker sees. By Google's own types of path it could be looked for with {date} in it."""
+
+
+def metadata() -> dict[str, Any]:
+    """Return the metadata, as Google's TemplateMetadata has it."""
+    p = parser()
+    return {
+        "name": "Image embeddings",
+        "description": p.description,
+        "parameters": [
+            parameter(action, (group.title or "").partition(",")[0])
+            for group in p._action_groups
+            for action in group._group_actions
+            if not isinstance(action, argparse._HelpAction | CommandOnly)
+        ],
+    }
+
+
+def parameter(action: argparse.Action, group: str) -> dict[str, Any]:
+    """Return the metadata of one flag."""
+    kind, regex = PARSED_BY[action.type]
+    name, choices = action.dest, action.choices
+    if action.type is options.a_gpu:
+        choices = GPUS
+    found: dict[str, Any] = {
+        "name": name,
+        "label": name.replace("_", " ").capitalize(),
+        "helpText": _help(action),
+        "isOptional": name not in NEEDED,
+        "paramType": ENUM if choices else kind,
+        "groupName": group[:1].upper() + group[1:],
+    }
+    if choices:
+        found["enumOptions"] = [{"value": choice, "label": choice} for choice in choices]
+    if regex or name in PATHS:
+        found["regexes"] = [f"^({PATHS.get(name, regex)})$"]
+    if default := _text(action.default):
+        found["defaultValue"] = default
+    return found
+
+
+def _help(action: argparse.Action) -> str:
+    # A parameter is given once: a manifest names many.
+    return (action.help or "").replace("; repeatable", "")
+
+
+def _text(value: Any) -> str:
+    """Return a default as it would be typed, '' where leaving the flag out is the only way to say it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not value:
+        return ""
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+if __name__ == "__main__":
+    print(json.dumps(metadata(), indent=2))

@@ -1,0 +1,180 @@
+"""Create or update the schedule that launches the template: a job of Cloud Scheduler that calls flexTemplates:launch.
+
+python -m templates.schedule --project my-project --region europe-west4 --cron '0 2 * * *' \\
+    --template gs://my-bucket/templates/embed_images.json --temp_location gs://my-bucket/tmp \\
+    --service_account launcher@my-project.iam.gserviceaccount.com \\
+    --worker_account worker@my-project.iam.gserviceaccount.com \\
+    --parameter input=gs://my-bucket/photos/{date} --parameter output=gs://my-bucket/embeddings/{date}
+
+The request is the same every night; what differs, `{date}` and `{run}`, is filled in when the job is launched, UTC.
+
+When a night is not over as the next begins: the jobs have the same name, and Dataflow has one active job of a name in a
+region: the launch gets the one that runs, or an error, and starts nothing. The same holds for a launch that is tried
+again because its answer was lost. Should two runs meet all the same, by another name, then no run writes over another's
+files, and each manifest names its own run's alone; in one and the same folder the last to finish stands.
+"""
+
+import argparse
+import json
+import re
+import sys
+
+from google.api_core.exceptions import NotFound
+from google.cloud import dataflow_v1beta3, scheduler_v1
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.json_format import ParseDict, ParseError
+
+from pipelines.options import NEEDED, Parser, a_count, an_object, parse
+from templates.clients import add_project, as_json, connect, run_command, show
+from templates.metadata import metadata
+from transforms.errors import UsageError, did_you_mean
+
+DATAFLOW = "https://dataflow.googleapis.com"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+FIELDS = ("description", "schedule", "time_zone", "http_target", "attempt_deadline", "retry_config")
+"""Of a job that are set here, and so are updated."""
+
+LAUNCHER_MACHINE = "n1-standard-2"
+"""Builds the graph, and loads the model for that; Google's default has 3.75 GB, half of this one's memory."""
+
+DEADLINE_SECONDS = 180
+RETRIES = 3
+
+
+def launch_request(options: argparse.Namespace) -> dataflow_v1beta3.LaunchFlexTemplateRequest:
+    """Return what launches the template.
+
+    Raises:
+      UsageError: a parameter is unknown, missing or wrong.
+    """
+    environment = {
+        "serviceAccountEmail": options.worker_account,
+        "tempLocation": options.temp_location,
+        "stagingLocation": options.temp_location,
+        "maxWorkers": options.max_workers,
+        "launcherMachineType": LAUNCHER_MACHINE,
+        **options.environment,
+    }
+    launch = {
+        "jobName": options.name,
+        "containerSpecGcsPath": options.template,
+        "parameters": checked_parameters(options.parameter),
+        "environment": {name: value for name, value in environment.items() if value},
+    }
+    request = dataflow_v1beta3.LaunchFlexTemplateRequest(project_id=options.project, location=options.region)
+    try:
+        ParseDict({"launchParameter": launch}, type(request).pb(request))
+    except ParseError as e:
+        raise UsageError(f"--environment: {e}") from e
+    return request
+
+
+def scheduled_job(options: argparse.Namespace) -> scheduler_v1.Job:
+    """Return the job of Cloud Scheduler.
+
+    Raises:
+      UsageError: as `launch_request`.
+    """
+    sent = as_json(launch_request(options))
+    path = f"v1b3/projects/{sent.pop('projectId')}/locations/{sent.pop('location')}/flexTemplates:launch"
+    target = scheduler_v1.HttpTarget(
+        uri=f"{DATAFLOW}/{path}",
+        http_method=scheduler_v1.HttpMethod.POST,
+        headers={"Content-Type": "application/json"},
+        body=json.dumps(sent).encode(),
+        oauth_token=scheduler_v1.OAuthToken(service_account_email=options.service_account, scope=SCOPE),
+    )
+    return scheduler_v1.Job(
+        name=f"projects/{options.project}/locations/{options.region}/jobs/{options.name}",
+        description="Launches the template embed_images; made by python -m templates.schedule",
+        schedule=options.cron,
+        time_zone=options.time_zone,
+        http_target=target,
+        attempt_deadline=Duration(seconds=DEADLINE_SECONDS),
+        retry_config=scheduler_v1.RetryConfig(retry_count=RETRIES, min_backoff_duration=Duration(seconds=60)),
+    )
+
+
+def checked_parameters(given: list[str]) -> dict[str, str]:
+    """Return the template's parameters by name, after all that can be known today of the coming nights.
+
+    Raises:
+      UsageError: one is unknown, missing or wrong; or each night would write where the last one did.
+    """
+    pairs = dict(text.partition("=")[::2] for text in given)
+    known = {parameter["name"]: parameter for parameter in metadata()["parameters"]}
+    for name, value in pairs.items():
+        if name not in known:
+            raise UsageError(f"--parameter {name} is none of the template's{did_you_mean(name, list(known))}")
+        for regex in known[name].get("regexes", []):
+            if not re.search(regex, value):
+                raise UsageError(f"--parameter {name} must match {regex}, is {value!r}")
+    for name in NEEDED:
+        if name not in pairs:
+            raise UsageError(f"--parameter {name}=... is missing")
+    options, _ = parse([f"--{name}={value}" for name, value in pairs.items()])
+    if not options.overwrite and not re.search(r"\{(date|run)\}", options.output):
+        raise UsageError(
+            "--parameter output is the same every night, and the second would be refused: "
+            "put {date} or {run} into it, or add --parameter overwrite=true"
+        )
+    return pairs
+
+
+def schedule(job: scheduler_v1.Job, endpoint: str) -> None:
+    """Put the job in place of what there is of its name."""
+    client = connect(scheduler_v1.CloudSchedulerClient, endpoint)
+    try:
+        client.update_job(job=job, update_mask=FieldMask(paths=FIELDS))
+        done = "updated"
+    except NotFound:
+        client.create_job(parent=job.name.rpartition("/jobs/")[0], job=job)
+        done = "created"
+    print(f"{done}   {job.name}: {job.schedule} {job.time_zone}")
+
+
+def a_job_name(text: str) -> str:
+    """Parse a name that Dataflow takes for a job."""
+    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,60}[a-z0-9])?", text):
+        raise argparse.ArgumentTypeError(f"must be of lower-case letters, digits and dashes, is {text!r}")
+    return text
+
+
+def parser() -> Parser:
+    """Return the parser of this command's flags."""
+    p = Parser(prog="python -m templates.schedule", description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
+    add_project(p)
+    p.add_argument(
+        "--name", type=a_job_name, default="embed-images-nightly", help="of the schedule, and of the Dataflow jobs"
+    )
+    p.add_argument("--template", required=True, help="the spec that templates.deploy has put, gs://...")
+    p.add_argument("--service_account", required=True, help="email of the account that launches")
+    p.add_argument("--worker_account", default="", help="email of the account that the job runs as")
+    p.add_argument("--cron", default="0 2 * * *", help="when, in cron's five fields (default 0 2 * * *)")
+    p.add_argument("--time_zone", default="Etc/UTC", help="of --cron (default Etc/UTC); {date} is UTC's in any case")
+    p.add_argument("--temp_location", default="", help="folder of the job's own files, gs://...")
+    p.add_argument("--max_workers", type=a_count, help="of a job at most")
+    p.add_argument("--parameter", action="append", default=[], help="of the template, NAME=VALUE; repeatable")
+    p.add_argument("--environment", type=an_object, default={}, help='more of it, as {"subnetwork": "regions/..."}')
+    p.add_argument("--scheduler_endpoint", default="", help="another address of Cloud Scheduler, for tests")
+    return p
+
+
+def main(argv: list[str]) -> None:
+    """Schedule as the flags say.
+
+    Raises:
+      UsageError: a flag or a parameter is wrong.
+    """
+    options = parser().parse_args(argv)
+    job = scheduled_job(options)
+    if options.dry_run:
+        sent = as_json(job)
+        show({"job": sent, "body": json.loads(job.http_target.body)})
+    else:
+        schedule(job, options.scheduler_endpoint)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, sys.argv[1:]))

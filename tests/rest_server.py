@@ -1,0 +1,66 @@
+"""A REST endpoint on loopback: it keeps what it is sent, and answers as a test says."""
+
+import dataclasses
+import http.server
+import json
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@dataclasses.dataclass
+class RestServer:
+    """An endpoint.
+
+    Attributes:
+      answers: by 'METHOD path', what is answered to one request after another, the last for good; None is not found.
+      requests: 'METHOD path' and the body of each, as they came.
+      address: where it listens.
+    """
+
+    answers: dict[str, list[dict[str, Any] | None]] = dataclasses.field(default_factory=dict)
+    requests: list[tuple[str, Any]] = dataclasses.field(default_factory=list)
+    address: str = ""
+
+    def answer(self, request: str, body: Any) -> dict[str, Any] | None:
+        """Return what to answer, None for what is not there."""
+        self.requests.append((request, body))
+        answers = self.answers.get(request, [None])
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+@pytest.fixture
+def rest() -> Iterator[RestServer]:
+    """An endpoint that knows nothing yet."""
+    service = RestServer()
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _any(self) -> None:
+            sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            is_json = "json" in self.headers.get("Content-Type", "")
+            path = re.sub(r"\?.*", "", self.path)
+            found = service.answer(f"{self.command} {path}", json.loads(sent) if sent and is_json else sent)
+            body = json.dumps({"error": {"code": 404, "message": path}} if found is None else found).encode()
+            self.send_response(404 if found is None else 200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PATCH = _any  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    service.address = f"http://localhost:{server.server_address[1]}"
+    yield service
+    server.shutdown()
+    server.server_close()
