@@ -7,6 +7,7 @@ import tarfile
 from typing import Any
 
 import pytest
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from pipelines.command import main
@@ -40,7 +41,8 @@ def output_of(dataflow: DataflowServer) -> list[str]:
 def staged(dataflow: DataflowServer, name: str) -> bytes:
     environment = dataflow.submitted[0]["environment"]
     packages = {p["name"]: p["location"] for p in environment["workerPools"][0]["packages"]}
-    with FileSystems.open(packages[name].replace("storage.googleapis.com/", "gs://"), "application/octet-stream") as f:
+    path = packages[name].replace("storage.googleapis.com/", "gs://")
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as f:
         content: bytes = f.read()
     return content
 
