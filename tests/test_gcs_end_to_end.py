@@ -101,6 +101,20 @@ def test_a_folder_whose_every_request_has_trouble_gives_the_same(
     assert all(fault.times == 0 for fault in gcs.faults)
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_lists_and_writes_that_are_refused_for_now_are_tried_again(
+    status: int, gcs: GcsServer, photos: pathlib.Path, expected: pd.DataFrame
+) -> None:
+    folder = gcs.put_folder(photos, "photos")
+    for matching in ("GET /storage/v1/b/{bucket}/o?", "POST /upload/", "/o/out%2F", "POST /batch"):
+        gcs.fail(status, matching=matching.format(bucket=gcs.bucket))
+    assert run("--input", folder, "--output", f"gs://{gcs.bucket}/out", *LIGHT) == 0
+    assert_same(table_of(gcs, "out"), expected)
+    found = manifest_of(gcs, "out")
+    assert sorted(gcs.names("out/")) == sorted(["out/manifest.json", *(f"out/{f['name']}" for f in found["files"])])
+    assert [fault.matching for fault in gcs.faults if fault.times] == []
+
+
 def test_names_of_all_kinds_are_found_in_a_folder(strict_gcs: GcsServer, tmp_path: pathlib.Path) -> None:
     sample_image(1, 64, 48).save(tmp_path / "x.jpg")
     names = ["a b.jpg", "50%.jpg", "%20.jpg", "#1.jpg", "ä/日本.jpg", "[1]*?.jpg", "a&b=c+d.jpg"]
