@@ -15,6 +15,7 @@ import tensorflow as tf
 from pipelines.command import main
 from tests.conftest import sample_image
 from tests.gcs_server import GcsServer
+from transforms.backbones import Backbone, cache, load_backbone
 from transforms.backbones.files import sha256_of_files
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -244,6 +245,44 @@ def test_weights_of_another_sha256_are_not_kept(
     assert run("--input", photos, "--output", tmp_path / "out", *flags) == 2
     assert f"--weights {uri} has sha256" in capsys.readouterr().err
     assert [entry for entry in (tmp_path / "cache").iterdir() if entry.is_dir()] == []
+
+
+@pytest.mark.parametrize("cache", ["cache", ""])
+def test_a_saved_model_on_gcs_is_used_when_it_is_trusted(
+    cache: str,
+    gcs: GcsServer,
+    photos: pathlib.Path,
+    tmp_path: pathlib.Path,
+    expected: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path / cache) if cache else "")
+    keras.utils.set_random_seed(0)
+    arguments = {"alpha": 0.25, "include_top": False, "pooling": "avg", "input_shape": (32, 32, 3)}
+    keras.applications.MobileNet(weights=None, **arguments).export(tmp_path / "saved", verbose=False)
+    (tmp_path / "saved" / "assets" / "of").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "saved" / "assets" / "of" / "mine.txt").write_text("kept")
+    uri = gcs.put_folder(tmp_path / "saved", "models/of-mine")
+    flags = ["--input", photos, "--output", tmp_path / "out", *LIGHT[:-1], f"{uri}/"]
+    assert run(*flags) == 2
+    assert "add --trust_saved_model if you know who made it" in capsys.readouterr().err
+    assert run(*flags, "--trust_saved_model") == 0
+    assert_same(local_table(tmp_path / "out"), expected)
+    assert gcs.asked() == len(gcs.names("models/"))
+
+
+def test_the_graph_of_weights_on_gcs_is_kept_until_they_change(
+    gcs: GcsServer, weights: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path / "cache"))
+    uri = gcs.put("mobilenet.weights.h5", weights.read_bytes())
+    backbone = Backbone("MobileNet", weights=uri, image_size=(32, 32), backbone_kwargs={"alpha": 0.25})
+    assert cache.find(backbone) is None
+    load_backbone(backbone)
+    assert cache.find(backbone) is not None
+    gcs.put("mobilenet.weights.h5", weights.read_bytes())
+    assert cache.find(backbone) is None
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,29 @@ def stat(uri: str) -> Stat | None:
     return Stat(int(blob.generation), int(blob.size), blob.crc32c or "") if blob else None
 
 
+def generations_of(uri: str) -> dict[str, int]:
+    """Return the generation of an object, as that of '', or those of a folder's objects by their paths below it.
+
+    Raises:
+      OSError: the service cannot be asked, or a path leads out of the folder.
+    """
+    if found := stat(uri):
+        return {"": found.generation}
+    folder = uri.rstrip("/")
+    bucket, name = split(folder)
+    prefix = f"{name}/"
+    try:
+        below = {b.name[len(prefix) :]: int(b.generation) for b in client().list_blobs(bucket, prefix=prefix)}
+    except (GoogleAPIError, GoogleAuthError, RequestException) as e:
+        raise OSError(f"cannot list {folder}: {one_line(e)}") from e
+    # Consoles mark a folder by an object whose name ends so.
+    paths = {path: generation for path, generation in below.items() if path and not path.endswith("/")}
+    for path in paths:
+        if not {"", ".", ".."}.isdisjoint(path.split("/")):
+            raise OSError(f"{folder} holds an object of the name {path}, which no local file can have")
+    return paths
+
+
 def generation_of(uri: str) -> int:
     """Return the generation of an object as it is now, 0 where there is none: what `put` takes."""
     found = stat(uri)

@@ -19,6 +19,7 @@ from typing import Any
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.engines import has_gpu
 from transforms.backbones.files import cache_folder, sha256_of_files
+from transforms.gcs import INSTALLED, generations_of, is_gcs
 
 FORMAT = 1
 """Version of what an entry holds, and of the code that builds graphs."""
@@ -127,6 +128,8 @@ def _weights(backbone: Backbone) -> Any:
                 return sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if ".h5" in f.name)
         if "://" not in path:
             return sha256_of_files(path)
+        if is_gcs(path) and INSTALLED:
+            return sorted(generations_of(path).items())
     return None
 
 

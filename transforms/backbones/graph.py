@@ -14,7 +14,7 @@ from transforms.backbones.engines.tensorflow import device
 from transforms.backbones.files import sha256_of_files
 from transforms.backbones.keras_applications import keras, preprocess_of
 from transforms.backbones.tensorflow_quietly import convert_variables_to_constants_v2, tf
-from transforms.backbones.weights import check_sha256, load_file, sha256_of_values
+from transforms.backbones.weights import check_sha256, is_saved_model, load_file, local_copy, sha256_of_values
 from transforms.errors import UsageError, one_line
 
 LARGEST_GRAPH = 1_900_000_000
@@ -55,10 +55,8 @@ def build_graph(backbone: Backbone) -> Graph:
       UsageError: the weights cannot be had or do not fit.
     """
     tf.get_logger().setLevel("ERROR")
-    if os.path.isdir(backbone.weights):
-        model, size, weights_sha256 = *_saved_model(backbone), sha256_of_files(backbone.weights)
-    else:
-        model, size, weights_sha256 = _keras_model(backbone)
+    given = _saved_model if is_saved_model(backbone.weights) else _keras_model
+    model, size, weights_sha256 = given(backbone)
     preprocess = preprocess_of(backbone.name)
 
     @tf.function(input_signature=[tf.TensorSpec([None, *backbone.size, 3], tf.uint8)], autograph=False)
@@ -97,18 +95,24 @@ def _keras_model(backbone: Backbone) -> tuple[Callable[[Any], Any], int, str]:
     return lambda x: model(x, training=False), int(size), sha256_of_values(model)
 
 
-def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], int]:
+def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], int, str]:
     if not backbone.trust_saved_model:
         raise UsageError(
             f"--weights {backbone.weights} is a SavedModel, a program that can do anything; "
             "add --trust_saved_model if you know who made it"
         )
-    check_sha256(os.path.join(backbone.weights, "saved_model.pb"), backbone)
-    try:
-        loaded = tf.saved_model.load(backbone.weights)
-        signature = loaded.signatures["serving_default"]
-    except (OSError, KeyError, ValueError) as e:
-        raise UsageError(f"--weights {backbone.weights} cannot be used as a SavedModel: {one_line(e)}") from e
+
+    def check(folder: str) -> None:
+        check_sha256(os.path.join(folder, "saved_model.pb"), backbone)
+
+    with local_copy(backbone.weights, check) as folder:
+        check(folder)
+        weights_sha256 = sha256_of_files(folder)
+        try:
+            loaded = tf.saved_model.load(folder)
+            signature = loaded.signatures["serving_default"]
+        except (OSError, KeyError, ValueError) as e:
+            raise UsageError(f"--weights {backbone.weights} cannot be used as a SavedModel: {one_line(e)}") from e
     (argument,) = signature.structured_input_signature[1]
 
     def model(x: Any) -> Any:
@@ -116,4 +120,4 @@ def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], int]:
         return next(iter(signature(**{argument: x}).values())) if loaded else None
 
     size = sum(int(np.prod(v.shape)) * 4 for v in signature.variables)
-    return model, size
+    return model, size, weights_sha256

@@ -7,13 +7,14 @@ it is whole and is what it should be; processes wait for the one that fetches.
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from transforms.backbones.cache import INCOMING, MAX_BYTES, root, trim
-from transforms.gcs import stat
+from transforms.gcs import generations_of
 from transforms.gcs_fetch import download
 
 PREFIX = "weights-"
@@ -21,7 +22,7 @@ PREFIX = "weights-"
 
 @contextlib.contextmanager
 def fetched_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
-    """Give the local path of an object's copy; without a cache it ends with the block.
+    """Give the local path of a copy of an object, or of a folder of them; without a cache it ends with the block.
 
     Args:
       check: raises where a new copy is not to be kept.
@@ -29,22 +30,31 @@ def fetched_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
     Raises:
       OSError: the object cannot be had.
     """
-    found = stat(uri)
-    if found is None:
+    uri = uri.rstrip("/")
+    generations = generations_of(uri)
+    if not generations:
         raise FileNotFoundError(f"no such object: {uri}")
     name = uri.rpartition("/")[2]
-    folder = os.path.join(root(), PREFIX + hashlib.sha256(f"{uri}#{found.generation}".encode()).hexdigest()[:32])
+    decided = json.dumps([uri, generations], sort_keys=True)
+    folder = os.path.join(root(), PREFIX + hashlib.sha256(decided.encode()).hexdigest()[:32])
     local = os.path.join(folder, name)
     lock = _lock(folder)
     if lock is None:
         with tempfile.TemporaryDirectory() as temporary:
             local = os.path.join(temporary, name)
-            download(uri, local)
+            _download(uri, generations, local)
             yield local
         return
     with lock:
         if not os.path.exists(local):
-            _fetch(uri, folder, name, check)
+            incoming = tempfile.mkdtemp(prefix=INCOMING, dir=root())
+            try:
+                _download(uri, generations, os.path.join(incoming, name))
+                check(os.path.join(incoming, name))
+                os.rename(incoming, folder)
+            finally:
+                shutil.rmtree(incoming, ignore_errors=True)
+            trim(root(), MAX_BYTES)
         # What was used last is trimmed last.
         os.utime(folder)
     yield local
@@ -69,12 +79,8 @@ def _lock(folder: str) -> contextlib.AbstractContextManager[None] | None:
         return None
 
 
-def _fetch(uri: str, folder: str, name: str, check: Callable[[str], None]) -> None:
-    incoming = tempfile.mkdtemp(prefix=INCOMING, dir=root())
-    try:
-        download(uri, os.path.join(incoming, name))
-        check(os.path.join(incoming, name))
-        os.rename(incoming, folder)
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
-    trim(root(), MAX_BYTES)
+def _download(uri: str, generations: Iterable[str], local: str) -> None:
+    for path in generations:
+        to = os.path.join(local, path) if path else local
+        os.makedirs(os.path.dirname(to), exist_ok=True)
+        download(f"{uri}/{path}" if path else uri, to)

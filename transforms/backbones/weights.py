@@ -23,7 +23,7 @@ from transforms.backbones.files import cache_folder, sha256_of_files
 from transforms.backbones.keras_applications import keras
 from transforms.backbones.remote import fetched_once
 from transforms.errors import UsageError, one_line
-from transforms.gcs import check_access, is_gcs
+from transforms.gcs import check_access, generations_of, is_gcs
 from transforms.shards import download
 
 SUFFIXES = (".weights.h5", ".h5", ".keras")
@@ -67,6 +67,21 @@ def keras_download(what: str, otherwise: str) -> Iterator[None]:
             socket.setdefaulttimeout(before)
 
 
+def is_saved_model(path: str) -> bool:
+    """Whether weights are a folder.
+
+    Raises:
+      UsageError: Cloud Storage cannot be asked.
+    """
+    if not is_gcs(path) or path.endswith(SUFFIXES):
+        return os.path.isdir(path)
+    check_access([path])
+    try:
+        return not {""}.issuperset(generations_of(path))
+    except OSError as e:
+        raise UsageError(f"cannot read --weights {path}: {one_line(e)}") from e
+
+
 def load_file(model: Any, backbone: Backbone) -> None:
     """Load a weights file into a model.
 
@@ -87,7 +102,7 @@ def load_file(model: Any, backbone: Backbone) -> None:
 
 @contextlib.contextmanager
 def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
-    """Give the local path of a file, downloaded where it is remote; `check` raises where a copy is not to be kept."""
+    """Give the local path of weights, which are downloaded; `check` raises where a copy is not to be kept."""
     try:
         if is_gcs(path):
             check_access([path])
