@@ -3,6 +3,7 @@
 import http.server
 import os
 import pathlib
+import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ __all__ = ["bucket", "dataflow", "rest", "storage"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # No test finds what another one, or the person who runs them, has left.
 os.environ["EMBED_IMAGES_CACHE"] = ""
+# Shells let what they start in the background ignore it, and the tests of Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA_VARIABLE = "EMBED_IMAGES_TEST_DATA"
 

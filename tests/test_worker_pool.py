@@ -69,13 +69,18 @@ def pool(outside: dict[str, str], tmp_path: pathlib.Path) -> Iterator[str]:
     folder.mkdir()
     with open(tmp_path / "pool.log", "w") as log:
         process = subprocess.Popen(
-            ["python", "-m", POOL, f"--service_port={port}"], cwd=folder, env=outside, stdout=log, stderr=log
+            ["python", "-m", POOL, f"--service_port={port}"],
+            cwd=folder,
+            env=outside,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         try:
             grpc.channel_ready_future(grpc.insecure_channel(f"localhost:{port}")).result(60)
             yield f"localhost:{port}"
         finally:
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait(60)
 
 
