@@ -11,8 +11,8 @@ import time
 
 import psutil
 
-SAMPLED_EVERY = 0.1
-"""Seconds between two looks at the memory."""
+SAMPLED_EVERY = 0.5
+"""Seconds between two looks at the memory; a look costs milliseconds of what is measured."""
 
 
 @dataclasses.dataclass(frozen=True)
