@@ -1,6 +1,7 @@
 """Try a run on five of its images, and say what the whole would write; nothing is written."""
 
 import argparse
+import dataclasses
 import itertools
 import os
 import statistics
@@ -64,7 +65,9 @@ def print_dry_run(plan: Plan, options: argparse.Namespace, job: DataflowJob | No
     embedded = 0
     for target in plan.targets:
         spec = target.spec
-        embed = BatchEmbedder(load_backbone(target.backbone), target.backbone.size, TRIED, target.backbone.top_k)
+        # In float32 where it is a worker that computes: this machine may have no other.
+        loadable = dataclasses.replace(target.backbone, precision="float32") if job else target.backbone
+        embed = BatchEmbedder(load_backbone(loadable), loadable.size, TRIED, loadable.top_k)
         vectors = [v for v in embed(pixels) if not isinstance(v, ImageError)]
         embedded += len(vectors)
         if job and pixels:

@@ -12,6 +12,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from tests.conftest import answer
 from transforms import FetchImages, Image, ImageError, ImageUri
+from transforms.counters import counted
 from transforms.fetch import Fetch, fetch_from_filesystem, fetch_local
 from transforms.gcs_fetch import GcsFetch
 from transforms.http import HttpFetch
@@ -132,6 +133,24 @@ def test_a_name_that_is_no_utf8_is_fetched_by_its_file_uri(tmp_path: pathlib.Pat
     with open(os.fsencode(tmp_path) + b"/\xfc.jpg", "wb") as f:
         f.write(b"disk")
     assert FETCH(ImageUri(f"file://{tmp_path}/%FC.jpg")).data == b"disk"
+
+
+def test_a_name_that_is_no_utf8_can_be_told_where_it_fails(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ImageError) as failure:
+        FETCH(ImageUri(f"file://{tmp_path}/%FC.jpg"))
+    assert str(failure.value).encode().endswith(rb"\udcfc.jpg")
+
+
+@pytest.mark.parametrize("num_threads", [0, 4])
+def test_beam_learns_what_is_counted_in_threads(photos: pathlib.Path, num_threads: int) -> None:
+    pipeline = beam.Pipeline(FnApiRunner())
+    uris = [ImageUri(str(path)) for path in photos.rglob("*.jpg")]
+    _ = pipeline | beam.Create([*uris, ImageUri("/none.jpg")]) | FetchImages(num_threads=num_threads)
+    result = pipeline.run()
+    result.wait_until_finish()
+    found = counted(result)
+    assert (found["images-fetched"], found["images-failed"]) == (10, 1)
+    assert found["fetch-busy-us"] > 0
 
 
 @pytest.mark.parametrize("num_threads", [None, 0, 4])

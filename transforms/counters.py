@@ -17,14 +17,35 @@ NAMESPACE = "embed-images"
 _tally: collections.Counter[str] = collections.Counter()
 _first: dict[str, float] = {}
 _lock = threading.Lock()
+_thread = threading.local()
 
 
 def count(name: str, n: int = 1) -> None:
     """Add `n` to the counter `name`."""
-    Metrics.counter(NAMESPACE, name).inc(n)
+    held: list[tuple[str, int]] | None = getattr(_thread, "held", None)
+    if held is None:
+        Metrics.counter(NAMESPACE, name).inc(n)
+    else:
+        held.append((name, n))
     with _lock:
         _tally[name] += n
         _first.setdefault(name, time.monotonic())
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[list[tuple[str, int]]]:
+    """Keep what a block counts from Beam, which knows no step in a thread of ours, until `hand_over`."""
+    _thread.held = []
+    try:
+        yield _thread.held
+    finally:
+        _thread.held = None
+
+
+def hand_over(held: list[tuple[str, int]]) -> None:
+    """Tell Beam what was held back, in the thread of the step."""
+    for name, n in held:
+        Metrics.counter(NAMESPACE, name).inc(n)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ class ImageError(Exception):
     """One image cannot be worked with; the others can."""
 
     def __init__(self, reason: str, message: str, *, transient: bool = False, error: str = "", attempts: int = 1):
-        super().__init__(message)
+        # A path that is no UTF-8 has surrogates, which no output could hold.
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
         self.reason, self.transient, self.error, self.attempts = reason, transient, error, attempts
 
 

@@ -17,7 +17,7 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.counters import timed
+from transforms.counters import hand_over, held_back, timed
 
 
 class _Pool:
@@ -71,7 +71,7 @@ class ThreadMap(beam.DoFn):
         if self._pool is None:
             yield self.function(element)
             return
-        self._pending.append((self._pool.submit(self.function, element), timestamp, window))
+        self._pending.append((self._pool.submit(self._work, element), timestamp, window))
         limit = self.lookahead or 2 * self._threads
         while self._pending and (len(self._pending) > limit or self._pending[0][0].done()):
             yield self._next()
@@ -80,10 +80,15 @@ class ThreadMap(beam.DoFn):
         while self._pending:
             yield self._next()
 
+    def _work(self, element: Any) -> tuple[Any, list[tuple[str, int]]]:
+        with held_back() as held:
+            return self.function(element), held
+
     def _next(self) -> Any:
         future, timestamp, window = self._pending.popleft()
         with timed("pipeline-waited-us"):
-            result = future.result()
+            result, held = future.result()
+        hand_over(held)
         if isinstance(result, TaggedOutput):
             return TaggedOutput(result.tag, WindowedValue(result.value, timestamp, (window,)))
         return WindowedValue(result, timestamp, (window,))

@@ -140,7 +140,7 @@ def trim(root: str, max_bytes: int) -> None:
     total = 0
     for folder in folders:
         with os.scandir(folder.path) as files:
-            total += sum(f.stat().st_size for f in files)
+            total += sum(f.stat().st_size for f in files if f.is_file())
         stale = folder.name.startswith(INCOMING) and folder.stat().st_mtime < time.time() - DAY
         if stale or total > max_bytes:
             shutil.rmtree(folder.path, ignore_errors=True)

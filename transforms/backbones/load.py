@@ -66,7 +66,7 @@ def _load(backbone: Backbone) -> LoadedBackbone:
         if backbone.engine == "tensorflow":
             if graph.frozen:
                 cache.store(backbone, graph.definition(), graph.facts())
-            return LoadedBackbone(engine_of(graph.function), graph.dim, graph.weights_sha256)
+            return LoadedBackbone(engine_of(graph.function, graph.frozen), graph.dim, graph.weights_sha256)
         if not graph.frozen:
             raise UsageError(f"{backbone.name} is too large for --engine {backbone.engine}; use --engine tensorflow")
         definition, facts = graph.definition(), graph.facts()

@@ -49,11 +49,11 @@ def check_engine(engine: str, precision: str) -> None:
         tensorflow.use_precision(precision)
 
 
-def engine_of(function: Any) -> Engine:
-    """Let TensorFlow run a function of its own, as it was just built."""
-    from transforms.backbones.engines.tensorflow import TensorFlowEngine
+def engine_of(function: Any, frozen: bool) -> Engine:
+    """Let TensorFlow run a function of its own, as it was just built; variables bind it to one GPU."""
+    from transforms.backbones.engines.tensorflow import TensorFlowEngine, gpu_names
 
-    return TensorFlowEngine(function)
+    return TensorFlowEngine(function, gpu_names() if frozen else ())
 
 
 def open_engine(engine: str, path: str, ends: tuple[str, str], precision: str) -> Engine:
