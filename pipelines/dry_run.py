@@ -1,7 +1,6 @@
 """Try a run on five of its images, and say what the whole would write; nothing is written."""
 
 import argparse
-import dataclasses
 import itertools
 import os
 import statistics
@@ -13,7 +12,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 from pipelines.dataflow import DataflowJob, container_versions, own_versions
 from pipelines.estimate import Speed, check_memory, cost_lines
 from pipelines.machines import GPUS
-from pipelines.preflight import Plan
+from pipelines.preflight import Plan, loadable_here
 from pipelines.run import claim_outputs, discard_outputs
 from pipelines.submission import check_staging
 from transforms.backbones import load_backbone
@@ -65,9 +64,8 @@ def print_dry_run(plan: Plan, options: argparse.Namespace, job: DataflowJob | No
     embedded = 0
     for target in plan.targets:
         spec = target.spec
-        # In float32 where it is a worker that computes: this machine may have no other.
-        loadable = dataclasses.replace(target.backbone, precision="float32") if job else target.backbone
-        embed = BatchEmbedder(load_backbone(loadable), loadable.size, TRIED, loadable.top_k)
+        loaded = load_backbone(loadable_here(target.backbone, remote=job is not None))
+        embed = BatchEmbedder(loaded, target.backbone.size, TRIED, target.backbone.top_k)
         vectors = [v for v in embed(pixels) if not isinstance(v, ImageError)]
         embedded += len(vectors)
         if job and pixels:

@@ -103,10 +103,19 @@ def _engine(name: str, engine: str, remote: bool) -> str:
 
 
 def make_spec(backbone: Backbone, options: argparse.Namespace, largest: Size, remote: bool) -> EmbeddingSpec:
-    """Load a backbone and say how its embeddings are made; here in float32 if it is another machine that computes."""
-    loadable = dataclasses.replace(backbone, precision="float32") if remote else backbone
-    spec = embedding_spec(loadable, resize=options.resize, decoded_for=largest, embedding_dtype=options.embedding_dtype)
+    """Load a backbone and say how its embeddings are made."""
+    spec = embedding_spec(
+        loadable_here(backbone, remote),
+        resize=options.resize,
+        decoded_for=largest,
+        embedding_dtype=options.embedding_dtype,
+    )
     return dataclasses.replace(spec, precision=backbone.precision)
+
+
+def loadable_here(backbone: Backbone, remote: bool) -> Backbone:
+    """Return a backbone in float32 if it is another machine that computes: this one may have nothing else."""
+    return dataclasses.replace(backbone, precision="float32") if remote else backbone
 
 
 def check_gpu(backbones: list[Backbone]) -> None:

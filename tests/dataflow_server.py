@@ -7,6 +7,7 @@ import dataclasses
 import http.server
 import itertools
 import json
+import pathlib
 import re
 import threading
 import urllib.request
@@ -85,11 +86,18 @@ class DataflowServer:
         self.looked()
         return {"id": "a-job", "currentState": state}
 
-    def run_staged(self) -> Any:
-        """Run the staged graph of the one submitted job here; return its result."""
+    def upload(self, folder: pathlib.Path) -> str:
+        """Put the JPEGs below a folder into the bucket; return the uri of the folder that they are in."""
+        for path in folder.rglob("*.jpg"):
+            with FileSystems.create(f"gs://{self.bucket}/in/{path.name}") as f:
+                f.write(path.read_bytes())
+        return f"gs://{self.bucket}/in"
+
+    def run_staged(self, urn: str = python_urns.EMBEDDED_PYTHON, payload: bytes = b"") -> Any:
+        """Run the staged graph of the one submitted job, here or in Beam's environment `urn`; return its result."""
         graph = self.staged_graph()
         for environment in graph.components.environments.values():
-            environment.urn, environment.payload = python_urns.EMBEDDED_PYTHON, b""
+            environment.urn, environment.payload = urn, payload
             del environment.dependencies[:]
         result = FnApiRunner().run_via_runner_api(graph, PipelineOptions())
         result.wait_until_finish()

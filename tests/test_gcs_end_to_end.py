@@ -171,11 +171,17 @@ def test_a_commit_that_is_tried_again_meets_itself(strict_gcs: GcsServer, photos
 
 
 @pytest.fixture
-def weights(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A weights file that the seeded random weights are in."""
+def model() -> keras.Model:
+    """What LIGHT says, built by Keras with the seeded random weights."""
     keras.utils.set_random_seed(0)
     arguments = {"alpha": 0.25, "include_top": False, "pooling": "avg", "input_shape": (32, 32, 3)}
-    keras.applications.MobileNet(weights=None, **arguments).save_weights(tmp_path / "mobilenet.weights.h5")
+    return keras.applications.MobileNet(weights=None, **arguments)
+
+
+@pytest.fixture
+def weights(model: keras.Model, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A weights file that the seeded random weights are in."""
+    model.save_weights(tmp_path / "mobilenet.weights.h5")
     return tmp_path / "mobilenet.weights.h5"
 
 
@@ -251,6 +257,7 @@ def test_weights_of_another_sha256_are_not_kept(
 def test_a_saved_model_on_gcs_is_used_when_it_is_trusted(
     cache: str,
     gcs: GcsServer,
+    model: keras.Model,
     photos: pathlib.Path,
     tmp_path: pathlib.Path,
     expected: pd.DataFrame,
@@ -258,9 +265,7 @@ def test_a_saved_model_on_gcs_is_used_when_it_is_trusted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path / cache) if cache else "")
-    keras.utils.set_random_seed(0)
-    arguments = {"alpha": 0.25, "include_top": False, "pooling": "avg", "input_shape": (32, 32, 3)}
-    keras.applications.MobileNet(weights=None, **arguments).export(tmp_path / "saved", verbose=False)
+    model.export(tmp_path / "saved", verbose=False)
     (tmp_path / "saved" / "assets" / "of").mkdir(parents=True, exist_ok=True)
     (tmp_path / "saved" / "assets" / "of" / "mine.txt").write_text("kept")
     uri = gcs.put_folder(tmp_path / "saved", "models/of-mine")

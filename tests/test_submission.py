@@ -23,11 +23,8 @@ CANCEL = "gcloud dataflow jobs cancel a-job --project a-project --region europe-
 @pytest.fixture
 def flags(dataflow: DataflowServer, photos: pathlib.Path) -> list[str]:
     """The flags that embed ten images of the bucket."""
-    for path in photos.rglob("*.jpg"):
-        with FileSystems.create(f"gs://{dataflow.bucket}/in/{path.name}") as f:
-            f.write(path.read_bytes())
-    folder = f"gs://{dataflow.bucket}"
-    return ["--input", f"{folder}/in", "--output", f"{folder}/out", *LIGHT, *dataflow.flags]
+    output = f"gs://{dataflow.bucket}/out"
+    return ["--input", dataflow.upload(photos), "--output", output, *LIGHT, *dataflow.flags]
 
 
 def names_below(folder: str) -> list[str]:

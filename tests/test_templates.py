@@ -127,12 +127,9 @@ def launch(
 @pytest.fixture
 def parameters(dataflow: DataflowServer, photos: pathlib.Path) -> dict[str, str]:
     """Parameters that embed ten images of the bucket, with all defaults as the console sends them."""
-    for path in photos.rglob("*.jpg"):
-        with FileSystems.create(f"gs://{dataflow.bucket}/in/{path.name}") as f:
-            f.write(path.read_bytes())
-    folder = f"gs://{dataflow.bucket}"
+    output = f"gs://{dataflow.bucket}/out/{{date}}/{{run}}"
     light = {"weights": "random", "backbone": "MobileNet", "image_size": "32", "normalize": "true"}
-    return {**DEFAULTS, "input": f"{folder}/in", "output": f"{folder}/out/{{date}}/{{run}}", **light}
+    return {**DEFAULTS, "input": dataflow.upload(photos), "output": output, **light}
 
 
 def written_job(dataflow: DataflowServer) -> dict[str, Any]:

@@ -16,11 +16,8 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
-from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2, endpoints_pb2
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.command import main
 from tests.dataflow_server import DataflowServer
@@ -84,19 +81,6 @@ def pool(outside: dict[str, str], tmp_path: pathlib.Path) -> Iterator[str]:
             process.wait(60)
 
 
-def run_outside(dataflow: DataflowServer, pool: str) -> dict[str, int]:
-    """Run the staged graph of the one submitted job in a pool's worker; return its counters."""
-    graph = dataflow.staged_graph()
-    endpoint = endpoints_pb2.ApiServiceDescriptor(url=pool)
-    payload = beam_runner_api_pb2.ExternalPayload(endpoint=endpoint).SerializeToString()
-    for environment in graph.components.environments.values():
-        environment.urn, environment.payload = common_urns.environments.EXTERNAL.urn, payload
-        del environment.dependencies[:]
-    result = FnApiRunner().run_via_runner_api(graph, PipelineOptions())
-    result.wait_until_finish()
-    return counted(result)
-
-
 def test_a_worker_with_nothing_but_the_staged_source_embeds(
     dataflow: DataflowServer,
     photos: pathlib.Path,
@@ -105,11 +89,8 @@ def test_a_worker_with_nothing_but_the_staged_source_embeds(
     pool: str,
     tmp_path: pathlib.Path,
 ) -> None:
-    for path in photos.rglob("*.jpg"):
-        with FileSystems.create(f"gs://{dataflow.bucket}/in/{path.name}") as f:
-            f.write(path.read_bytes())
-    folder = f"gs://{dataflow.bucket}"
-    job = ["--input", f"{folder}/in", "--output", f"{folder}/out", *LIGHT, *dataflow.flags]
+    output = f"gs://{dataflow.bucket}/out"
+    job = ["--input", dataflow.upload(photos), "--output", output, *LIGHT, *dataflow.flags]
     assert main([*job, "--no_wait"]) == 0
     install(staged(dataflow, "workflow.tar.gz"), own_environment, outside)
     found = subprocess.run(
@@ -122,8 +103,10 @@ def test_a_worker_with_nothing_but_the_staged_source_embeds(
     )
     assert found.stdout.startswith(str(own_environment))
     shutil.rmtree(photos)
-    counters = run_outside(dataflow, pool)
+    endpoint = endpoints_pb2.ApiServiceDescriptor(url=pool)
+    payload = beam_runner_api_pb2.ExternalPayload(endpoint=endpoint).SerializeToString()
+    counters = counted(dataflow.run_staged(common_urns.environments.EXTERNAL.urn, payload))
     assert counters["images-embedded"] == 10
-    manifest = read_manifest(f"{folder}/out")
+    manifest = read_manifest(output)
     assert manifest is not None
     assert manifest["counts"] == {"inputs": 10, "embedded": 10, "failed": 0, "skipped": 0, "duplicates": 0}

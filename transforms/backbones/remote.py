@@ -1,7 +1,7 @@
 """Weights in Cloud Storage: fetched once a machine, however many processes start at once.
 
-A fetched file is an entry of the cache of graphs, named after the object and its generation. It gets its name only when
-it is whole and is what it should be; processes wait for the one that fetches.
+What is fetched is an entry of the cache of graphs, named after the objects and their generations. It gets its name only
+when it is whole and is what it should be; processes wait for the one that fetches.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ def fetched_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
     """Give the local path of a copy of an object, or of a folder of them; without a cache it ends with the block.
 
     Args:
-      check: raises where a new copy is not to be kept.
+      check: raises where a copy is not what it should be; a new one is then not kept.
 
     Raises:
       OSError: the object cannot be had.
@@ -43,20 +43,18 @@ def fetched_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
         with tempfile.TemporaryDirectory() as temporary:
             local = os.path.join(temporary, name)
             _download(uri, generations, local)
+            check(local)
             yield local
         return
     with lock:
-        if not os.path.exists(local):
-            incoming = tempfile.mkdtemp(prefix=INCOMING, dir=root())
-            try:
-                _download(uri, generations, os.path.join(incoming, name))
-                check(os.path.join(incoming, name))
-                os.rename(incoming, folder)
-            finally:
-                shutil.rmtree(incoming, ignore_errors=True)
-            trim(root(), MAX_BYTES)
+        kept = os.path.exists(local)
+        if not kept:
+            _keep(uri, generations, local, check)
         # What was used last is trimmed last.
         os.utime(folder)
+    if kept:
+        # Not while the other processes wait.
+        check(local)
     yield local
 
 
@@ -77,6 +75,18 @@ def _lock(folder: str) -> contextlib.AbstractContextManager[None] | None:
             return _held(f"{folder}.lock")
     except OSError:
         return None
+
+
+def _keep(uri: str, generations: Iterable[str], local: str, check: Callable[[str], None]) -> None:
+    folder, name = os.path.split(local)
+    incoming = tempfile.mkdtemp(prefix=INCOMING, dir=root())
+    try:
+        _download(uri, generations, os.path.join(incoming, name))
+        check(os.path.join(incoming, name))
+        os.rename(incoming, folder)
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+    trim(root(), MAX_BYTES)
 
 
 def _download(uri: str, generations: Iterable[str], local: str) -> None:

@@ -92,7 +92,6 @@ def load_file(model: Any, backbone: Backbone) -> None:
     if not path.endswith(SUFFIXES):
         raise UsageError(f"--weights {path} must be imagenet, random or a file ending in {', '.join(SUFFIXES)}")
     with local_copy(path, lambda local: check_sha256(local, backbone)) as local:
-        check_sha256(local, backbone)
         _refuse_bomb(local, path)
         try:
             model.load_weights(local)
@@ -102,7 +101,7 @@ def load_file(model: Any, backbone: Backbone) -> None:
 
 @contextlib.contextmanager
 def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
-    """Give the local path of weights, which are downloaded; `check` raises where a copy is not to be kept."""
+    """Give the local path of weights, downloaded where they are remote, once `check` has not raised at it."""
     try:
         if is_gcs(path):
             check_access([path])
@@ -112,11 +111,13 @@ def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
         if "://" not in path:
             if not os.path.exists(path):
                 raise UsageError(f"there is no weights file {path}")
+            check(path)
             yield path
             return
         with tempfile.TemporaryDirectory() as folder:
             local = os.path.join(folder, path.rpartition("/")[2])
             download(path, local)
+            check(local)
             yield local
     except OSError as e:
         raise UsageError(f"cannot read --weights {path}: {one_line(e)}") from e
