@@ -10,7 +10,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.protobuf.json_format import MessageToDict
 
-from pipelines.options import Parser
+from pipelines.arguments import Parser
 from transforms.errors import RunError, UsageError, one_line
 
 

@@ -26,7 +26,7 @@ from apache_beam.io.filesystems import FileSystems
 from google.cloud.devtools import cloudbuild_v1
 from google.protobuf.duration_pb2 import Duration
 
-from pipelines.options import Parser
+from pipelines.arguments import Parser
 from templates.clients import add_project, as_json, connect, run_command, show
 from templates.metadata import metadata
 from templates.source import pack_source, source_files

@@ -7,22 +7,22 @@ import argparse
 import json
 from typing import Any
 
-from pipelines import options
+from pipelines import arguments
 from pipelines.machines import GPUS
 from pipelines.options import NEEDED, CommandOnly, parser
 
 NUMBER, TEXT, BOOLEAN, ENUM = "NUMBER", "TEXT", "BOOLEAN", "ENUM"
 PARSED_BY: dict[Any, tuple[str, str]] = {
     None: (TEXT, ""),
-    options.a_count: (NUMBER, r"0*[1-9][0-9]*"),
-    options.seconds: (NUMBER, r"[0-9]*\.?[0-9]+"),
-    options.a_ratio: (NUMBER, r"0?\.[0-9]+|0|1(\.0+)?"),
-    options.yes_or_no: (BOOLEAN, r"[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]"),
-    options.a_size: (TEXT, r"0*[1-9][0-9]*([xX]0*[1-9][0-9]*)?"),
-    options.an_object: (TEXT, r"\s*\{.*\}\s*"),
-    options.some_formats: (TEXT, f"({'|'.join(options.FORMATS)})(,({'|'.join(options.FORMATS)}))*"),
-    options.some_names: (TEXT, r"[A-Za-z0-9_, ]+"),
-    options.a_gpu: (ENUM, ""),
+    arguments.a_count: (NUMBER, r"0*[1-9][0-9]*"),
+    arguments.seconds: (NUMBER, r"[0-9]*\.?[0-9]+"),
+    arguments.a_ratio: (NUMBER, r"0?\.[0-9]+|0|1(\.0+)?"),
+    arguments.yes_or_no: (BOOLEAN, r"[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]"),
+    arguments.a_size: (TEXT, r"0*[1-9][0-9]*([xX]0*[1-9][0-9]*)?"),
+    arguments.an_object: (TEXT, r"\s*\{.*\}\s*"),
+    arguments.some_formats: (TEXT, f"({'|'.join(arguments.FORMATS)})(,({'|'.join(arguments.FORMATS)}))*"),
+    arguments.some_names: (TEXT, r"[A-Za-z0-9_, ]+"),
+    arguments.a_gpu: (ENUM, ""),
 }
 """Google's type of a parameter, and what its values look like, by the function that parses the flag."""
 
@@ -49,7 +49,7 @@ def parameter(action: argparse.Action, group: str) -> dict[str, Any]:
     """Return the metadata of one flag."""
     kind, regex = PARSED_BY[action.type]
     name, choices = action.dest, action.choices
-    if action.type is options.a_gpu:
+    if action.type is arguments.a_gpu:
         choices = GPUS
     found: dict[str, Any] = {
         "name": name,

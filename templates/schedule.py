@@ -25,7 +25,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict, ParseError
 
-from pipelines.options import NEEDED, Parser, a_count, an_object, parse
+from pipelines.arguments import Parser, a_count, an_object
+from pipelines.options import NEEDED, parse
 from templates.clients import add_project, as_json, connect, run_command, show
 from templates.metadata import metadata
 from transforms.errors import UsageError, did_you_mean
