@@ -21,7 +21,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.preflight import Plan
 from pipelines.progress import Progress
-from transforms.counters import counted, first_counted, reset_tally, tally
+from transforms.counters import counted, reset_tally, tally, when_counted
 from transforms.errors import RunError, UsageError, one_line
 from transforms.manifest import read_manifest
 from transforms.runs import abandon, claim, discard
@@ -68,7 +68,7 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
         raise RunError(
             f"the run failed: {cause(str(e)) or type(e).__name__}; nothing half-written was kept; --verbose shows more"
         ) from e
-    first = first_counted("images-fetched") or started
+    first, _ = when_counted("images-fetched") or (started, started)
     return RunFacts(time.monotonic() - started, first - plan.began, tally() if local else counted(result))
 
 

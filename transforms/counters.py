@@ -15,7 +15,7 @@ from apache_beam.metrics import Metrics, MetricsFilter
 NAMESPACE = "embed-images"
 
 _tally: collections.Counter[str] = collections.Counter()
-_first: dict[str, float] = {}
+_when: dict[str, tuple[float, float]] = {}
 _lock = threading.Lock()
 _thread = threading.local()
 
@@ -29,7 +29,8 @@ def count(name: str, n: int = 1) -> None:
         held.append((name, n))
     with _lock:
         _tally[name] += n
-        _first.setdefault(name, time.monotonic())
+        now = time.monotonic()
+        _when[name] = (_when[name][0] if name in _when else now, now)
 
 
 @contextlib.contextmanager
@@ -58,10 +59,10 @@ def timed(name: str) -> Iterator[None]:
         count(name, (time.perf_counter_ns() - started) // 1000)
 
 
-def first_counted(name: str) -> float | None:
-    """Return when this process first counted `name` since the last `reset_tally`, as time.monotonic() has it."""
+def when_counted(name: str) -> tuple[float, float] | None:
+    """Return when this process first and last counted `name` since the last `reset_tally`, by time.monotonic()."""
     with _lock:
-        return _first.get(name)
+        return _when.get(name)
 
 
 def tally() -> dict[str, int]:
@@ -74,7 +75,7 @@ def reset_tally() -> None:
     """Forget what this process has counted, before a new run."""
     with _lock:
         _tally.clear()
-        _first.clear()
+        _when.clear()
 
 
 def counted(result: Any) -> dict[str, int]:

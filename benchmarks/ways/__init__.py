@@ -2,8 +2,7 @@
 
 python -m benchmarks.ways.NAME PHOTOS OUTPUT BACKBONE
 
-Each prints one line of JSON: how many images, and the images a second between the end of its first batch and the end of
-its work.
+Each prints one line of JSON: how many images, and the images a second between the ends of its first and its last batch.
 """
 
 import argparse
@@ -28,8 +27,8 @@ class Clock:
         self._batches.append((time.time(), images))
 
     def rate(self) -> float:
-        """Return the images a second from the end of the first batch to now."""
-        seconds = time.time() - self._batches[0][0]
+        """Return the images a second from the end of the first batch to that of the last."""
+        seconds = self._batches[-1][0] - self._batches[0][0]
         return sum(images for _, images in self._batches[1:]) / seconds if len(self._batches) > 1 else 0.0
 
 

@@ -1,7 +1,6 @@
 """This project's command. ENGINE in the environment chooses what computes."""
 
 import os
-import time
 
 from benchmarks.ways import BATCH, run
 from pipelines.command import main
@@ -13,9 +12,10 @@ def embed(paths: list[str], output: str, backbone: str) -> float:
     flags = ["--backbone", backbone, "--engine", engine, "--weights", os.environ.get("WEIGHTS", "imagenet")]
     if main(["--input", folder, "--output", output, "--batch_size", str(BATCH), *flags]):
         raise SystemExit(1)
-    from transforms.counters import first_counted
+    from transforms.counters import when_counted
 
-    return (len(paths) - BATCH) / (time.monotonic() - (first_counted("images-embedded") or 0.0))
+    first, last = when_counted("images-embedded") or (0.0, 0.0)
+    return (len(paths) - BATCH) / (last - first)
 
 
 if __name__ == "__main__":
