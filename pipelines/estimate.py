@@ -6,7 +6,7 @@ from pipelines.dataflow import BUNDLES_A_PROCESS, DataflowJob
 from pipelines.machines import GPUS, PRICE_SOURCE, hourly_price
 from pipelines.preflight import Plan
 from transforms.backbones import find_backbone
-from transforms.embed import GPU_BATCH, default_batch_size
+from transforms.embed import CPU_BATCH, GPU_BATCH, default_batch_size
 from transforms.errors import UsageError
 
 RUNTIME_GB = 1.5
@@ -51,7 +51,7 @@ def memory_needs(plan: Plan, processes: int, gpu: bool) -> Needs:
     """Estimate the memory of a worker."""
     weights = sum(4 * find_backbone(target.backbone.name).params for target in plan.targets) / 1e9
     pixels = sum(3 * height * width for height, width in plan.image_sizes)
-    batch = max(default_batch_size(t.backbone.size, GPU_BATCH if gpu else 32) for t in plan.targets)
+    batch = max(default_batch_size(t.backbone.size, GPU_BATCH if gpu else CPU_BATCH) for t in plan.targets)
     # Two batches of pixels in each bundle, see `build`; and what a forward pass of 32 images keeps alive.
     ahead = 2 * batch * pixels * BUNDLES_A_PROCESS / 1e9
     forward = 32 * ACTIVATION_CHANNELS * 4 * max(t.backbone.size[0] * t.backbone.size[1] for t in plan.targets) / 1e9

@@ -92,7 +92,7 @@ def test_pixels_of_another_size_are_a_failure() -> None:
 
 
 def test_the_default_batch_shrinks_with_the_image() -> None:
-    assert [default_batch_size((side, side)) for side in (224, 331, 600, 5000)] == [32, 16, 4, 1]
+    assert [default_batch_size((side, side)) for side in (224, 331, 600, 5000)] == [64, 32, 8, 1]
 
 
 loads: collections.Counter[str] = collections.Counter()

@@ -28,11 +28,11 @@ class Embedded(NamedTuple):
     unembedded: Any
 
 
-GPU_BATCH = 256
-"""Images of 224 x 224 px in a batch at most, where there is a GPU."""
+CPU_BATCH, GPU_BATCH = 64, 256
+"""Images of 224 x 224 px in a batch at most: enough that what happens between two batches does not count."""
 
 
-def default_batch_size(size: Size, images: float = 32) -> int:
+def default_batch_size(size: Size, images: float = CPU_BATCH) -> int:
     """Return the power of two nearest to so many images of 224 x 224 px, for images of another size."""
     height, width = size
     return int(2 ** max(0, round(math.log2(images * 224 * 224 / (height * width)))))
@@ -181,7 +181,7 @@ class EmbedImages(beam.PTransform):
     @functools.cached_property
     def images_a_batch(self) -> int:
         """Images that are gathered for a forward pass at most."""
-        return self.batch_size or default_batch_size(self.backbone.size, GPU_BATCH if self.require_gpu else 32)
+        return self.batch_size or default_batch_size(self.backbone.size, GPU_BATCH if self.require_gpu else CPU_BATCH)
 
     def expand(self, pixels: Any) -> Any:
         outcomes = (

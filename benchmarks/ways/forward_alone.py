@@ -5,18 +5,20 @@ import time
 
 import numpy as np
 
-from benchmarks.ways import BATCH, run
+from benchmarks.ways import run
 from transforms.backbones import Backbone, load_backbone
 from transforms.decode import decode_image
+from transforms.embed import default_batch_size
 
 
 def embed(paths: list[str], output: str, backbone: str) -> float:
     engine, weights = os.environ.get("ENGINE", "tensorflow"), os.environ.get("WEIGHTS", "imagenet")
-    loaded = load_backbone(Backbone(backbone, weights=weights, engine=engine))
+    chosen = Backbone(backbone, weights=weights, engine=engine)
+    loaded = load_backbone(chosen)
     pixels = []
-    for path in paths[:BATCH]:
+    for path in paths[: default_batch_size(chosen.size)]:
         with open(path, "rb") as f:
-            pixels.append(decode_image(f.read(), [(224, 224)])[1][(224, 224)])
+            pixels.append(decode_image(f.read(), [chosen.size])[1][chosen.size])
     batch = np.stack(pixels)
     loaded(batch)
     batches = max(len(paths) // len(batch), 1)

@@ -1,8 +1,8 @@
-"""This project's command. ENGINE in the environment chooses what computes."""
+"""This project's command at its defaults. ENGINE in the environment chooses what computes."""
 
 import os
 
-from benchmarks.ways import BATCH, run
+from benchmarks.ways import run
 from pipelines.command import main
 
 
@@ -10,12 +10,14 @@ def embed(paths: list[str], output: str, backbone: str) -> float:
     folder = os.path.dirname(paths[0])
     engine = os.environ.get("ENGINE", "tensorflow")
     flags = ["--backbone", backbone, "--engine", engine, "--weights", os.environ.get("WEIGHTS", "imagenet")]
-    if main(["--input", folder, "--output", output, "--batch_size", str(BATCH), *flags]):
+    if main(["--input", folder, "--output", output, *flags]):
         raise SystemExit(1)
+    from transforms import Backbone, EmbedImages
     from transforms.counters import when_counted
 
+    first_batch = EmbedImages(Backbone(backbone)).images_a_batch
     first, last = when_counted("images-embedded") or (0.0, 0.0)
-    return (len(paths) - BATCH) / (last - first)
+    return (len(paths) - first_batch) / (last - first)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Run a graph by TensorFlow, on the GPUs where it sees some, else on the processor."""
 
+import concurrent.futures
 import contextlib
 import itertools
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +11,10 @@ import numpy as np
 
 from transforms.backbones.tensorflow_quietly import device_lib, tf
 from transforms.errors import UsageError, one_line
+
+IMAGES_A_CALL = 8
+"""On a processor, whose cores work on several calls at once: a fifth faster for MobileNetV2 than one call of 32, in
+which each operation waits for its slowest thread."""
 
 
 class OutOfMemoryError(Exception):
@@ -28,9 +34,16 @@ class TensorFlowEngine:
         self._turns = itertools.cycle(devices or [None])
         self.device = device()
         self.device_memory = gpu_memory() if self.device == "GPU" else 0
+        self._threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="TensorFlowEngine")
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Embed a batch; raise OutOfMemoryError where the device has no room for it."""
+        if self.device == "GPU" or len(pixels) <= IMAGES_A_CALL:
+            return self._call(pixels)
+        parts = [pixels[at : at + IMAGES_A_CALL] for at in range(0, len(pixels), IMAGES_A_CALL)]
+        return np.concatenate(list(self._threads.map(self._call, parts)))
+
+    def _call(self, pixels: np.ndarray) -> np.ndarray:
         try:
             with tf.device(next(self._turns)):
                 output = self._function(tf.constant(pixels))
