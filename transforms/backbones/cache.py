@@ -21,7 +21,7 @@ from transforms.backbones.engines import has_gpu
 from transforms.backbones.files import cache_folder, sha256_of_files
 from transforms.gcs import INSTALLED, generations_of, is_gcs
 
-FORMAT = 1
+FORMAT = 2
 """Version of what an entry holds, and of the code that builds graphs."""
 GRAPH = "graph.pb"
 FACTS = "facts.json"

@@ -12,6 +12,7 @@ from transforms.backbones.build import build_model
 from transforms.backbones.engines import FROZEN_AT_MOST
 from transforms.backbones.engines.tensorflow import device
 from transforms.backbones.files import sha256_of_files
+from transforms.backbones.fold import fold_biases
 from transforms.backbones.keras_applications import keras, preprocess_of
 from transforms.backbones.tensorflow_quietly import convert_variables_to_constants_v2, tf
 from transforms.backbones.weights import check_sha256, is_saved_model, load_file, local_copy, sha256_of_values
@@ -92,7 +93,9 @@ def _keras_model(backbone: Backbone) -> tuple[Callable[[Any], Any], int, str]:
     if backbone.weights not in ("imagenet", "random"):
         load_file(model, backbone)
     size = sum(np.prod(weight.shape, dtype=np.int64) * 4 for weight in model.weights)
-    return lambda x: model(x, training=False), int(size), sha256_of_values(model)
+    weights_sha256 = sha256_of_values(model)
+    fold_biases(model)
+    return lambda x: model(x, training=False), int(size), weights_sha256
 
 
 def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], int, str]:
