@@ -186,16 +186,16 @@ def test_small_chunks_are_merged_to_one_row_group(tmp_path: pathlib.Path) -> Non
     assert (metadata.num_row_groups, metadata.num_rows) == (1, 30)
 
 
-def test_row_groups_end_at_64_mib(tmp_path: pathlib.Path) -> None:
+def test_row_groups_end_at_16_mib(tmp_path: pathlib.Path) -> None:
     schema, dim = embeddings_schema(spec(1 << 20)), 1 << 20
     chunks = (to_table([embedding(i, np.zeros(dim, np.float32))], schema) for i in range(20))
     ParquetFormat(schema, dim).write(str(tmp_path / "x.parquet"), chunks)
     metadata = pq.read_metadata(tmp_path / "x.parquet")
-    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [16, 4]
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [4, 4, 4, 4, 4]
 
 
-@pytest.mark.parametrize(("dim", "rows"), [(1, 4096), (1280, 4096), (4096, 2048), (100352, 83), (10**8, 1)])
-def test_parts_stay_below_32_mib_of_vectors(dim: int, rows: int) -> None:
+@pytest.mark.parametrize(("dim", "rows"), [(1, 4096), (1280, 1638), (4096, 512), (100352, 20), (10**8, 1)])
+def test_parts_stay_below_8_mib_of_vectors(dim: int, rows: int) -> None:
     assert ParquetFormat(embeddings_schema(spec(dim)), dim).rows_per_part == rows
 
 

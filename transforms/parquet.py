@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.elements import Embedding
-from transforms.shards import EMBEDDINGS_PREFIX, ShardFormat, WriteShards
+from transforms.shards import EMBEDDINGS_PREFIX, ShardFormat, WriteShards, rows_of_a_part
 from transforms.spec import EmbeddingSpec
 
-PART_BYTES = 32 << 20
-ROW_GROUP_BYTES = 64 << 20
+ROW_GROUP_BYTES = 16 << 20
 
 
 def embeddings_schema(spec: EmbeddingSpec, columns: pa.Schema | None = None, top_k: int = 0) -> pa.Schema:
@@ -78,7 +77,7 @@ class ParquetFormat(ShardFormat):
 
     @property
     def rows_per_part(self) -> int:  # type: ignore[override]
-        return int(min(max(PART_BYTES // (4 * self.dim), 1), 4096))
+        return rows_of_a_part(self.dim)
 
     def encode(self, elements: list[Embedding]) -> pa.Table:
         return to_table(elements, self.schema)

@@ -32,10 +32,18 @@ SCRATCH = ".run-"
 FAILURES_PREFIX = "failures"
 EMBEDDINGS_PREFIX = "embeddings"
 
+PART_BYTES = 8 << 20
+"""Of the vectors that a bundle holds until it writes them."""
+
 
 def scratch_folder(output: str, run_id: str) -> str:
     """Return the folder that one run alone writes its parts to."""
     return str(FileSystems.join(output, f"{SCRATCH}{run_id}"))
+
+
+def rows_of_a_part(dim: int) -> int:
+    """Return how many vectors of a width a bundle holds until it writes them."""
+    return int(min(max(PART_BYTES // (4 * dim), 1), 4096))
 
 
 class ShardFormat(abc.ABC):

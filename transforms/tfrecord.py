@@ -19,10 +19,9 @@ import apache_beam as beam
 import pyarrow as pa
 
 from transforms.elements import Embedding
-from transforms.shards import EMBEDDINGS_PREFIX, ShardFormat, WriteShards
+from transforms.shards import EMBEDDINGS_PREFIX, ShardFormat, WriteShards, rows_of_a_part
 from transforms.spec import EmbeddingSpec
 
-PART_BYTES = 32 << 20
 _KINDS = {"int64": "int64_list", "float32": "float_list", "string": "bytes_list"}
 
 
@@ -104,7 +103,7 @@ class TFRecordFormat(ShardFormat):
 
     @property
     def rows_per_part(self) -> int:  # type: ignore[override]
-        return int(min(max(PART_BYTES // (4 * self.dim), 1), 4096))
+        return rows_of_a_part(self.dim)
 
     def encode(self, elements: list[Embedding]) -> list[bytes]:
         return [to_example(element, self.features) for element in elements]
