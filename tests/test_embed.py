@@ -9,7 +9,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms import Backbone, Embedding, EmbedImages, ImageError, ImageFacts, ImageUri, Pixels
-from transforms.embed import BatchEmbedder, default_batch_size, padded
+from transforms.embed import BackboneHandler, BatchEmbedder, default_batch_size, gpu_batch_size, padded
 
 SIZE = (2, 2)
 FACTS = ImageFacts(2, 2, "PNG", "00")
@@ -21,6 +21,9 @@ def pixels(value: int, size: tuple[int, int] = SIZE) -> Pixels:
 
 class FakeBackbone:
     """Embeds an image as its mean and its double; chokes on some values, and on batches above its memory."""
+
+    device = "CPU"
+    device_memory = 0
 
     def __init__(self, poison: tuple[int, ...] = (), memory: int = 1000):
         self.poison, self.memory = poison, memory
@@ -93,6 +96,25 @@ def test_pixels_of_another_size_are_a_failure() -> None:
 
 def test_the_default_batch_shrinks_with_the_image() -> None:
     assert [default_batch_size((side, side)) for side in (224, 331, 600, 5000)] == [64, 32, 8, 1]
+
+
+def test_a_gpus_batch_is_by_its_memory() -> None:
+    assert [gpu_batch_size((224, 224), gib << 30) for gib in (0, 4, 16, 24, 80)] == [1, 32, 128, 256, 256]
+
+
+@pytest.mark.parametrize(("device", "given", "expected"), [("GPU", None, 32), ("CPU", None, 64), ("GPU", 8, 8)])
+def test_the_worker_decides_on_the_batch_unless_it_is_given(device: str, given: int | None, expected: int) -> None:
+    def load(backbone: Backbone) -> FakeBackbone:
+        fake = FakeBackbone()
+        fake.device, fake.device_memory = device, 4 << 30
+        return fake
+
+    assert BackboneHandler(EmbedImages(batch_size=given, load=load)).load_model().batch_size == expected
+
+
+def test_a_required_gpu_that_is_not_there_fails_at_once() -> None:
+    with pytest.raises(RuntimeError, match="a GPU is required"):
+        BackboneHandler(EmbedImages(require_gpu=True, load=load_fake)).load_model()
 
 
 loads: collections.Counter[str] = collections.Counter()

@@ -14,7 +14,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
-from transforms.backbones import Backbone, load_backbone, name_classes
+from transforms.backbones import Backbone, has_gpu, load_backbone, name_classes
 from transforms.counters import count, timed
 from transforms.elements import Embedding, Pixels, Size
 from transforms.errors import one_line
@@ -119,17 +119,17 @@ class BackboneHandler(ModelHandler[Pixels, Any, BatchEmbedder]):
         super().__init__()
         # Not the transform itself: Beam's transforms are not made to travel.
         self._backbone, self._load, self._dtype = settings.backbone, settings.load, settings.embedding_dtype
-        self._batch_size, self._fixed = settings.images_a_batch, settings.batch_size is not None
+        self._batch_size, self._gathered = settings.batch_size, settings.images_a_batch
         self._require_gpu = settings.require_gpu
 
     def load_model(self) -> BatchEmbedder:
-        embed, size, batch_size = self._load(self._backbone), self._backbone.size, self._batch_size
-        if self._require_gpu:
-            if getattr(embed, "device", "CPU") != "GPU":
-                raise RuntimeError("a GPU is required, and TensorFlow sees none on this worker")
-            if not self._fixed:
-                batch_size = gpu_batch_size(size, getattr(embed, "device_memory", 0))
-        return BatchEmbedder(embed, size, batch_size, self._backbone.top_k, self._dtype)
+        embed, size = self._load(self._backbone), self._backbone.size
+        on_gpu, memory = getattr(embed, "device", "CPU") == "GPU", getattr(embed, "device_memory", 0)
+        if self._require_gpu and not on_gpu:
+            raise RuntimeError("a GPU is required, and TensorFlow sees none on this worker")
+        # Fewer than are gathered, where the machine that gave the job away could not know this one's memory.
+        fitting = gpu_batch_size(size, memory) if on_gpu else default_batch_size(size)
+        return BatchEmbedder(embed, size, self._batch_size or fitting, self._backbone.top_k, self._dtype)
 
     def run_inference(
         self, batch: Sequence[Pixels], model: BatchEmbedder, inference_args: dict[str, Any] | None = None
@@ -144,7 +144,7 @@ class BackboneHandler(ModelHandler[Pixels, Any, BatchEmbedder]):
         return "embed-images"
 
     def batch_elements_kwargs(self) -> dict[str, Any]:
-        return {"min_batch_size": self._batch_size, "max_batch_size": self._batch_size}
+        return {"min_batch_size": self._gathered, "max_batch_size": self._gathered}
 
 
 def _split(result: tuple[Any, Embedding | ImageError]) -> Any:
@@ -181,7 +181,8 @@ class EmbedImages(beam.PTransform):
     @functools.cached_property
     def images_a_batch(self) -> int:
         """Images that are gathered for a forward pass at most."""
-        return self.batch_size or default_batch_size(self.backbone.size, GPU_BATCH if self.require_gpu else CPU_BATCH)
+        on_gpu = self.require_gpu or has_gpu()
+        return self.batch_size or default_batch_size(self.backbone.size, GPU_BATCH if on_gpu else CPU_BATCH)
 
     def expand(self, pixels: Any) -> Any:
         outcomes = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from transforms.backbones.backbone import ACTIVATIONS, POOLINGS, Backbone
 from transforms.backbones.catalog import BackboneFacts, catalog, find_backbone
-from transforms.backbones.engines import choose_engine
+from transforms.backbones.engines import choose_engine, has_gpu
 from transforms.elements import Size
 from transforms.spec import PIXELS_POLICY, EmbeddingSpec
 
@@ -26,6 +26,7 @@ __all__ = [
     "choose_engine",
     "embedding_spec",
     "find_backbone",
+    "has_gpu",
     "load_backbone",
     "name_classes",
 ]
