@@ -16,10 +16,9 @@ def fold_biases(model: Any) -> None:
     uses = collections.Counter(id(tensor) for tensor in (*tensors, *model.outputs))
     convolutions = {id(layer.output): layer for layer in model.layers if type(layer) is keras.layers.Conv2D}
     for layer in model.layers:
-        if not isinstance(layer, keras.layers.BatchNormalization):
+        before = convolutions.get(id(layer.input)) if isinstance(layer, keras.layers.BatchNormalization) else None
+        if before is None or not before.use_bias or uses[id(layer.input)] > 1:
             continue
-        before = convolutions.get(id(layer.input))
-        linear = before is not None and before.activation is keras.activations.linear
-        if linear and before.use_bias and uses[id(layer.input)] == 1:
+        if before.activation is keras.activations.linear:
             layer.moving_mean.assign(layer.moving_mean - before.bias)
             before.use_bias = False
