@@ -4,12 +4,9 @@ The endpoint says of a job what a test wants said; with `runs` it runs the stage
 """
 
 import dataclasses
-import http.server
 import itertools
 import json
 import pathlib
-import re
-import threading
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,6 +21,7 @@ from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from tests.rest_server import serving
 from transforms.counters import counted
 
 PROJECT, REGION = "a-project", "europe-west4"
@@ -147,30 +145,5 @@ def bucket(storage: str) -> str:
 def dataflow(bucket: str) -> Iterator[DataflowServer]:
     """A Dataflow endpoint, and a bucket for its jobs."""
     service = DataflowServer(bucket=bucket)
-
-    class Answer(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _any(self) -> None:
-            sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            path = re.sub(r"\?.*", "", self.path)
-            found = service.answer(self.command, path, json.loads(sent) if sent else None)
-            body = json.dumps({"error": {"code": 404, "message": path}} if found is None else found).encode()
-            self.send_response(404 if found is None else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = do_PUT = _any  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    service.address = f"http://localhost:{server.server_address[1]}"
-    yield service
-    server.shutdown()
-    server.server_close()
+    with serving(service.answer) as service.address:
+        yield service

@@ -1,11 +1,12 @@
 """A REST endpoint on loopback: it keeps what it is sent, and answers as a test says."""
 
+import contextlib
 import dataclasses
 import http.server
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -36,6 +37,13 @@ class RestServer:
 def rest() -> Iterator[RestServer]:
     """An endpoint that knows nothing yet."""
     service = RestServer()
+    with serving(lambda method, path, body: service.answer(f"{method} {path}", body)) as service.address:
+        yield service
+
+
+@contextlib.contextmanager
+def serving(answer: Callable[[str, str, Any], dict[str, Any] | None]) -> Iterator[str]:
+    """Serve REST on loopback by a function of method, path and body, None being 404; give the address."""
 
     class Answer(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -44,7 +52,7 @@ def rest() -> Iterator[RestServer]:
             sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             is_json = "json" in self.headers.get("Content-Type", "")
             path = re.sub(r"\?.*", "", self.path)
-            found = service.answer(f"{self.command} {path}", json.loads(sent) if sent and is_json else sent)
+            found = answer(self.command, path, json.loads(sent) if sent and is_json else sent)
             body = json.dumps({"error": {"code": 404, "message": path}} if found is None else found).encode()
             self.send_response(404 if found is None else 200)
             self.send_header("Content-Type", "application/json")
@@ -52,7 +60,7 @@ def rest() -> Iterator[RestServer]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PATCH = _any  # noqa: N815
+        do_GET = do_POST = do_PUT = do_PATCH = _any  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass
@@ -60,7 +68,7 @@ def rest() -> Iterator[RestServer]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    service.address = f"http://localhost:{server.server_address[1]}"
-    yield service
+    # The word localhost is what lets Beam speak REST to it.
+    yield f"http://localhost:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
