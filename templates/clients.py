@@ -45,6 +45,8 @@ def run_command(command: Callable[[list[str]], None], argv: list[str]) -> int:
     try:
         command(argv)
     except (UsageError, RunError, GoogleAPIError, GoogleAuthError, OSError) as e:
-        print(f"{command.__module__}: {one_line(e)}", file=sys.stderr)
+        # Started by `python -m`, a module calls itself __main__; its spec has its name.
+        spec = sys.modules[command.__module__].__spec__
+        print(f"{spec.name if spec else command.__module__}: {one_line(e)}", file=sys.stderr)
         return 2 if isinstance(e, UsageError) else 1
     return 0
