@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines.placeholders import fill_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
-from transforms.backbones import choose_engine, find_backbone, load_backbone, name_classes
+from transforms.backbones import choose_engine, load_backbone, name_classes
 from transforms.elements import Size
 from transforms.errors import UsageError, one_line
 from transforms.gcs import check_access
@@ -93,13 +93,9 @@ def make_backbone(name: str, options: argparse.Namespace, remote: bool = False) 
         image_size=options.image_size,
         normalize=options.normalize,
         precision=options.precision,
-        engine=_engine(name, options.engine, remote),
+        engine="tensorflow" if remote and options.engine == "auto" else choose_engine(options.engine),
         trust_saved_model=options.trust_saved_model,
     )
-
-
-def _engine(name: str, engine: str, remote: bool) -> str:
-    return "tensorflow" if remote and engine == "auto" else choose_engine(engine, 4 * find_backbone(name).params)
 
 
 def make_spec(backbone: Backbone, options: argparse.Namespace, largest: Size, remote: bool) -> EmbeddingSpec:

@@ -1,5 +1,6 @@
 """Graphs kept for the next start: found again, never for other weights, and gone when there are too many."""
 
+import errno
 import os
 import pathlib
 import subprocess
@@ -14,8 +15,14 @@ from transforms import Backbone
 from transforms.backbones import cache
 from transforms.backbones.graph import build_graph
 from transforms.backbones.load import _load
+from transforms.errors import UsageError
 
-GRAPH, FACTS = b"a graph", {"dim": 4, "weights_sha256": "ab", "input": "x:0", "output": "y:0"}
+FACTS = {"dim": 4, "weights_sha256": "ab"}
+
+
+def save(graph: str) -> None:
+    os.mkdir(graph)
+    pathlib.Path(graph, "saved_model.pb").write_bytes(b"a graph")
 
 
 @pytest.fixture
@@ -31,22 +38,21 @@ def small(**arguments: object) -> Backbone:
 def test_what_was_stored_is_found_until_it_is_broken(root: pathlib.Path) -> None:
     backbone = small()
     assert cache.find(backbone) is None
-    stored = cache.store(backbone, GRAPH, FACTS)
-    assert stored
-    assert cache.find(backbone) == stored
-    assert pathlib.Path(stored.graph).read_bytes() == GRAPH
-    assert pathlib.Path(stored.folder).parent == root
-    pathlib.Path(stored.graph).write_bytes(b"short")
+    kept = cache.keep(backbone, save, FACTS)
+    assert cache.find(backbone) == kept
+    assert pathlib.Path(kept.graph, "saved_model.pb").read_bytes() == b"a graph"
+    assert pathlib.Path(kept.folder).parent == root
+    pathlib.Path(kept.graph, "saved_model.pb").write_bytes(b"short")
     assert cache.find(backbone) is None
-    cache.store(backbone, GRAPH, FACTS)
-    assert cache.find(backbone) == stored
+    assert cache.keep(backbone, save, FACTS) == kept
+    assert cache.find(backbone) == kept
 
 
 @pytest.mark.parametrize(
     "other", [small(normalize=True), small(engine="openvino"), small(precision="bfloat16"), small(layer="conv_pw_5")]
 )
 def test_another_backbone_is_another_entry(other: Backbone, root: pathlib.Path) -> None:
-    cache.store(small(), GRAPH, FACTS)
+    cache.keep(small(), save, FACTS)
     assert cache.find(other) is None
 
 
@@ -54,7 +60,7 @@ def test_other_weights_in_the_same_file_are_another_entry(root: pathlib.Path, tm
     weights = tmp_path / "mine.weights.h5"
     weights.write_bytes(b"one")
     backbone = Backbone("MobileNet", weights=str(weights))
-    cache.store(backbone, GRAPH, FACTS)
+    cache.keep(backbone, save, FACTS)
     assert cache.find(backbone)
     weights.write_bytes(b"two")
     assert cache.find(backbone) is None
@@ -67,7 +73,7 @@ def test_weights_that_keras_downloads_anew_are_another_entry(
     (tmp_path / "models").mkdir()
     weights = tmp_path / "models" / "mobilenet.h5"
     weights.write_bytes(b"one")
-    cache.store(Backbone("MobileNet"), GRAPH, FACTS)
+    cache.keep(Backbone("MobileNet"), save, FACTS)
     assert cache.find(Backbone("MobileNet"))
     weights.write_bytes(b"longer")
     assert cache.find(Backbone("MobileNet")) is None
@@ -75,22 +81,34 @@ def test_weights_that_keras_downloads_anew_are_another_entry(
 
 def test_without_a_cache_a_graph_lives_as_long_as_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMBED_IMAGES_CACHE", "")
-    assert cache.store(small(), GRAPH, FACTS) is None
-    assert pathlib.Path(cache.lend(GRAPH, FACTS).graph).read_bytes() == GRAPH
+    kept = cache.keep(small(), save, FACTS)
+    assert pathlib.Path(kept.graph, "saved_model.pb").read_bytes() == b"a graph"
     assert cache.find(small()) is None
 
 
 def test_a_cache_that_cannot_be_written_to_is_none(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path / "file" / "cache"))
-    assert cache.store(small(), GRAPH, FACTS) is None
+    assert os.path.isfile(os.path.join(cache.keep(small(), save, FACTS).graph, "saved_model.pb"))
+    assert cache.find(small()) is None
+
+
+def test_a_graph_that_there_is_no_room_for_is_refused(root: pathlib.Path) -> None:
+    def full(graph: str) -> None:
+        save(graph)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UsageError, match=r"cannot write MobileNet's graph to .*No space left on device"):
+        cache.keep(small(), full, FACTS)
+    assert os.listdir(root) == []
 
 
 def test_the_entries_that_were_not_used_for_longest_go(tmp_path: pathlib.Path) -> None:
     now = time.time()
     for age, name in enumerate(("new", "older", "oldest")):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "graph.pb").write_bytes(bytes(100))
+        save(str(tmp_path / name / "graph"))
+        (tmp_path / name / "graph" / "variables").write_bytes(bytes(93))
         os.utime(tmp_path / name, (now - age, now - age))
     (tmp_path / ".incoming-dead").mkdir()
     os.utime(tmp_path / ".incoming-dead", (0, 0))

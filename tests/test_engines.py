@@ -92,23 +92,22 @@ def test_several_devices_take_turns_with_the_same_numbers() -> None:
         processor = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
         from transforms import Backbone
-        from transforms.backbones.engines.tensorflow import TensorFlowEngine, read_graph
+        from transforms.backbones.engines import tensorflow
         from transforms.backbones.graph import build_graph
         graph = build_graph(Backbone("MobileNet", weights="random", image_size=(32, 32)))
-        facts = graph.facts()
-        with tempfile.NamedTemporaryFile() as f:
-            f.write(graph.definition())
-            f.flush()
-            function = read_graph(f.name, (facts["input"], facts["output"]))
+        tensorflow.gpu_names = lambda: ["/CPU:0", "/CPU:1"]
         used = []
-        def noted(pixels):
-            output = function(pixels)
-            used.append((output[0] if isinstance(output, list | tuple) else output).device[-5:])
-            return output
-        engine = TensorFlowEngine(noted, ["/CPU:0", "/CPU:1"])
+        def noted(graph):
+            def call(pixels):
+                used.append({variable.device[-5:] for variable in graph._loaded.weights})
+                return graph(pixels)
+            return call
+        with tempfile.TemporaryDirectory() as folder:
+            graph.save(folder)
+            engine = tensorflow.TensorFlowEngine([noted(graph) for graph in tensorflow.read_graphs(folder)])
         pixels = np.arange(2 * 32 * 32 * 3, dtype=np.uint8).reshape(2, 32, 32, 3)
         first, second, third = engine(pixels), engine(pixels), engine(pixels)
-        assert used == ["CPU:0", "CPU:1", "CPU:0"], used
+        assert used == [{"CPU:0"}, {"CPU:1"}, {"CPU:0"}], used
         np.testing.assert_allclose(first, second, atol=1e-5)
         np.testing.assert_allclose(first, third, atol=1e-5)
     """

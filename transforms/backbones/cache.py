@@ -14,16 +14,18 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.engines import has_gpu
-from transforms.backbones.files import cache_folder, sha256_of_files
+from transforms.backbones.files import cache_folder, sha256_of_files, size_of_files
+from transforms.errors import UsageError, one_line
 from transforms.gcs import INSTALLED, generations_of, is_gcs
 
-FORMAT = 2
+FORMAT = 3
 """Version of what an entry holds, and of the code that builds graphs."""
-GRAPH = "graph.pb"
+GRAPH = "graph"
 FACTS = "facts.json"
 INCOMING = ".incoming-"
 DAY = 86_400
@@ -33,18 +35,16 @@ MAX_BYTES = 20_000_000_000
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A frozen graph in a folder of its own: what it gives, and the names of the tensors at its ends."""
+    """A graph in a folder of its own, beside what an engine made of it: the width and the weights of what it gives."""
 
     folder: str
     dim: int
     weights_sha256: str
-    input: str
-    output: str
     bytes: int
 
     @property
     def graph(self) -> str:
-        """The path of the GraphDef."""
+        """The path of the SavedModel."""
         return os.path.join(self.folder, GRAPH)
 
 
@@ -58,45 +58,57 @@ def find(backbone: Backbone) -> Entry | None:
         with open(os.path.join(folder, FACTS), encoding="utf-8") as f:
             entry = Entry(folder, **json.load(f))
         os.utime(folder)
-        return entry if os.path.getsize(entry.graph) == entry.bytes else None
+        return entry if size_of_files(entry.graph) == entry.bytes else None
     except (OSError, ValueError, TypeError):
         return None
 
 
-def store(backbone: Backbone, graph: bytes, facts: dict[str, Any]) -> Entry | None:
-    """Keep a graph; return None where there is no cache."""
-    facts = {**facts, "bytes": len(graph)}
+def keep(backbone: Backbone, save: Callable[[str], None], facts: dict[str, Any]) -> Entry:
+    """Keep a graph for the next start or, where there is no cache, until the process ends.
+
+    Args:
+      backbone: whose it is.
+      save: writes it to a folder.
+      facts: the `dim` and the `weights_sha256` of an entry.
+
+    Raises:
+      UsageError: there is no room for it.
+    """
     name = _name(backbone)
     if name:
         with contextlib.suppress(OSError):
-            os.makedirs(root(), mode=0o700, exist_ok=True)
-            incoming = _write(tempfile.mkdtemp(prefix=INCOMING, dir=root()), graph, facts)
-            kept = os.path.join(root(), name)
-            # What is there is broken, or another process was faster: the same in the end.
-            shutil.rmtree(kept, ignore_errors=True)
-            try:
-                os.rename(incoming, kept)
-            except OSError:
-                shutil.rmtree(incoming, ignore_errors=True)
-            trim(root(), MAX_BYTES)
-            return Entry(kept, **facts)
-    return None
+            _store(name, save, facts)
+        entry = find(backbone)
+        if entry:
+            return entry
+    try:
+        folder = tempfile.mkdtemp(prefix="embed-images-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return Entry(folder, **_write(folder, save, facts))
+    except OSError as e:
+        raise UsageError(f"cannot write {backbone.name}'s graph to {tempfile.gettempdir()}: {one_line(e)}") from e
 
 
-def lend(graph: bytes, facts: dict[str, Any]) -> Entry:
-    """Keep a graph until the process ends."""
-    facts = {**facts, "bytes": len(graph)}
-    folder = tempfile.mkdtemp(prefix="embed-images-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Entry(_write(folder, graph, facts), **facts)
+def _store(name: str, save: Callable[[str], None], facts: dict[str, Any]) -> None:
+    os.makedirs(root(), mode=0o700, exist_ok=True)
+    incoming, kept = tempfile.mkdtemp(prefix=INCOMING, dir=root()), os.path.join(root(), name)
+    try:
+        _write(incoming, save, facts)
+        # What is there is broken, or another process was faster: the same in the end.
+        shutil.rmtree(kept, ignore_errors=True)
+        os.rename(incoming, kept)
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+    trim(root(), MAX_BYTES)
 
 
-def _write(folder: str, graph: bytes, facts: dict[str, Any]) -> str:
-    with open(os.path.join(folder, GRAPH), "wb") as f:
-        f.write(graph)
+def _write(folder: str, save: Callable[[str], None], facts: dict[str, Any]) -> dict[str, Any]:
+    graph = os.path.join(folder, GRAPH)
+    save(graph)
+    facts = {**facts, "bytes": size_of_files(graph)}
     with open(os.path.join(folder, FACTS), "w", encoding="utf-8") as f:
         json.dump(facts, f)
-    return folder
+    return facts
 
 
 def root() -> str:
@@ -139,8 +151,7 @@ def trim(root: str, max_bytes: int) -> None:
         folders = sorted((e for e in entries if e.is_dir()), key=lambda e: e.stat().st_mtime, reverse=True)
     total = 0
     for folder in folders:
-        with os.scandir(folder.path) as files:
-            total += sum(f.stat().st_size for f in files if f.is_file())
+        total += size_of_files(folder.path)
         stale = folder.name.startswith(INCOMING) and folder.stat().st_mtime < time.time() - DAY
         if stale or total > max_bytes:
             shutil.rmtree(folder.path, ignore_errors=True)

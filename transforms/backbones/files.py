@@ -1,4 +1,4 @@
-"""Weights as files: where Keras keeps its own, and what a file or folder hashes to."""
+"""Weights and graphs as files: where Keras keeps its own, and what a file or folder hashes and adds up to."""
 
 import hashlib
 import os
@@ -18,6 +18,11 @@ def sha256_of_files(path: str) -> str:
     for file in sorted(_files(path)):
         digest.update(_sha256(file).digest())
     return digest.hexdigest()
+
+
+def size_of_files(folder: str) -> int:
+    """Return the bytes of all files of a folder."""
+    return sum(os.path.getsize(file) for file in _files(folder))
 
 
 def _sha256(path: str) -> "hashlib._Hash":

@@ -3,22 +3,54 @@
 import collections
 from typing import Any
 
+import numpy as np
+
 from transforms.backbones.keras_applications import keras
 
+CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 
-def fold_biases(model: Any) -> None:
-    """Move the bias of each convolution into the batch normalization behind it: keras.Model, changed in place.
 
-    (x + bias) - mean = x - (mean - bias). Without a bias between them TensorFlow makes one operation of both: a tenth
-    of ResNet50's time less.
+def fold_normalizations(model: Any) -> Any:
+    """Let each convolution do what the batch normalization behind it does: keras.Model -> keras.Model, equal numbers.
+
+    At inference a batch normalization is x * scale + shift, and so goes into the kernel and the bias. TensorFlow then
+    runs convolution, bias and activation as one operation, without the weights having to be constants of the graph.
     """
+    normalizations = _behind_convolutions(model)
+    passed = {layer.name for layer in normalizations.values()}
+
+    def clone(layer: Any) -> Any:
+        return _with_bias(layer, normalizations[layer.name]) if layer.name in normalizations else layer
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        return args[0] if layer.name in passed else layer(*args, **kwargs)
+
+    return keras.models.clone_model(model, clone_function=clone, call_function=call)
+
+
+def _behind_convolutions(model: Any) -> dict[str, Any]:
+    """Return the batch normalizations that alone see what a convolution gives, by the convolution's name."""
     tensors = [tensor for layer in model.layers for tensor in keras.tree.flatten(layer.input)]
     uses = collections.Counter(id(tensor) for tensor in (*tensors, *model.outputs))
-    convolutions = {id(layer.output): layer for layer in model.layers if type(layer) is keras.layers.Conv2D}
-    for layer in model.layers:
-        before = convolutions.get(id(layer.input)) if isinstance(layer, keras.layers.BatchNormalization) else None
-        if before is None or not before.use_bias or uses[id(layer.input)] > 1:
-            continue
-        if before.activation is keras.activations.linear:
-            layer.moving_mean.assign(layer.moving_mean - before.bias)
-            before.use_bias = False
+    linear = [x for x in model.layers if type(x) in CONVOLUTIONS and x.activation is keras.activations.linear]
+    convolutions = {id(layer.output): layer.name for layer in linear if uses[id(layer.output)] == 1}
+    layers = [layer for layer in model.layers if type(layer) is keras.layers.BatchNormalization]
+    return {convolutions[id(layer.input)]: layer for layer in layers if id(layer.input) in convolutions}
+
+
+def _with_bias(convolution: Any, normalization: Any) -> Any:
+    weights = convolution.get_weights()
+    bias = weights.pop() if convolution.use_bias else 0
+    *before, kernel = weights
+    mean, variance = np.asarray(normalization.moving_mean), np.asarray(normalization.moving_variance)
+    scale = 1 / np.sqrt(variance + normalization.epsilon)
+    if normalization.scale:
+        scale = scale * np.asarray(normalization.gamma)
+    shift = np.asarray(normalization.beta) if normalization.center else 0
+    # A depthwise kernel ends in [channels, multiplier], which together are the channels that it gives.
+    by_channel = scale.reshape(kernel.shape[2:]) if type(convolution) is keras.layers.DepthwiseConv2D else scale
+    kinds = {key: "zeros" for key in convolution.get_config() if key.endswith("_initializer")}
+    folded = type(convolution).from_config({**convolution.get_config(), **kinds, "use_bias": True})
+    folded.build(convolution.input.shape)
+    folded.set_weights([*before, kernel * by_channel, (bias - mean) * scale + shift])
+    return folded

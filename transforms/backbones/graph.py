@@ -9,17 +9,16 @@ import numpy as np
 
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.build import build_model
-from transforms.backbones.engines import FROZEN_AT_MOST
 from transforms.backbones.engines.tensorflow import device
 from transforms.backbones.files import sha256_of_files
-from transforms.backbones.fold import fold_biases
+from transforms.backbones.fold import fold_normalizations
 from transforms.backbones.keras_applications import keras, preprocess_of
-from transforms.backbones.tensorflow_quietly import convert_variables_to_constants_v2, tf
+from transforms.backbones.tensorflow_setup import convert_variables_to_constants_v2, tf
 from transforms.backbones.weights import check_sha256, is_saved_model, load_file, local_copy, sha256_of_values
 from transforms.errors import UsageError, one_line
 
-LARGEST_GRAPH = 1_900_000_000
-"""Bytes of weights that a frozen graph can hold: protobuf ends at 2 GiB."""
+LARGEST_CONSTANTS = 1_900_000_000
+"""Bytes of weights that a graph can have as constants: protobuf ends at 2 GiB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,25 +27,24 @@ class Graph:
 
     Attributes:
       function: TensorFlow's.
-      frozen: whether its weights are constants in it.
+      weights: TensorFlow's object that has the function's variables and tables.
       dim: D.
       weights_sha256: of the weights' values in the model's order; of a SavedModel, of its files.
     """
 
     function: Any
-    frozen: bool
+    weights: Any
     dim: int
     weights_sha256: str
 
-    def definition(self) -> bytes:
-        """Return the GraphDef."""
-        definition: bytes = self.function.graph.as_graph_def().SerializeToString()
-        return definition
-
-    def facts(self) -> dict[str, Any]:
-        """Return what is to be known to run the GraphDef."""
-        ends = {"input": self.function.inputs[0].name, "output": self.function.outputs[0].name}
-        return {"dim": self.dim, "weights_sha256": self.weights_sha256, **ends}
+    def save(self, folder: str) -> None:
+        """Write a SavedModel; raise OSError where that cannot be."""
+        module = tf.Module()
+        module.weights = self.weights
+        try:
+            tf.saved_model.save(module, folder, signatures=self.function)
+        except tf.errors.OpError as e:
+            raise OSError(one_line(e)) from e
 
 
 def build_graph(backbone: Backbone) -> Graph:
@@ -57,7 +55,7 @@ def build_graph(backbone: Backbone) -> Graph:
     """
     tf.get_logger().setLevel("ERROR")
     given = _saved_model if is_saved_model(backbone.weights) else _keras_model
-    model, size, weights_sha256 = given(backbone)
+    model, weights, weights_sha256 = given(backbone)
     preprocess = preprocess_of(backbone.name)
 
     @tf.function(input_signature=[tf.TensorSpec([None, *backbone.size, 3], tf.uint8)], autograph=False)
@@ -76,13 +74,10 @@ def build_graph(backbone: Backbone) -> Graph:
     output = function.structured_outputs
     if len(output.shape) != 2 or not output.shape[1]:
         raise UsageError(f"{backbone.name} gives {output.shape}, not one vector an image; choose another output")
-    frozen = size <= (FROZEN_AT_MOST if backbone.engine == "tensorflow" else LARGEST_GRAPH)
-    if frozen:
-        function = convert_variables_to_constants_v2(function)
-    return Graph(function, frozen, int(output.shape[1]), weights_sha256)
+    return Graph(function, weights, int(output.shape[1]), weights_sha256)
 
 
-def _keras_model(backbone: Backbone) -> tuple[Callable[[Any], Any], int, str]:
+def _keras_model(backbone: Backbone) -> tuple[Callable[[Any], Any], Any, str]:
     mixed = backbone.precision != "float32" and device() == "GPU"
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(f"mixed_{backbone.precision}" if mixed else policy)
@@ -92,13 +87,12 @@ def _keras_model(backbone: Backbone) -> tuple[Callable[[Any], Any], int, str]:
         keras.config.set_dtype_policy(policy)
     if backbone.weights not in ("imagenet", "random"):
         load_file(model, backbone)
-    size = sum(np.prod(weight.shape, dtype=np.int64) * 4 for weight in model.weights)
     weights_sha256 = sha256_of_values(model)
-    fold_biases(model)
-    return lambda x: model(x, training=False), int(size), weights_sha256
+    model = fold_normalizations(model)
+    return lambda x: model(x, training=False), [weight.value for weight in model.weights], weights_sha256
 
 
-def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], int, str]:
+def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], Any, str]:
     if not backbone.trust_saved_model:
         raise UsageError(
             f"--weights {backbone.weights} is a SavedModel, a program that can do anything; "
@@ -115,11 +109,20 @@ def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], int, str]:
             signature = loaded.signatures["serving_default"]
         except (OSError, KeyError, ValueError) as e:
             raise UsageError(f"--weights {backbone.weights} cannot be used as a SavedModel: {one_line(e)}") from e
+    if backbone.engine == "openvino":
+        signature = _frozen(signature, backbone)
     (argument,) = signature.structured_input_signature[1]
 
     def model(x: Any) -> Any:
-        # The signature holds weights that live only as long as what was loaded.
-        return next(iter(signature(**{argument: x}).values())) if loaded else None
+        output = signature(**{argument: x})
+        return next(iter(output.values())) if isinstance(output, dict) else output
 
-    size = sum(int(np.prod(v.shape)) * 4 for v in signature.variables)
-    return model, size, weights_sha256
+    return model, loaded, weights_sha256
+
+
+def _frozen(signature: Any, backbone: Backbone) -> Any:
+    """Make constants of its variables, which OpenVINO would look for by their names: a stranger's may share one."""
+    size = sum(int(np.prod(v.shape)) * v.dtype.size for v in signature.variables)
+    if size > LARGEST_CONSTANTS:
+        raise UsageError(f"--weights {backbone.weights} is too large for --engine openvino; use --engine tensorflow")
+    return convert_variables_to_constants_v2(signature)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import transforms.backbones.tensorflow_quietly  # noqa: F401
+import transforms.backbones.tensorflow_setup  # noqa: F401
 
 # Keras reads it at its import; a keras.json of the user's may say another.
 os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -7,8 +7,7 @@ import numpy as np
 
 from transforms.backbones import cache
 from transforms.backbones.backbone import Backbone
-from transforms.backbones.engines import Engine, check_engine, engine_of, open_engine
-from transforms.errors import UsageError
+from transforms.backbones.engines import Engine, check_engine, open_engine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,18 +57,14 @@ def load(backbone: Backbone) -> LoadedBackbone:
 
 def _load(backbone: Backbone) -> LoadedBackbone:
     check_engine(backbone.engine, backbone.precision)
-    entry = cache.find(backbone)
-    if entry is None:
-        from transforms.backbones.graph import build_graph
+    entry = cache.find(backbone) or _built(backbone)
+    return LoadedBackbone(
+        open_engine(backbone.engine, entry.graph, backbone.precision), entry.dim, entry.weights_sha256
+    )
 
-        graph = build_graph(backbone)
-        if backbone.engine == "tensorflow":
-            if graph.frozen:
-                cache.store(backbone, graph.definition(), graph.facts())
-            return LoadedBackbone(engine_of(graph.function, graph.frozen), graph.dim, graph.weights_sha256)
-        if not graph.frozen:
-            raise UsageError(f"{backbone.name} is too large for --engine {backbone.engine}; use --engine tensorflow")
-        definition, facts = graph.definition(), graph.facts()
-        entry = cache.store(backbone, definition, facts) or cache.lend(definition, facts)
-    engine = open_engine(backbone.engine, entry.graph, (entry.input, entry.output), backbone.precision)
-    return LoadedBackbone(engine, entry.dim, entry.weights_sha256)
+
+def _built(backbone: Backbone) -> cache.Entry:
+    from transforms.backbones.graph import build_graph
+
+    graph = build_graph(backbone)
+    return cache.keep(backbone, graph.save, {"dim": graph.dim, "weights_sha256": graph.weights_sha256})

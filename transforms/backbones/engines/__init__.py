@@ -6,7 +6,7 @@ one imports none of them.
 
 import glob
 import importlib.util
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -14,8 +14,6 @@ from transforms.errors import UsageError
 
 ENGINES = ("tensorflow", "openvino")
 PRECISIONS = ("float32", "bfloat16", "float16")
-FROZEN_AT_MOST = 300_000_000
-"""Bytes of weights that are frozen into a graph unasked: TensorFlow needs 20 times as many to freeze and to run it."""
 
 
 class Engine(Protocol):
@@ -49,29 +47,19 @@ def check_engine(engine: str, precision: str) -> None:
         tensorflow.use_precision(precision)
 
 
-def engine_of(function: Any, frozen: bool) -> Engine:
-    """Let TensorFlow run a function of its own, as it was just built; variables bind it to one GPU."""
-    from transforms.backbones.engines.tensorflow import TensorFlowEngine, gpu_names
-
-    return TensorFlowEngine(function, gpu_names() if frozen else ())
-
-
-def open_engine(engine: str, path: str, ends: tuple[str, str], precision: str) -> Engine:
-    """Open a frozen graph: path of a GraphDef, the names of its input and output tensors -> Engine."""
+def open_engine(engine: str, path: str, precision: str) -> Engine:
+    """Open a graph: path of a SavedModel -> Engine."""
     if engine == "openvino":
         from transforms.backbones.engines.openvino import OpenVinoEngine
 
         return OpenVinoEngine(path, precision)
-    from transforms.backbones.engines.tensorflow import TensorFlowEngine, gpu_names, read_graph
+    from transforms.backbones.engines.tensorflow import TensorFlowEngine, read_graphs
 
-    # A frozen graph has its weights in itself, and so runs wherever it is called.
-    return TensorFlowEngine(read_graph(path, ends), gpu_names())
+    return TensorFlowEngine(read_graphs(path))
 
 
-def choose_engine(engine: str, weights_bytes: int = 0) -> str:
+def choose_engine(engine: str) -> str:
     """Resolve 'auto' for this machine: OpenVINO where it is installed and there is no GPU, else TensorFlow.
-
-    Backbones with more than FROZEN_AT_MOST bytes of weights are TensorFlow's: OpenVINO takes frozen graphs alone.
 
     Raises:
       UsageError: the engine is not installed here.
@@ -80,7 +68,7 @@ def choose_engine(engine: str, weights_bytes: int = 0) -> str:
     if engine == "openvino" and not installed:
         raise UsageError("--engine openvino is not installed; pip install 'beam-image-embeddings[openvino]'")
     if engine == "auto":
-        return "openvino" if installed and not has_gpu() and weights_bytes <= FROZEN_AT_MOST else "tensorflow"
+        return "openvino" if installed and not has_gpu() else "tensorflow"
     return engine
 
 

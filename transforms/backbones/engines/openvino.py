@@ -1,6 +1,6 @@
 """Run a graph by OpenVINO, on the processor: the same numbers, sooner.
 
-TensorFlow is not needed: OpenVINO reads the frozen graph's file, and keeps what it compiled beside it.
+TensorFlow is not needed: OpenVINO reads the SavedModel itself, and keeps what it compiled beside it.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import openvino
 
+from transforms.backbones.files import size_of_files
 from transforms.errors import UsageError
 
 DEVICE = "CPU"
@@ -33,7 +34,7 @@ class OpenVinoEngine:
     """A compiled graph: uint8 [B, H, W, 3] -> float32 [B, D].
 
     Args:
-      path: the frozen graph, a GraphDef with one input and one output.
+      path: of a SavedModel with one input and one output.
       precision: to compute in.
     """
 
@@ -44,7 +45,7 @@ class OpenVinoEngine:
         self._core = openvino.Core()
         self._core.set_property({"CACHE_DIR": os.path.dirname(path)})
         self._model = self._core.read_model(path)
-        self._images = 1 if os.path.getsize(path) < LIGHT else IMAGES_A_REQUEST
+        self._images = 1 if size_of_files(path) < LIGHT else IMAGES_A_REQUEST
         self._precision = precision
         self._compiled: dict[int, openvino.CompiledModel] = {}
         self._requests: dict[int, list[openvino.InferRequest]] = {}

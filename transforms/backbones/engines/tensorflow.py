@@ -4,12 +4,11 @@ import concurrent.futures
 import contextlib
 import itertools
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from transforms.backbones.tensorflow_quietly import device_lib, tf
+from transforms.backbones.tensorflow_setup import device_lib, tf
 from transforms.errors import UsageError, one_line
 
 IMAGES_A_CALL = 8
@@ -25,13 +24,11 @@ class TensorFlowEngine:
     """A graph as a function: uint8 [B, H, W, 3] -> float32 [B, D].
 
     Args:
-      function: that runs it.
-      devices: TensorFlow's names of those that take turns, a batch each; none leaves it to TensorFlow.
+      graphs: the same one on each of the devices that take turns, a batch each.
     """
 
-    def __init__(self, function: Any, devices: Sequence[str] = ()):
-        self._function = function
-        self._turns = itertools.cycle(devices or [None])
+    def __init__(self, graphs: Sequence[Callable[[np.ndarray], np.ndarray]]):
+        self._turns = itertools.cycle(graphs)
         self.device = device()
         self.device_memory = gpu_memory() if self.device == "GPU" else 0
         self._threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="TensorFlowEngine")
@@ -45,12 +42,9 @@ class TensorFlowEngine:
 
     def _call(self, pixels: np.ndarray) -> np.ndarray:
         try:
-            with tf.device(next(self._turns)):
-                output = self._function(tf.constant(pixels))
+            return next(self._turns)(pixels)
         except tf.errors.ResourceExhaustedError as e:
             raise OutOfMemoryError(one_line(e)) from e
-        vectors: np.ndarray = (output[0] if isinstance(output, list | tuple) else output).numpy()
-        return vectors
 
 
 def device() -> str:
@@ -100,10 +94,20 @@ def _has_bfloat16() -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags.split())
 
 
-def read_graph(path: str, ends: tuple[str, str]) -> Any:
-    """Read a frozen graph: path of a GraphDef, the names of its input and output tensors -> function."""
-    definition = tf.compat.v1.GraphDef()
-    with open(path, "rb") as f:
-        definition.ParseFromString(f.read())
-    wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
-    return wrapped.prune(*ends)
+def read_graphs(path: str) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """Read a graph onto each GPU, or else the processor: path of a SavedModel -> functions."""
+    return [_Graph(path, name) for name in gpu_names()] or [_Graph(path, None)]
+
+
+class _Graph:
+    def __init__(self, path: str, device_name: str | None):
+        self._device_name = device_name
+        with tf.device(device_name):
+            # It has the weights, which live only as long as it does.
+            self._loaded = tf.saved_model.load(path)
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        with tf.device(self._device_name):
+            (output,) = self._loaded.signatures["serving_default"](pixels=tf.constant(pixels)).values()
+        vectors: np.ndarray = output.numpy()
+        return vectors
