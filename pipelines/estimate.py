@@ -13,7 +13,7 @@ RUNTIME_GB = 1.5
 """Of a worker process with Beam and TensorFlow and no model in it."""
 
 WEIGHT_COPIES = 3
-"""Of float32 weights in a process while it loads: Keras' variables, the frozen graph and the one that runs."""
+"""Of float32 weights in a process while it loads: as Keras built them, as they are saved, and those that run."""
 
 GPU_RUNTIME_GB = 1.0
 """Of a GPU that CUDA and its libraries take."""

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tests.conftest import answer
 from transforms import Backbone, embedding_spec
 from transforms.backbones import catalog, find_backbone, load_backbone, name_classes
+from transforms.backbones.engines import ENGINES
 from transforms.errors import UsageError
 
 SMALL = {"name": "MobileNet", "backbone_kwargs": {"alpha": 0.25}, "image_size": (64, 64)}
@@ -121,6 +122,23 @@ def test_a_saved_model_needs_trust(tmp_path: pathlib.Path, model: keras.Model) -
     assert "--trust_saved_model" in usage_error(weights=str(path), **SMALL)
     loaded = load_backbone(Backbone(weights=str(path), trust_saved_model=True, **SMALL))
     np.testing.assert_allclose(loaded(PIXELS), plain(model), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_saved_model_may_name_its_variables_as_it_likes(tmp_path: pathlib.Path, engine: str) -> None:
+    path, random = tmp_path / "saved", np.random.default_rng(0)
+    module = tf.Module()
+    module.weights = [tf.Variable(random.standard_normal((3, 3), np.float32), name="same") for _ in range(2)]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 64, 64, 3])])
+    def means(x: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(x, [1, 2]) @ module.weights[0] @ module.weights[1]
+
+    tf.saved_model.save(module, str(path), signatures=means)
+    loaded = load_backbone(Backbone(weights=str(path), trust_saved_model=True, engine=engine, **SMALL))
+    first, second = (weight.numpy() for weight in module.weights)
+    expected = (PIXELS / 127.5 - 1).mean(axis=(1, 2)) @ first @ second
+    np.testing.assert_allclose(loaded(PIXELS), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max", "flatten"])

@@ -1,5 +1,7 @@
 """Engines: the same numbers, one seam; choosing them, and what they refuse."""
 
+import os
+import platform
 import subprocess
 import sys
 
@@ -79,6 +81,19 @@ def test_a_precision_that_the_processor_lacks_is_refused(engine: str) -> None:
     if not flags & {"avx512_bf16", "amx_bf16"}:
         with pytest.raises(UsageError, match="no fast bfloat16"):
             check_engine(engine, "bfloat16")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the wheels for other processors have another library")
+@pytest.mark.parametrize(("given", "enabled"), [({}, "True"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "False")])
+def test_tensorflow_computes_by_onednn_unless_it_is_told_not_to(given: dict[str, str], enabled: str) -> None:
+    code = """if True:
+        import transforms.backbones.tensorflow_setup
+        from tensorflow.python.util import _pywrap_util_port
+        print(_pywrap_util_port.IsMklEnabled())
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "TF_ENABLE_ONEDNN_OPTS"} | given
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert result.stdout.strip() == enabled, result.stderr[-2000:]
 
 
 def test_an_engine_that_does_not_exist_is_refused() -> None:

@@ -109,13 +109,11 @@ def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], Any, str]:
             signature = loaded.signatures["serving_default"]
         except (OSError, KeyError, ValueError) as e:
             raise UsageError(f"--weights {backbone.weights} cannot be used as a SavedModel: {one_line(e)}") from e
-    if backbone.engine == "openvino":
-        signature = _frozen(signature, backbone)
     (argument,) = signature.structured_input_signature[1]
+    constant = _frozen(signature, backbone) if backbone.engine == "openvino" else None
 
     def model(x: Any) -> Any:
-        output = signature(**{argument: x})
-        return next(iter(output.values())) if isinstance(output, dict) else output
+        return tf.nest.flatten(constant(x) if constant else signature(**{argument: x}))[0]
 
     return model, loaded, weights_sha256
 
