@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from transforms import Backbone
 from transforms.backbones.fold import fold_normalizations
+from transforms.backbones.graph import build_graph
 from transforms.backbones.keras_applications import keras
 
 CONVOLUTIONS = {
@@ -64,3 +66,10 @@ def test_a_convolution_that_something_else_sees_stays(model: "keras.Model") -> N
 def test_a_backbone_keeps_the_normalizations_that_no_convolution_is_before(name: str, left: int) -> None:
     model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(32, 32, 3))
     assert len(normalizations(fold_normalizations(model))) == left
+
+
+@pytest.mark.parametrize(("precision", "left"), [("float32", 0), ("bfloat16", 27)])
+def test_a_graph_is_folded_only_where_its_biases_are_not_rounded(precision: str, left: int) -> None:
+    graph = build_graph(Backbone("MobileNet", weights="random", image_size=(32, 32), precision=precision))
+    normalizations = [node for node in graph.function.graph.get_operations() if node.type == "Rsqrt"]
+    assert len(normalizations) == left

@@ -49,8 +49,7 @@ def _with_bias(convolution: Any, normalization: Any) -> Any:
     shift = np.asarray(normalization.beta) if normalization.center else 0
     # A depthwise kernel ends in [channels, multiplier], which together are the channels that it gives.
     by_channel = scale.reshape(kernel.shape[2:]) if type(convolution) is keras.layers.DepthwiseConv2D else scale
-    kinds = {key: "zeros" for key in convolution.get_config() if key.endswith("_initializer")}
-    folded = type(convolution).from_config({**convolution.get_config(), **kinds, "use_bias": True})
+    folded = type(convolution).from_config({**convolution.get_config(), "use_bias": True})
     folded.build(convolution.input.shape)
     folded.set_weights([*before, kernel * by_channel, (bias - mean) * scale + shift])
     return folded
