@@ -1,5 +1,7 @@
 """The command: options first, so that --help and mistakes are answered before Beam and TensorFlow are imported."""
 
+import atexit
+import gc
 import logging
 import os
 import sys
@@ -27,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
             list_backbones()
             return 0
         check_beam_flags(beam_args)
+        collect_seldom()
         from pipelines.embed_images import run
 
         return run(options, beam_args)
@@ -41,6 +44,15 @@ def silence() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     warnings.simplefilter("ignore")
     logging.basicConfig(level=logging.CRITICAL)
+
+
+def collect_seldom() -> None:
+    """Let Python look for garbage seldom: what the libraries make at their start stays until the process ends.
+
+    It took a tenth of the start, and with TensorFlow 2 s of the end.
+    """
+    gc.set_threshold(20_000, 10, 10)
+    atexit.register(gc.freeze)
 
 
 def list_backbones() -> None:
