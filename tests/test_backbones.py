@@ -10,11 +10,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from tests.conftest import answer
 from transforms import Backbone, embedding_spec
 from transforms.backbones import catalog, find_backbone, load_backbone, name_classes
 from transforms.backbones.engines import ENGINES
+from transforms.backbones.graph import build_graph
 from transforms.errors import UsageError
 
 SMALL = {"name": "MobileNet", "backbone_kwargs": {"alpha": 0.25}, "image_size": (64, 64)}
@@ -180,15 +182,27 @@ def test_classes_of_another_top_are_known_by_their_index() -> None:
     ]
 
 
-def test_one_load_a_process_and_one_trace_for_any_number_of_batches() -> None:
-    backbone = Backbone(weights="random", **SMALL)
-    loaded = load_backbone(backbone)
+def test_one_load_a_process_and_one_trace_for_any_number_of_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_backbone(Backbone(weights="random", **SMALL))
     assert load_backbone(Backbone(weights="random", **SMALL)) is loaded
-    graphs = {id(loaded.engine._function.graph) for n in (1, 2, 3, 1) if loaded(PIXELS[:n]).shape == (n, loaded.dim)}
-    assert len(graphs) == 1
-    assert not loaded.engine._function.variables
-    assert isinstance(loaded.engine._function.inputs[0], tf.Tensor)
-    assert loaded.engine._function.inputs[0].dtype == tf.uint8
+    traced: list[object] = []
+    begin = FuncGraph.__init__
+
+    def noted(graph: FuncGraph, *arguments: object, **named: object) -> None:
+        traced.append(graph)
+        begin(graph, *arguments, **named)
+
+    monkeypatch.setattr(FuncGraph, "__init__", noted)
+    for n in (1, 2, 3, 1):
+        assert loaded(PIXELS[:n]).shape == (n, loaded.dim)
+    assert traced == []
+    tf.function(tf.identity)(1)
+    assert len(traced) == 1
+
+
+def test_pixels_enter_the_graph_as_uint8() -> None:
+    graph = build_graph(Backbone(weights="random", **SMALL))
+    assert [(x.dtype, x.shape.as_list()) for x in graph.function.inputs[:1]] == [(tf.uint8, [None, 64, 64, 3])]
 
 
 @pytest.mark.parametrize(
