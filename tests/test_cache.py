@@ -48,6 +48,14 @@ def test_what_was_stored_is_found_until_it_is_broken(root: pathlib.Path) -> None
     assert cache.find(backbone) == kept
 
 
+def test_what_another_process_has_kept_meanwhile_stays(root: pathlib.Path) -> None:
+    kept = cache.keep(small(), save, FACTS)
+    inode = os.stat(kept.graph).st_ino
+    assert cache.keep(small(), save, FACTS) == kept
+    assert os.stat(kept.graph).st_ino == inode
+    assert len(os.listdir(root)) == 1
+
+
 @pytest.mark.parametrize(
     "other", [small(normalize=True), small(engine="openvino"), small(precision="bfloat16"), small(layer="conv_pw_5")]
 )

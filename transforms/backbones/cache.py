@@ -51,9 +51,10 @@ class Entry:
 def find(backbone: Backbone) -> Entry | None:
     """Return the entry of a backbone, or None where there is none."""
     name = _name(backbone)
-    if name is None:
-        return None
-    folder = os.path.join(root(), name)
+    return _entry(os.path.join(root(), name)) if name else None
+
+
+def _entry(folder: str) -> Entry | None:
     try:
         with open(os.path.join(folder, FACTS), encoding="utf-8") as f:
             entry = Entry(folder, **json.load(f))
@@ -94,9 +95,10 @@ def _store(name: str, save: Callable[[str], None], facts: dict[str, Any]) -> Non
     incoming, kept = tempfile.mkdtemp(prefix=INCOMING, dir=root()), os.path.join(root(), name)
     try:
         _write(incoming, save, facts)
-        # What is there is broken, or another process was faster: the same in the end.
-        shutil.rmtree(kept, ignore_errors=True)
-        os.rename(incoming, kept)
+        if _entry(kept) is None:
+            # What is there is broken.
+            shutil.rmtree(kept, ignore_errors=True)
+            os.rename(incoming, kept)
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
     trim(root(), MAX_BYTES)
