@@ -11,6 +11,8 @@ import datetime
 import glob
 import os
 import pathlib
+import platform
+import re
 import shutil
 import statistics
 import tempfile
@@ -64,7 +66,8 @@ def main() -> None:
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     day = datetime.date.today().isoformat()
-    title = f"{arguments.backbone}, {arguments.images:,} images, {os.cpu_count()} cores, {arguments.runs} runs, {day}"
+    sizes = f"{arguments.images:,} images, {os.cpu_count()} cores of {processor()}, {arguments.runs} runs"
+    title = f"{arguments.backbone}, {sizes}, {day}"
     (output / f"{arguments.backbone}.md").write_text(table(title, medians))
     chart(title, medians, str(output / f"{arguments.backbone}.png"))
     print(table(title, medians))
@@ -79,6 +82,14 @@ def gather(source: str | None, folder: str, images: int) -> None:
     files = sorted(glob.glob(os.path.join(glob.escape(source), "*")))
     for i in range(images):
         shutil.copyfile(files[i % len(files)], os.path.join(folder, f"{i:06d}.jpg"))
+
+
+def processor() -> str:
+    """Return the name of the processor and its widest vectors: they decide the ratios more than anything else."""
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+        facts = dict(re.findall(r"^(.*?)\s*: (.*)$", f.read(), re.MULTILINE))
+    widest = next((name for name in ("avx512f", "avx2") if name in facts.get("flags", "").split()), "")
+    return " ".join([facts.get("model name", platform.machine()), widest.upper()]).strip()
 
 
 def median(measured: list[Measured]) -> Measured:
