@@ -53,6 +53,13 @@ def test_openvino_takes_batches_of_any_size() -> None:
     assert (loaded.device, loaded.device_memory) == ("CPU", 0)
 
 
+def test_tensorflow_divides_a_batch_and_keeps_its_order() -> None:
+    loaded = load_backbone(Backbone("MobileNet", weights="random", image_size=(32, 32)))
+    pixels = np.random.default_rng(0).integers(0, 256, (37, 32, 32, 3), np.uint8)
+    one_by_one = np.concatenate([loaded(pixels[i : i + 1]) for i in range(len(pixels))])
+    np.testing.assert_allclose(loaded(pixels), one_by_one, rtol=1e-3, atol=one_by_one.max() * 1e-5)
+
+
 def test_the_spec_says_which_engine_and_precision_it_was() -> None:
     from transforms import embedding_spec
 
