@@ -77,9 +77,10 @@ def keep(backbone: Backbone, save: Callable[[str], None], facts: dict[str, Any])
     """
     name = _name(backbone)
     if name:
+        kept = os.path.join(root(), name)
         with contextlib.suppress(OSError):
-            _store(name, save, facts)
-        entry = find(backbone)
+            _store(kept, save, facts)
+        entry = _entry(kept)
         if entry:
             return entry
     try:
@@ -90,9 +91,9 @@ def keep(backbone: Backbone, save: Callable[[str], None], facts: dict[str, Any])
         raise UsageError(f"cannot write {backbone.name}'s graph to {tempfile.gettempdir()}: {one_line(e)}") from e
 
 
-def _store(name: str, save: Callable[[str], None], facts: dict[str, Any]) -> None:
+def _store(kept: str, save: Callable[[str], None], facts: dict[str, Any]) -> None:
     os.makedirs(root(), mode=0o700, exist_ok=True)
-    incoming, kept = tempfile.mkdtemp(prefix=INCOMING, dir=root()), os.path.join(root(), name)
+    incoming = tempfile.mkdtemp(prefix=INCOMING, dir=root())
     try:
         _write(incoming, save, facts)
         if _entry(kept) is None:
