@@ -86,8 +86,11 @@ def gather(source: str | None, folder: str, images: int) -> None:
 
 def processor() -> str:
     """Return the name of the processor and its widest vectors: they decide the ratios more than anything else."""
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
-        facts = dict(re.findall(r"^(.*?)\s*: (.*)$", f.read(), re.MULTILINE))
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+            facts = dict(re.findall(r"^(.*?)\s*: (.*)$", f.read(), re.MULTILINE))
+    except OSError:
+        return platform.machine()
     widest = next((name for name in ("avx512f", "avx2") if name in facts.get("flags", "").split()), "")
     return " ".join([facts.get("model name", platform.machine()), widest.upper()]).strip()
 

@@ -14,7 +14,6 @@ import psutil
 SAMPLED_EVERY = 0.5
 """Seconds between two looks at the memory; a look costs milliseconds of what is measured."""
 
-
 FOR_ALL = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 """What this project sets for itself: the others are not to be slower for want of it."""
 
