@@ -23,7 +23,7 @@ from pipelines.summary import exit_code, print_summary
 from transforms.counters import counted
 from transforms.errors import RunError, UsageError, one_line
 from transforms.manifest import read_manifest
-from transforms.shards import delete
+from transforms.transfer import delete
 
 POLL_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Between two looks at a job, the last for good."""

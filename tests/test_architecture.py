@@ -45,6 +45,7 @@ FOUNDATION = {
     "transforms.shards",
     "transforms.spec",
     "transforms.thread_map",
+    "transforms.transfer",
 }
 """What any stage may build on; none of it knows a stage."""
 

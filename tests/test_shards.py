@@ -9,7 +9,7 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.shards import Part, Shard, ShardFormat, WriteParts, WriteShard, WriteShards, delete, plan_shards
+from transforms.shards import Part, Shard, ShardFormat, WriteParts, WriteShard, WriteShards, plan_shards
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,9 +143,3 @@ def test_a_shard_that_is_written_again_replaces_itself(tmp_path: pathlib.Path) -
     for _ in range(2):
         assert [w.rows for w in write.process(Shard("s.txt", ((str(tmp_path / "a.txt"), 0, 2),)))] == [2]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "s.txt"]
-
-
-def test_deleting_what_is_gone_is_no_error(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "here").write_text("")
-    delete([str(tmp_path / "gone"), str(tmp_path / "here")])
-    assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,8 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.gcs import put as put_object
-from transforms.shards import EMBEDDINGS_PREFIX, FAILURES_PREFIX, SCRATCH, delete, scratch_folder
+from transforms.shards import EMBEDDINGS_PREFIX, FAILURES_PREFIX, SCRATCH, scratch_folder
+from transforms.transfer import delete
 
 OWNER = "owner.json"
 ABANDONED_AFTER = 24 * 3600

@@ -25,7 +25,7 @@ from apache_beam.io.filesystems import FileSystems
 from transforms.errors import UsageError, did_you_mean, one_line
 from transforms.failures import OWN_COLUMNS
 from transforms.gcs import is_gcs
-from transforms.shards import download
+from transforms.transfer import download
 
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
 RESERVED = {*OWN_COLUMNS, "embedding", "width", "height", "format", "sha256"} - {"uri"}

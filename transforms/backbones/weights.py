@@ -24,7 +24,7 @@ from transforms.backbones.keras_applications import keras
 from transforms.backbones.remote import fetched_once
 from transforms.errors import UsageError, one_line
 from transforms.gcs import check_access, generations_of, is_gcs
-from transforms.shards import download
+from transforms.transfer import download
 
 SUFFIXES = (".weights.h5", ".h5", ".keras")
 DOWNLOAD_TIMEOUT = 60.0
