@@ -29,7 +29,7 @@ WAYS: dict[str, tuple[str, dict[str, str]]] = {
     "(a) Keras predict over tf.data": ("keras_predict", {}),
     "(b) Beam: Pillow, Reshuffle, RunInference": ("plain_beam", {"CALL": "eager"}),
     "(b, tuned) the same by predict_on_batch": ("plain_beam", {"CALL": "predict"}),
-    "(c) Ray Data, one model actor": ("ray_data", {}),
+    "(c) Ray Data, one model actor": ("ray_data", {"NEEDS": "pandas"}),
     "(d) forward alone, TensorFlow": ("forward_alone", {"ENGINE": "tensorflow"}),
     "(d) forward alone, OpenVINO": ("forward_alone", {"ENGINE": "openvino"}),
     "decode alone": ("decode_alone", {}),

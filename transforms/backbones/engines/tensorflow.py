@@ -4,7 +4,7 @@ import concurrent.futures
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,11 +27,14 @@ class TensorFlowEngine:
       graphs: the same one on each of the devices that take turns, a batch each.
     """
 
-    def __init__(self, graphs: Sequence[Callable[[np.ndarray], np.ndarray]]):
+    def __init__(self, graphs: Sequence["Graph"]):
         self._turns = itertools.cycle(graphs)
         self.device = device()
         self.device_memory = gpu_memory() if self.device == "GPU" else 0
         self._threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="TensorFlowEngine")
+        for graph in graphs:
+            # The first call optimizes the graph, for a second in which Python can go on.
+            self._threads.submit(graph.warm_up)
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Embed a batch; raise OutOfMemoryError where the device has no room for it."""
@@ -94,12 +97,14 @@ def _has_bfloat16() -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags.split())
 
 
-def read_graphs(path: str) -> list[Callable[[np.ndarray], np.ndarray]]:
+def read_graphs(path: str) -> list["Graph"]:
     """Read a graph onto each GPU, or else the processor: path of a SavedModel -> functions."""
-    return [_Graph(path, name) for name in gpu_names()] or [_Graph(path, None)]
+    return [Graph(path, name) for name in gpu_names()] or [Graph(path, None)]
 
 
-class _Graph:
+class Graph:
+    """A graph on one device: uint8 [B, H, W, 3] -> float32 [B, D]."""
+
     def __init__(self, path: str, device_name: str | None):
         self._device_name = device_name
         with tf.device(device_name):
@@ -111,3 +116,8 @@ class _Graph:
             (output,) = self._loaded.signatures["serving_default"](pixels=tf.constant(pixels)).values()
         vectors: np.ndarray = output.numpy()
         return vectors
+
+    def warm_up(self) -> None:
+        """Embed one image of zeros."""
+        (pixels,) = self._loaded.signatures["serving_default"].structured_input_signature[1].values()
+        self(np.zeros((1, *pixels.shape[1:]), np.uint8))
