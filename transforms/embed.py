@@ -43,10 +43,10 @@ def gpu_batch_size(size: Size, memory: int) -> int:
     return default_batch_size(size, min(max(32 * memory / (4 << 30), 1), GPU_BATCH))
 
 
-def padded(pixels: np.ndarray, batch_size: int) -> np.ndarray:
-    """Repeat the last image up to a power of two, or to `batch_size`: uint8 [N, H, W, 3] -> uint8 [M, H, W, 3]."""
-    rows = min(1 << (len(pixels) - 1).bit_length(), max(batch_size, len(pixels)))
-    return np.concatenate([pixels, np.repeat(pixels[-1:], rows - len(pixels), axis=0)])
+def padded(images: Sequence[np.ndarray], batch_size: int) -> np.ndarray:
+    """Stack images, the last one up to a power of two or to `batch_size`: N x uint8 [H, W, 3] -> uint8 [M, H, W, 3]."""
+    rows = min(1 << (len(images) - 1).bit_length(), max(batch_size, len(images)))
+    return np.stack([*images, *[images[-1]] * (rows - len(images))])
 
 
 @dataclasses.dataclass
@@ -88,7 +88,7 @@ class BatchEmbedder:
             return self._halves(images)
         try:
             with timed("forward-busy-us"):
-                vectors = list(self.embed(padded(np.stack(images), self.batch_size))[: len(images)])
+                vectors = list(self.embed(padded(images, self.batch_size))[: len(images)])
             count(f"batches-on-{getattr(self.embed, 'device', 'CPU').lower()}")
             return vectors
         except Exception as e:
