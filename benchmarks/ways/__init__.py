@@ -18,20 +18,20 @@ SIDE = 224
 BATCH = 32
 
 
-class OfOthers(importlib.abc.MetaPathFinder):
-    """Hide what only the chart and Ray Data need: Keras and Beam import it where it is, and take a second longer.
+class NotInstalled(importlib.abc.MetaPathFinder):
+    """Act as if what only the chart and Ray Data need were not installed: Keras and Beam import it where it is.
 
-    NEEDS in the environment names what is not to be hidden.
+    That takes them a second or two, which none of their users waits for. NEEDS in the environment names an exception.
     """
 
     libraries = {"matplotlib", "pandas"} - set(os.environ.get("NEEDS", "").split())
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name.partition(".")[0] in self.libraries:
-            raise ModuleNotFoundError(f"{name} is hidden", name=name)
+            raise ModuleNotFoundError(f"{name} is not for this way", name=name)
 
 
-sys.meta_path.insert(0, OfOthers())
+sys.meta_path.insert(0, NotInstalled())
 
 
 class Clock:
