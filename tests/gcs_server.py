@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import fcntl
 import http.client
 import http.server
 import json
@@ -205,9 +206,12 @@ def gcs_server(kind: str, folder: pathlib.Path) -> Iterator[GcsServer]:
 def built(folder: pathlib.Path) -> pathlib.Path:
     """Build fake-gcs-server where it is not yet; a build that fails fails the tests."""
     binary = folder / "fake-gcs-server"
-    if not binary.exists():
-        command = [str(GO), "install", "github.com/fsouza/fake-gcs-server@latest"]
-        subprocess.run(command, env={**os.environ, "GOBIN": str(folder)}, check=True)
+    with open(folder / "lock", "w") as lock:
+        # Two processes of one test run would both begin, and the first to end would run the other's half a file.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not binary.exists():
+            command = [str(GO), "install", "github.com/fsouza/fake-gcs-server@latest"]
+            subprocess.run(command, env={**os.environ, "GOBIN": str(folder)}, check=True)
     return binary
 
 
