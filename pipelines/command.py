@@ -33,6 +33,9 @@ def main(argv: list[str] | None = None) -> int:
         from pipelines.embed_images import run
 
         return run(options, beam_args)
+    except KeyboardInterrupt:
+        print("\nembed-images: interrupted", file=sys.stderr)
+        return 130
     except (UsageError, RunError) as e:
         print(f"embed-images: {e}", file=sys.stderr)
         return 2 if isinstance(e, UsageError) else 1

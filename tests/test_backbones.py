@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -95,6 +96,7 @@ def test_weights_that_do_not_fit_name_the_layer(tmp_path: pathlib.Path, model: k
 def test_weights_that_are_missing_broken_or_of_another_kind_are_told(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.h5").write_bytes(b"junk")
     (tmp_path / "a.keras").write_bytes(b"junk")
+    assert "cannot read --weights foo://none.h5" in usage_error(weights="foo://none.h5")
     assert "no weights file" in usage_error(weights=str(tmp_path / "none.h5"))
     assert "does not fit" in usage_error(weights=str(tmp_path / "a.h5"))
     assert "no .keras file" in usage_error(weights=str(tmp_path / "a.keras"))
@@ -126,6 +128,24 @@ def test_a_saved_model_needs_trust(tmp_path: pathlib.Path, model: keras.Model) -
     np.testing.assert_allclose(loaded(PIXELS), plain(model), rtol=1e-4, atol=1e-5)
 
 
+def test_a_saved_model_that_cannot_be_a_backbone_is_told(tmp_path: pathlib.Path, model: keras.Model) -> None:
+    model.export(tmp_path / "fine", verbose=False)
+    fine = {"weights": str(tmp_path / "fine"), "trust_saved_model": True, **SMALL}
+    assert "drop --layer, --pooling" in usage_error(**fine, layer="conv1")
+    assert "drop --layer, --pooling" in usage_error(**fine, pooling="max")
+    image = tf.TensorSpec([None, 64, 64, 3])
+    two_inputs = tf.function(lambda x, y: tf.reduce_mean(x + y, [1, 2]), input_signature=[image, image])
+    two_outputs = tf.function(lambda x: {"a": tf.reduce_mean(x, [1, 2]), "b": x}, input_signature=[image])
+    for name, function in {"inputs": two_inputs, "outputs": two_outputs}.items():
+        tf.saved_model.save(tf.Module(), str(tmp_path / name), signatures=function)
+        error = usage_error(weights=str(tmp_path / name), trust_saved_model=True, **SMALL)
+        assert "a serving_default of one input and one output" in error
+    shutil.copytree(tmp_path / "fine", tmp_path / "cut")
+    (data,) = (tmp_path / "cut" / "variables").glob("*.data*")
+    data.write_bytes(data.read_bytes()[:1000])
+    assert "cannot be used as a SavedModel" in usage_error(**fine | {"weights": str(tmp_path / "cut")})
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_saved_model_may_name_its_variables_as_it_likes(tmp_path: pathlib.Path, engine: str) -> None:
     path, random = tmp_path / "saved", np.random.default_rng(0)
@@ -151,6 +171,30 @@ def test_a_layer_is_pooled_as_asked(pooling: str) -> None:
     maps = plain(keras.Model(whole.input, whole.get_layer("conv_pw_3_relu").output))
     expected = {"avg": maps.mean(axis=(1, 2)), "max": maps.max(axis=(1, 2)), "flatten": maps.reshape(3, -1)}[pooling]
     np.testing.assert_allclose(loaded(PIXELS), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".h5", ".keras"])
+def test_a_layer_has_the_weights_that_a_file_of_the_whole_has(tmp_path: pathlib.Path, suffix: str) -> None:
+    keras.utils.set_random_seed(7)
+    whole = keras.applications.NASNetMobile(weights=None, include_top=False, input_shape=(64, 64, 3))
+    path = tmp_path / f"own{suffix}"
+    whole.save_weights(path) if suffix == ".weights.h5" else whole.save(path)
+    # It lies in a branch: layers of the others, of the same kinds and shapes, come before it in the file.
+    layer = "adjust_bn_8"
+    maps = keras.Model(whole.input, whole.get_layer(layer).output)(PIXELS / np.float32(127.5) - 1, training=False)
+    loaded = load_backbone(Backbone("NASNetMobile", weights=str(path), layer=layer, image_size=(64, 64)))
+    np.testing.assert_allclose(loaded(PIXELS), np.mean(maps, axis=(1, 2)), rtol=1e-3, atol=1e-5)
+
+
+def test_a_policy_of_the_caller_s_does_not_reach_a_backbone() -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        graph = build_graph(Backbone(weights="random", **SMALL))
+        assert keras.config.dtype_policy().name == "mixed_float16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    types = {output.dtype for node in graph.function.graph.get_operations() for output in node.outputs}
+    assert tf.float16 not in types
 
 
 @pytest.mark.parametrize("pooling", ["max", "flatten"])

@@ -1,5 +1,6 @@
 """Graphs kept for the next start: found again, never for other weights, and gone when there are too many."""
 
+import dataclasses
 import errno
 import os
 import pathlib
@@ -13,7 +14,8 @@ import pytest
 
 from transforms import Backbone
 from transforms.backbones import cache
-from transforms.backbones.graph import build_graph
+from transforms.backbones.cache import name_of
+from transforms.backbones.graph import Graph
 from transforms.backbones.load import _load
 from transforms.errors import UsageError
 
@@ -37,21 +39,21 @@ def small(**arguments: object) -> Backbone:
 
 def test_what_was_stored_is_found_until_it_is_broken(root: pathlib.Path) -> None:
     backbone = small()
-    assert cache.find(backbone) is None
-    kept = cache.keep(backbone, save, FACTS)
-    assert cache.find(backbone) == kept
+    assert cache.find(name_of(backbone)) is None
+    kept = cache.keep(name_of(backbone), save, FACTS)
+    assert cache.find(name_of(backbone)) == kept
     assert pathlib.Path(kept.graph, "saved_model.pb").read_bytes() == b"a graph"
     assert pathlib.Path(kept.folder).parent == root
     pathlib.Path(kept.graph, "saved_model.pb").write_bytes(b"short")
-    assert cache.find(backbone) is None
-    assert cache.keep(backbone, save, FACTS) == kept
-    assert cache.find(backbone) == kept
+    assert cache.find(name_of(backbone)) is None
+    assert cache.keep(name_of(backbone), save, FACTS) == kept
+    assert cache.find(name_of(backbone)) == kept
 
 
 def test_what_another_process_has_kept_meanwhile_stays(root: pathlib.Path) -> None:
-    kept = cache.keep(small(), save, FACTS)
+    kept = cache.keep(name_of(small()), save, FACTS)
     inode = os.stat(kept.graph).st_ino
-    assert cache.keep(small(), save, FACTS) == kept
+    assert cache.keep(name_of(small()), save, FACTS) == kept
     assert os.stat(kept.graph).st_ino == inode
     assert len(os.listdir(root)) == 1
 
@@ -60,18 +62,18 @@ def test_what_another_process_has_kept_meanwhile_stays(root: pathlib.Path) -> No
     "other", [small(normalize=True), small(engine="openvino"), small(precision="bfloat16"), small(layer="conv_pw_5")]
 )
 def test_another_backbone_is_another_entry(other: Backbone, root: pathlib.Path) -> None:
-    cache.keep(small(), save, FACTS)
-    assert cache.find(other) is None
+    cache.keep(name_of(small()), save, FACTS)
+    assert cache.find(name_of(other)) is None
 
 
 def test_other_weights_in_the_same_file_are_another_entry(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
     weights = tmp_path / "mine.weights.h5"
     weights.write_bytes(b"one")
     backbone = Backbone("MobileNet", weights=str(weights))
-    cache.keep(backbone, save, FACTS)
-    assert cache.find(backbone)
+    cache.keep(name_of(backbone), save, FACTS)
+    assert cache.find(name_of(backbone))
     weights.write_bytes(b"two")
-    assert cache.find(backbone) is None
+    assert cache.find(name_of(backbone)) is None
 
 
 def test_weights_that_keras_downloads_anew_are_another_entry(
@@ -81,24 +83,24 @@ def test_weights_that_keras_downloads_anew_are_another_entry(
     (tmp_path / "models").mkdir()
     weights = tmp_path / "models" / "mobilenet.h5"
     weights.write_bytes(b"one")
-    cache.keep(Backbone("MobileNet"), save, FACTS)
-    assert cache.find(Backbone("MobileNet"))
+    cache.keep(name_of(Backbone("MobileNet")), save, FACTS)
+    assert cache.find(name_of(Backbone("MobileNet")))
     weights.write_bytes(b"longer")
-    assert cache.find(Backbone("MobileNet")) is None
+    assert cache.find(name_of(Backbone("MobileNet"))) is None
 
 
 def test_without_a_cache_a_graph_lives_as_long_as_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMBED_IMAGES_CACHE", "")
-    kept = cache.keep(small(), save, FACTS)
+    kept = cache.keep(name_of(small()), save, FACTS)
     assert pathlib.Path(kept.graph, "saved_model.pb").read_bytes() == b"a graph"
-    assert cache.find(small()) is None
+    assert cache.find(name_of(small())) is None
 
 
 def test_a_cache_that_cannot_be_written_to_is_none(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path / "file" / "cache"))
-    assert os.path.isfile(os.path.join(cache.keep(small(), save, FACTS).graph, "saved_model.pb"))
-    assert cache.find(small()) is None
+    assert os.path.isfile(os.path.join(cache.keep(name_of(small()), save, FACTS).graph, "saved_model.pb"))
+    assert cache.find(name_of(small())) is None
 
 
 def test_a_graph_that_there_is_no_room_for_is_refused(root: pathlib.Path) -> None:
@@ -106,8 +108,8 @@ def test_a_graph_that_there_is_no_room_for_is_refused(root: pathlib.Path) -> Non
         save(graph)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(UsageError, match=r"cannot write MobileNet's graph to .*No space left on device"):
-        cache.keep(small(), full, FACTS)
+    with pytest.raises(UsageError, match=r"cannot write a graph to .*No space left on device"):
+        cache.keep(name_of(small()), full, FACTS)
     assert os.listdir(root) == []
 
 
@@ -124,15 +126,42 @@ def test_the_entries_that_were_not_used_for_longest_go(tmp_path: pathlib.Path) -
     assert sorted(os.listdir(tmp_path)) == ["new", "older"]
 
 
-def test_a_graph_from_the_cache_gives_the_same_numbers(root: pathlib.Path) -> None:
-    backbone = small()
+def test_a_graph_from_the_cache_gives_the_same_numbers(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
-    first, second = _load(backbone), _load(backbone)
-    assert len(list(root.iterdir())) == 1
+    first = _load(small())
+    # Nothing is built the second time.
+    monkeypatch.delattr("transforms.backbones.graph.build_graph")
+    second = _load(small())
     np.testing.assert_array_equal(first(pixels), second(pixels))
     assert (first.dim, first.weights_sha256) == (second.dim, second.weights_sha256)
-    keras.utils.set_random_seed(0)
-    assert build_graph(backbone).weights_sha256 == second.weights_sha256
+
+
+def test_weights_that_are_replaced_while_they_load_are_not_taken_for_the_new_ones(
+    root: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "mine.weights.h5"
+    shape = {"alpha": 0.25, "input_shape": (32, 32, 3), "include_top": False, "weights": None}
+    keras.applications.MobileNet(**shape).save_weights(weights)
+    backbone = dataclasses.replace(small(), weights=str(weights))
+    save = Graph.save
+
+    def replaced(graph: Graph, folder: str) -> None:
+        keras.applications.MobileNet(**shape).save_weights(weights)
+        save(graph, folder)
+
+    monkeypatch.setattr(Graph, "save", replaced)
+    old = _load(backbone)
+    assert cache.find(name_of(backbone)) is None
+    assert _load(backbone).weights_sha256 != old.weights_sha256
+
+
+@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
+def test_a_graph_that_cannot_be_opened_is_one_line(engine: str, root: pathlib.Path) -> None:
+    backbone = small(engine=engine)
+    kept = cache.keep(name_of(backbone), save, FACTS)
+    with pytest.raises(UsageError, match=f"{engine} cannot open MobileNet's graph: .*delete {kept.folder}") as error:
+        _load(backbone)
+    assert "\n" not in str(error.value)
 
 
 def test_the_second_start_imports_neither_tensorflow_nor_keras(root: pathlib.Path) -> None:

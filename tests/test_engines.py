@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from transforms import Backbone
-from transforms.backbones import choose_engine, load_backbone
-from transforms.backbones.engines import check_engine, has_gpu
+from transforms.backbones import choose_engine, engines, load_backbone
+from transforms.backbones.engines import check_engine
 from transforms.backbones.engines.openvino import OpenVinoEngine
 from transforms.errors import UsageError
 
@@ -72,9 +72,31 @@ def test_the_spec_says_which_engine_and_precision_it_was() -> None:
     assert specs[0].fingerprint != specs[1].fingerprint
 
 
-def test_auto_is_openvino_where_it_is_installed_and_there_is_no_gpu() -> None:
-    assert choose_engine("auto") == ("tensorflow" if has_gpu() else "openvino")
+@pytest.mark.parametrize(
+    ("installed", "gpu", "chosen"),
+    [(True, False, "openvino"), (True, True, "tensorflow"), (False, False, "tensorflow"), (False, True, "tensorflow")],
+)
+def test_auto_is_openvino_where_it_is_installed_and_there_is_no_gpu(
+    installed: bool, gpu: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not installed:
+        monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(engines, "has_gpu", lambda: gpu)
+    assert choose_engine("auto") == chosen
     assert choose_engine("tensorflow") == "tensorflow"
+
+
+def test_an_engine_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UsageError, match=r"pip install 'beam-image-embeddings\[openvino\]'"):
+        check_engine("openvino", "float32")
+
+
+def test_a_second_precision_in_one_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transforms.backbones.engines.tensorflow._has_bfloat16", lambda: True)
+    check_engine("tensorflow", "float32")
+    with pytest.raises(UsageError, match="one precision a process, and this one in float32"):
+        check_engine("tensorflow", "bfloat16")
 
 
 @pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
@@ -118,13 +140,13 @@ def test_several_devices_take_turns_with_the_same_numbers() -> None:
         from transforms.backbones.graph import build_graph
         graph = build_graph(Backbone("MobileNet", weights="random", image_size=(32, 32)))
         tensorflow.gpu_names = lambda: ["/CPU:0", "/CPU:1"]
-        used = []
-        call = tensorflow.Graph.__call__
+        used, warmed = [], []
+        call = tensorflow.DeviceGraph.__call__
         def noted(graph, pixels):
-            if pixels.any():
-                used.append({variable.device[-5:] for variable in graph._loaded.weights})
+            devices = {variable.device[-5:] for variable in graph._loaded.weights}
+            (used if pixels.any() else warmed).append(devices)
             return call(graph, pixels)
-        tensorflow.Graph.__call__ = noted
+        tensorflow.DeviceGraph.__call__ = noted
         with tempfile.TemporaryDirectory() as folder:
             graph.save(folder)
             engine = tensorflow.TensorFlowEngine(tensorflow.read_graphs(folder))
@@ -133,6 +155,8 @@ def test_several_devices_take_turns_with_the_same_numbers() -> None:
         assert used == [{"CPU:0"}, {"CPU:1"}, {"CPU:0"}], used
         np.testing.assert_allclose(first, second, atol=1e-5)
         np.testing.assert_allclose(first, third, atol=1e-5)
+        engine._threads.shutdown()
+        assert sorted(map(min, warmed)) == ["CPU:0", "CPU:1"], warmed
     """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]

@@ -51,7 +51,28 @@ def test_the_model_itself_is_left_alone() -> None:
         np.testing.assert_array_equal(weight, then)
 
 
-@pytest.mark.parametrize("model", [convolved(shared=True), convolved(activation="relu")], ids=["shared", "relu"])
+def read_by(reader: str) -> "keras.Model":
+    inputs = keras.Input((8, 8, 3))
+    convolution, normalization = keras.layers.Conv2D(3, 3, padding="same"), keras.layers.BatchNormalization()
+    output = convolution(inputs)
+    if reader == "an operation":
+        last = normalization(output) + keras.ops.square(output)
+    elif reader == "itself again":
+        last = convolution(normalization(output))
+    else:
+        last = normalization(normalization(output))
+    return keras.Model(inputs, last)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        convolved(shared=True),
+        convolved(activation="relu"),
+        *map(read_by, ["an operation", "itself again", "its normalization's second call"]),
+    ],
+    ids=["shared", "relu", "operation", "convolution twice", "normalization twice"],
+)
 def test_a_convolution_that_something_else_sees_stays(model: "keras.Model") -> None:
     images = np.random.default_rng(1).standard_normal((2, 8, 8, 3)).astype(np.float32)
     folded = fold_normalizations(model)
@@ -66,6 +87,34 @@ def test_a_convolution_that_something_else_sees_stays(model: "keras.Model") -> N
 def test_a_backbone_keeps_the_normalizations_that_no_convolution_is_before(name: str, left: int) -> None:
     model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(32, 32, 3))
     assert len(normalizations(fold_normalizations(model))) == left
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("Xception", 71),
+        ("ResNet50", 32),
+        ("ResNet50V2", 32),
+        ("InceptionV3", 75),
+        ("MobileNetV2", 32),
+        ("MobileNetV3Small", 32),
+        ("DenseNet121", 32),
+        ("NASNetMobile", 32),
+        ("EfficientNetB0", 32),
+    ],
+)
+def test_a_backbone_gives_its_own_numbers(name: str, side: int) -> None:
+    model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(side, side, 3))
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            # Different for each: those of random weights are all alike.
+            layer.set_weights([w + random.uniform(-0.2, 0.2, w.shape) for w in layer.get_weights()])
+    images = random.uniform(-1, 1, (2, side, side, 3)).astype(np.float32)
+    expected = np.ravel(model(images, training=False)).astype(np.float64)
+    found = np.ravel(fold_normalizations(model)(images, training=False)).astype(np.float64)
+    assert expected.std() > 0
+    assert expected @ found / np.linalg.norm(expected) / np.linalg.norm(found) > 0.999999
 
 
 @pytest.mark.parametrize(("precision", "left"), [("float32", 0), ("bfloat16", 27)])

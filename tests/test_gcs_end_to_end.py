@@ -283,11 +283,11 @@ def test_the_graph_of_weights_on_gcs_is_kept_until_they_change(
     monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path / "cache"))
     uri = gcs.put("mobilenet.weights.h5", weights.read_bytes())
     backbone = Backbone("MobileNet", weights=uri, image_size=(32, 32), backbone_kwargs={"alpha": 0.25})
-    assert cache.find(backbone) is None
+    assert cache.find(cache.name_of(backbone)) is None
     load_backbone(backbone)
-    assert cache.find(backbone) is not None
+    assert cache.find(cache.name_of(backbone)) is not None
     gcs.put("mobilenet.weights.h5", weights.read_bytes())
-    assert cache.find(backbone) is None
+    assert cache.find(cache.name_of(backbone)) is None
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ class BatchEmbedder:
         except Exception as e:
             if isinstance(e, MemoryError) or type(e).__name__ == "OutOfMemoryError":
                 if len(images) > 1:
-                    self.batch_size = len(images) // 2
+                    self.batch_size = min(self.batch_size, len(images) // 2)
                     count("batches-halved")
                     return self._vectors(images)
                 return [_caused(ImageError("out_of_memory", one_line(e), transient=True), e)]

@@ -1,4 +1,4 @@
-"""Build a backbone's Keras model, up to the output that was asked for."""
+"""Build a backbone's Keras model with its weights, up to the output that was asked for."""
 
 import inspect
 import random
@@ -8,19 +8,19 @@ import numpy as np
 
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.keras_applications import constructor, keras
-from transforms.backbones.weights import keras_download
+from transforms.backbones.weights import keras_download, load_file
 from transforms.errors import UsageError, did_you_mean, one_line
 
 SEED = 0
 
 
 def build_model(backbone: Backbone) -> Any:
-    """Build the architecture, with ImageNet weights or seeded random ones: Backbone -> keras.Model.
+    """Build the architecture and fill it with weights, random ones seeded: Backbone -> keras.Model.
 
     The model takes what its `preprocess_input` gives, float32 [B, H, W, 3].
 
     Raises:
-      UsageError: Keras refuses an argument, or the ImageNet weights cannot be had.
+      UsageError: Keras refuses an argument, or the weights cannot be had or do not fit.
     """
     build = constructor(backbone.name)
     known = inspect.signature(build).parameters
@@ -39,8 +39,13 @@ def build_model(backbone: Backbone) -> Any:
     try:
         if backbone.weights == "imagenet":
             with keras_download(f"the ImageNet weights of {backbone.name}", "use --weights random or --weights FILE"):
-                return _output(build(weights="imagenet", **arguments), backbone)
-        return _output(_seeded(lambda: build(weights=None, **arguments)), backbone)
+                model = build(weights="imagenet", **arguments)
+        else:
+            model = _seeded(lambda: build(weights=None, **arguments))
+            if backbone.weights != "random":
+                # Before it is cut: Keras counts a file's layers, and those of a part would get each other's weights.
+                load_file(model, backbone)
+        return _output(model, backbone)
     except (ValueError, TypeError) as e:
         if isinstance(e, UsageError):
             raise

@@ -18,12 +18,12 @@ from collections.abc import Callable
 from typing import Any
 
 from transforms.backbones.backbone import Backbone
-from transforms.backbones.engines import has_gpu
+from transforms.backbones.engines import device_of
 from transforms.backbones.files import cache_folder, sha256_of_files, size_of_files
 from transforms.errors import UsageError, one_line
 from transforms.gcs import INSTALLED, generations_of, is_gcs
 
-FORMAT = 3
+FORMAT = 4
 """Version of what an entry holds, and of the code that builds graphs."""
 GRAPH = "graph"
 FACTS = "facts.json"
@@ -48,9 +48,8 @@ class Entry:
         return os.path.join(self.folder, GRAPH)
 
 
-def find(backbone: Backbone) -> Entry | None:
-    """Return the entry of a backbone, or None where there is none."""
-    name = _name(backbone)
+def find(name: str | None) -> Entry | None:
+    """Return the entry of a name, or None where there is none."""
     return _entry(os.path.join(root(), name)) if name else None
 
 
@@ -58,24 +57,24 @@ def _entry(folder: str) -> Entry | None:
     try:
         with open(os.path.join(folder, FACTS), encoding="utf-8") as f:
             entry = Entry(folder, **json.load(f))
-        os.utime(folder)
+        with contextlib.suppress(PermissionError):
+            os.utime(folder)
         return entry if size_of_files(entry.graph) == entry.bytes else None
     except (OSError, ValueError, TypeError):
         return None
 
 
-def keep(backbone: Backbone, save: Callable[[str], None], facts: dict[str, Any]) -> Entry:
+def keep(name: str | None, save: Callable[[str], None], facts: dict[str, Any]) -> Entry:
     """Keep a graph for the next start or, where there is no cache, until the process ends.
 
     Args:
-      backbone: whose it is.
+      name: of its entry; None where it is not to be found again.
       save: writes it to a folder.
       facts: the `dim` and the `weights_sha256` of an entry.
 
     Raises:
       UsageError: there is no room for it.
     """
-    name = _name(backbone)
     if name:
         kept = os.path.join(root(), name)
         with contextlib.suppress(OSError):
@@ -88,7 +87,7 @@ def keep(backbone: Backbone, save: Callable[[str], None], facts: dict[str, Any])
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return Entry(folder, **_write(folder, save, facts))
     except OSError as e:
-        raise UsageError(f"cannot write {backbone.name}'s graph to {tempfile.gettempdir()}: {one_line(e)}") from e
+        raise UsageError(f"cannot write a graph to {tempfile.gettempdir()}: {one_line(e)}") from e
 
 
 def _store(kept: str, save: Callable[[str], None], facts: dict[str, Any]) -> None:
@@ -96,10 +95,13 @@ def _store(kept: str, save: Callable[[str], None], facts: dict[str, Any]) -> Non
     incoming = tempfile.mkdtemp(prefix=INCOMING, dir=root())
     try:
         _write(incoming, save, facts)
-        if _entry(kept) is None:
-            # What is there is broken.
-            shutil.rmtree(kept, ignore_errors=True)
+        try:
             os.rename(incoming, kept)
+        except OSError:
+            # Another process was sooner, or what is there is broken.
+            if _entry(kept) is None:
+                shutil.rmtree(kept)
+                os.rename(incoming, kept)
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
     trim(root(), MAX_BYTES)
@@ -120,14 +122,15 @@ def root() -> str:
     return os.environ.get("EMBED_IMAGES_CACHE", default)
 
 
-def _name(backbone: Backbone) -> str | None:
+def name_of(backbone: Backbone) -> str | None:
+    """Return the name of a backbone's entry; None where there is no cache, or nothing tells its weights apart."""
     weights = _weights(backbone)
     if not root() or weights is None:
         return None
     versions = [importlib.metadata.version(library) for library in ("tensorflow", "keras")]
     if backbone.engine == "openvino":
         versions.append(importlib.metadata.version("openvino"))
-    decided = json.dumps([FORMAT, backbone.key, weights, versions, has_gpu()])
+    decided = json.dumps([FORMAT, backbone.key, weights, versions, device_of(backbone.engine)])
     return hashlib.sha256(decided.encode()).hexdigest()[:32]
 
 
@@ -154,7 +157,12 @@ def trim(root: str, max_bytes: int) -> None:
         folders = sorted((e for e in entries if e.is_dir()), key=lambda e: e.stat().st_mtime, reverse=True)
     total = 0
     for folder in folders:
-        total += size_of_files(folder.path)
-        stale = folder.name.startswith(INCOMING) and folder.stat().st_mtime < time.time() - DAY
-        if stale or total > max_bytes:
-            shutil.rmtree(folder.path, ignore_errors=True)
+        # Other processes rename and remove, too.
+        with contextlib.suppress(OSError):
+            total += size_of_files(folder.path)
+            if folder.name.startswith(INCOMING):
+                unwanted = folder.stat().st_mtime < time.time() - DAY
+            else:
+                unwanted = total > max_bytes
+            if unwanted:
+                shutil.rmtree(folder.path, ignore_errors=True)

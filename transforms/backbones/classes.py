@@ -1,5 +1,7 @@
 """The names of the classes that a top predicts."""
 
+import functools
+
 import numpy as np
 
 from transforms.backbones.keras_applications import keras
@@ -19,9 +21,15 @@ def top_classes(scores: np.ndarray, k: int) -> list[Classes]:
     Raises:
       UsageError: Keras' list of class names is neither in its cache nor to be downloaded.
     """
-    if scores.shape[1] == IMAGENET_CLASSES:
-        with keras_download("the ImageNet class names", "run without --top_k"):
-            named = keras.applications.imagenet_utils.decode_predictions(scores, top=k)
-        return [tuple((wnid, name, float(score)) for wnid, name, score in row) for row in named]
+    width = scores.shape[1]
+    names = _imagenet_classes() if width == IMAGENET_CLASSES else [(str(i), str(i)) for i in range(width)]
     best = np.argsort(-scores, axis=1)[:, :k]
-    return [tuple((str(i), str(i), float(row[i])) for i in order) for row, order in zip(scores, best, strict=True)]
+    return [tuple((*names[i], float(row[i])) for i in order) for row, order in zip(scores, best, strict=True)]
+
+
+@functools.cache
+def _imagenet_classes() -> list[tuple[str, str]]:
+    descending = -np.arange(IMAGENET_CLASSES, dtype=np.float32)
+    with keras_download("the ImageNet class names", "run without --top_k"):
+        (named,) = keras.applications.imagenet_utils.decode_predictions(descending[None], top=IMAGENET_CLASSES)
+    return [(wnid, name) for wnid, name, _ in named]

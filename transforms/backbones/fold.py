@@ -30,11 +30,13 @@ def fold_normalizations(model: Any) -> Any:
 
 def _behind_convolutions(model: Any) -> dict[str, Any]:
     """Return the batch normalizations that alone see what a convolution gives, by the convolution's name."""
-    tensors = [tensor for layer in model.layers for tensor in keras.tree.flatten(layer.input)]
-    uses = collections.Counter(id(tensor) for tensor in (*tensors, *model.outputs))
-    linear = [x for x in model.layers if type(x) in CONVOLUTIONS and x.activation is keras.activations.linear]
+    nodes = [node for operation in model.operations for node in operation._inbound_nodes]
+    read = [tensor for node in nodes for tensor in node.input_tensors]
+    uses = collections.Counter(id(tensor) for tensor in (*read, *model.outputs))
+    once = [x for x in model.layers if len(x._inbound_nodes) == 1]
+    linear = [x for x in once if type(x) in CONVOLUTIONS and x.activation is keras.activations.linear]
     convolutions = {id(layer.output): layer.name for layer in linear if uses[id(layer.output)] == 1}
-    layers = [layer for layer in model.layers if type(layer) is keras.layers.BatchNormalization]
+    layers = [x for x in once if type(x) is keras.layers.BatchNormalization and x.axis in (-1, 3)]
     return {convolutions[id(layer.input)]: layer for layer in layers if id(layer.input) in convolutions}
 
 

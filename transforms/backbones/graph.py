@@ -14,7 +14,7 @@ from transforms.backbones.files import sha256_of_files
 from transforms.backbones.fold import fold_normalizations
 from transforms.backbones.keras_applications import keras, preprocess_of
 from transforms.backbones.tensorflow_setup import convert_variables_to_constants_v2, tf
-from transforms.backbones.weights import check_sha256, is_saved_model, load_file, local_copy, sha256_of_values
+from transforms.backbones.weights import check_sha256, is_saved_model, local_copy, sha256_of_values
 from transforms.errors import UsageError, one_line
 
 LARGEST_CONSTANTS = 1_900_000_000
@@ -78,15 +78,13 @@ def build_graph(backbone: Backbone) -> Graph:
 
 
 def _keras_model(backbone: Backbone) -> tuple[Callable[[Any], Any], Any, str]:
-    mixed = backbone.precision != "float32" and device() == "GPU"
+    mixed = backbone.precision != "float32" and backbone.engine == "tensorflow" and device() == "GPU"
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(f"mixed_{backbone.precision}" if mixed else policy)
+    keras.config.set_dtype_policy(f"mixed_{backbone.precision}" if mixed else "float32")
     try:
         model = build_model(backbone)
     finally:
         keras.config.set_dtype_policy(policy)
-    if backbone.weights not in ("imagenet", "random"):
-        load_file(model, backbone)
     weights_sha256 = sha256_of_values(model)
     if backbone.precision == "float32":
         # The biases that this makes shift whole channels once they are rounded: in bfloat16, the cosine to float32 of
@@ -101,6 +99,10 @@ def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], Any, str]:
             f"--weights {backbone.weights} is a SavedModel, a program that can do anything; "
             "add --trust_saved_model if you know who made it"
         )
+    if backbone.layer or backbone.pooling != "avg":
+        raise UsageError(
+            f"--weights {backbone.weights} is a SavedModel, whose output is its own; drop --layer, --pooling"
+        )
 
     def check(folder: str) -> None:
         check_sha256(os.path.join(folder, "saved_model.pb"), backbone)
@@ -110,13 +112,15 @@ def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], Any, str]:
         try:
             loaded = tf.saved_model.load(folder)
             signature = loaded.signatures["serving_default"]
-        except (OSError, KeyError, ValueError) as e:
-            raise UsageError(f"--weights {backbone.weights} cannot be used as a SavedModel: {one_line(e)}") from e
-    (argument,) = signature.structured_input_signature[1]
+            (argument,), (result,) = signature.structured_input_signature[1], signature.structured_outputs
+        except Exception as e:
+            # A broken one raises nearly anything: OSError, KeyError, IndexError, errors of TensorFlow's own.
+            why = f"{one_line(e)}; it needs a serving_default of one input and one output"
+            raise UsageError(f"--weights {backbone.weights} cannot be used as a SavedModel: {why}") from e
     constant = _frozen(signature, backbone) if backbone.engine == "openvino" else None
 
     def model(x: Any) -> Any:
-        return tf.nest.flatten(constant(x) if constant else signature(**{argument: x}))[0]
+        return tf.nest.flatten(constant(x))[0] if constant else signature(**{argument: x})[result]
 
     return model, loaded, weights_sha256
 

@@ -8,6 +8,7 @@ import numpy as np
 from transforms.backbones import cache
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.engines import Engine, check_engine, open_engine
+from transforms.errors import UsageError, one_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,14 +58,22 @@ def load(backbone: Backbone) -> LoadedBackbone:
 
 def _load(backbone: Backbone) -> LoadedBackbone:
     check_engine(backbone.engine, backbone.precision)
-    entry = cache.find(backbone) or _built(backbone)
-    return LoadedBackbone(
-        open_engine(backbone.engine, entry.graph, backbone.precision), entry.dim, entry.weights_sha256
-    )
+    # Before the weights are read: should they be replaced meanwhile, what is kept is not taken for theirs.
+    name = cache.name_of(backbone)
+    entry = cache.find(name) or _built(backbone, name)
+    try:
+        engine = open_engine(backbone.engine, entry.graph, backbone.precision)
+    except Exception as e:
+        hint = f"delete {entry.folder} and try again, or choose another --engine"
+        raise UsageError(f"{backbone.engine} cannot open {backbone.name}'s graph: {one_line(e)}; {hint}") from e
+    return LoadedBackbone(engine, entry.dim, entry.weights_sha256)
 
 
-def _built(backbone: Backbone) -> cache.Entry:
+def _built(backbone: Backbone, name: str | None) -> cache.Entry:
     from transforms.backbones.graph import build_graph
 
     graph = build_graph(backbone)
-    return cache.keep(backbone, graph.save, {"dim": graph.dim, "weights_sha256": graph.weights_sha256})
+    if backbone.weights == "imagenet":
+        # Keras may have downloaded the file that the name stands for.
+        name = cache.name_of(backbone)
+    return cache.keep(name, graph.save, {"dim": graph.dim, "weights_sha256": graph.weights_sha256})

@@ -116,7 +116,10 @@ def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
             return
         with tempfile.TemporaryDirectory() as folder:
             local = os.path.join(folder, path.rpartition("/")[2])
-            download(path, local)
+            try:
+                download(path, local)
+            except ValueError as e:
+                raise UsageError(f"cannot read --weights {path}: {one_line(e)}") from e
             check(local)
             yield local
     except OSError as e:

@@ -35,9 +35,9 @@ def check_engine(engine: str, precision: str) -> None:
     """Make the engine ready for graphs of a precision.
 
     Raises:
-      UsageError: this machine does not compute in it, or would do so no faster.
+      UsageError: the engine is not installed here, or this machine does not compute in it, or would do so no faster.
     """
-    if engine == "openvino":
+    if choose_engine(engine) == "openvino":
         from transforms.backbones.engines import openvino
 
         openvino.check_precision(precision)
@@ -70,6 +70,15 @@ def choose_engine(engine: str) -> str:
     if engine == "auto":
         return "openvino" if installed and not has_gpu() else "tensorflow"
     return engine
+
+
+def device_of(engine: str) -> str:
+    """Return the kind of device that an engine computes on here, 'CPU' or 'GPU'."""
+    if engine == "openvino":
+        return "CPU"
+    from transforms.backbones.engines import tensorflow
+
+    return tensorflow.device()
 
 
 def has_gpu() -> bool:

@@ -13,7 +13,7 @@ from transforms.errors import UsageError, one_line
 
 IMAGES_A_CALL = 16
 """On a processor, whose cores work on several calls at once: in one call of all images each operation waits for its
-slowest thread, and each call puts the weights in order anew, which calls of 8 felt by a twelfth for ResNet50."""
+slowest thread. Each call reorders the weights for oneDNN; calls of 8 were a twelfth slower for ResNet50."""
 
 
 class OutOfMemoryError(Exception):
@@ -27,7 +27,7 @@ class TensorFlowEngine:
       graphs: the same one on each of the devices that take turns, a batch each.
     """
 
-    def __init__(self, graphs: Sequence["Graph"]):
+    def __init__(self, graphs: Sequence["DeviceGraph"]):
         self._turns = itertools.cycle(graphs)
         self.device = device()
         self.device_memory = gpu_memory() if self.device == "GPU" else 0
@@ -70,13 +70,16 @@ def gpu_memory() -> int:
     return next((d.memory_limit for d in device_lib.list_local_devices() if d.device_type == "GPU"), 0)
 
 
+_precisions: set[str] = set()
+
+
 def use_precision(precision: str) -> None:
     """Let TensorFlow compute in `precision` on the processor, for all graphs of this process.
 
     On a GPU the precision is Keras' policy, a part of the graph.
 
     Raises:
-      UsageError: the processor does not compute in it, or would do so no faster.
+      UsageError: the processor does not compute in it, or would do so no faster; or the process has another one.
     """
     if device() == "GPU":
         return
@@ -84,6 +87,10 @@ def use_precision(precision: str) -> None:
         raise UsageError("TensorFlow has no fast float16 on a processor; use --precision bfloat16 or float32")
     if precision == "bfloat16" and not _has_bfloat16():
         raise UsageError("this processor has no fast bfloat16 (avx512_bf16, amx_bf16); use --precision float32")
+    if _precisions - {precision}:
+        # What TensorFlow is told here reaches no thread that has called it before.
+        raise UsageError(f"TensorFlow computes in one precision a process, and this one in {', '.join(_precisions)}")
+    _precisions.add(precision)
     options = {"auto_mixed_precision_onednn_bfloat16": precision == "bfloat16"}
     tf.config.optimizer.set_experimental_options(options)
 
@@ -97,12 +104,12 @@ def _has_bfloat16() -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags.split())
 
 
-def read_graphs(path: str) -> list["Graph"]:
+def read_graphs(path: str) -> list["DeviceGraph"]:
     """Read a graph onto each GPU, or else the processor: path of a SavedModel -> functions."""
-    return [Graph(path, name) for name in gpu_names()] or [Graph(path, None)]
+    return [DeviceGraph(path, name) for name in gpu_names()] or [DeviceGraph(path, None)]
 
 
-class Graph:
+class DeviceGraph:
     """A graph on one device: uint8 [B, H, W, 3] -> float32 [B, D]."""
 
     def __init__(self, path: str, device_name: str | None):
