@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import gcp_storage_emulator.server
 import pytest
 from apache_beam.internal.gcp import auth
 from apache_beam.io.filesystems import FileSystems
@@ -21,6 +20,7 @@ from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from tests.gcs_server import gcs_server
 from tests.rest_server import serving
 from transforms.counters import counted
 
@@ -114,18 +114,14 @@ def _metric(name: str, value: int, context: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def storage() -> Iterator[str]:
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An emulated Cloud Storage for the whole session: its address, which the client libraries find by themselves."""
-    server = gcp_storage_emulator.server.create_server("127.0.0.1", 0, in_memory=True)
-    server.start()
-    host, port = server._api._httpd.server_address[:2]
-    environment = pytest.MonkeyPatch()
-    environment.setenv("STORAGE_EMULATOR_HOST", f"http://{host}:{port}")
-    # Beam would look for credentials for minutes where there are none.
-    environment.setattr(auth._Credentials, "_credentials_init", True)
-    yield f"http://{host}:{port}"
-    environment.undo()
-    server.stop()
+    folder = tmp_path_factory.mktemp("storage")
+    with gcs_server("gcp-storage-emulator", folder) as server, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("STORAGE_EMULATOR_HOST", server.url)
+        # Beam would look for credentials for minutes where there are none.
+        environment.setattr(auth._Credentials, "_credentials_init", True)
+        yield server.url
 
 
 @pytest.fixture
