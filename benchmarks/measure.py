@@ -1,10 +1,10 @@
 """Run a program and measure all of it: seconds, peak memory of its whole process tree, bytes that it wrote."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,22 +36,28 @@ class Measured:
 
 def measure(way: str, photos: str, backbone: str, environment: dict[str, str]) -> Measured:
     """Run a way on a folder of photos in a process of its own; raise where it fails."""
-    with tempfile.TemporaryDirectory() as output, tempfile.TemporaryFile("w+") as printed:
+    with (
+        tempfile.TemporaryDirectory() as output,
+        tempfile.TemporaryFile("w+") as printed,
+        tempfile.TemporaryFile("w+") as complained,
+    ):
         command = [sys.executable, "-m", f"benchmarks.ways.{way}", photos, output, backbone]
         started = time.monotonic()
         process = psutil.Popen(
             command,
             stdout=printed,
-            stderr=subprocess.DEVNULL,
+            stderr=complained,
             env={**os.environ, **FOR_ALL, **environment},
         )
-        peak = 0
-        while process.poll() is None:
+        peak, code = 0, None
+        while code is None:
             peak = max(peak, _memory(process))
-            time.sleep(SAMPLED_EVERY)
+            with contextlib.suppress(psutil.TimeoutExpired):
+                code = process.wait(SAMPLED_EVERY)
         seconds = time.monotonic() - started
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+        if code:
+            complained.seek(0)
+            raise RuntimeError(f"{' '.join(command)} ended with {code}: {complained.read()[-2000:]}")
         printed.seek(0)
         said = json.loads(printed.read().splitlines()[-1])
         written = sum(file.stat().st_size for file in pathlib.Path(output).rglob("*") if file.is_file())

@@ -46,8 +46,10 @@ class Clock:
 
     def rate(self) -> float:
         """Return the images a second from the end of the first batch to that of the last."""
+        if len(self._batches) < 2:
+            return 0.0
         seconds = self._batches[-1][0] - self._batches[0][0]
-        return sum(images for _, images in self._batches[1:]) / seconds if len(self._batches) > 1 else 0.0
+        return sum(images for _, images in self._batches[1:]) / seconds
 
 
 def run(embed: Callable[[list[str], str, str], float]) -> None:
