@@ -50,7 +50,6 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
     local = options.view_as(StandardOptions).runner in LOCAL_RUNNERS
     claim_outputs(plan, local)
     reset_tally()
-    started = time.monotonic()
     try:
         pipeline = beam.Pipeline(runner=FnApiRunner() if local else None, options=options)
         build(pipeline)

@@ -8,6 +8,7 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
+from pipelines.command import main
 from pipelines.embed_images import build
 from pipelines.options import parse
 from pipelines.preflight import Plan, make_plan
@@ -80,3 +81,20 @@ def test_an_output_that_cannot_be_made_is_a_mistake_and_no_crash(plan: Plan) -> 
     pathlib.Path(plan.targets[0].output).write_text("a file is in the way")
     with pytest.raises(UsageError, match="cannot write to --output"):
         run_to_end(lambda root: None, plan, [], verbose=False)
+
+
+def test_a_pipeline_that_cannot_be_built_keeps_nothing(plan: Plan) -> None:
+    with pytest.raises(RunError, match="the disk is on fire"):
+        run_to_end(broken, plan, [], verbose=False)
+    assert files(plan) == []
+
+
+def test_an_interrupt_before_the_pipeline_runs_is_one_line(
+    photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("transforms.backbones.load.load", interrupted)
+    assert main(["--input", str(photos), "--output", str(tmp_path / "out"), "--weights", "random"]) == 130
+    assert capsys.readouterr().err == "\nembed-images: interrupted\n"

@@ -1,6 +1,6 @@
 """The 40 image backbones of Keras: what they are, and how they are loaded.
 
-The only package that imports TensorFlow, and that only when a backbone is loaded: naming and checking one is instant.
+TensorFlow is imported only when a backbone is loaded: naming and checking one is instant.
 """
 
 from typing import TYPE_CHECKING
