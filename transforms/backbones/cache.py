@@ -57,7 +57,7 @@ def _entry(folder: str) -> Entry | None:
     try:
         with open(os.path.join(folder, FACTS), encoding="utf-8") as f:
             entry = Entry(folder, **json.load(f))
-        with contextlib.suppress(PermissionError):
+        with contextlib.suppress(OSError):
             os.utime(folder)
         return entry if size_of_files(entry.graph) == entry.bytes else None
     except (OSError, ValueError, TypeError):
