@@ -5,9 +5,7 @@ The endpoint says of a job what a test wants said; with `runs` it runs the stage
 
 import dataclasses
 import itertools
-import json
 import pathlib
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,7 +18,7 @@ from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from tests.gcs_server import gcs_server
+from tests.gcs_server import GcsServer, gcs_server
 from tests.rest_server import serving
 from transforms.counters import counted
 
@@ -114,27 +112,21 @@ def _metric(name: str, value: int, context: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An emulated Cloud Storage for the whole session: its address, which the client libraries find by themselves."""
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    """An emulated Cloud Storage for the whole session, which the client libraries find by themselves."""
     folder = tmp_path_factory.mktemp("storage")
     with gcs_server("gcp-storage-emulator", folder) as server, pytest.MonkeyPatch.context() as environment:
         environment.setenv("STORAGE_EMULATOR_HOST", server.url)
         # Beam would look for credentials for minutes where there are none.
         environment.setattr(auth._Credentials, "_credentials_init", True)
-        yield server.url
+        yield server
 
 
 @pytest.fixture
-def bucket(storage: str) -> str:
+def bucket(storage: GcsServer) -> str:
     """The name of a new, empty bucket."""
-    name = f"bucket-{uuid.uuid4().hex[:12]}"
-    request = urllib.request.Request(
-        f"{storage}/storage/v1/b?project={PROJECT}",
-        json.dumps({"name": name}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    urllib.request.urlopen(request).close()
-    return name
+    storage.create_bucket(f"bucket-{uuid.uuid4().hex[:12]}")
+    return storage.bucket
 
 
 @pytest.fixture

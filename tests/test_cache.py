@@ -132,6 +132,7 @@ def test_a_graph_from_the_cache_gives_the_same_numbers(root: pathlib.Path, monke
     # Nothing is built the second time.
     monkeypatch.delattr("transforms.backbones.graph.build_graph")
     second = _load(small())
+    assert len(list(root.iterdir())) == 1
     np.testing.assert_array_equal(first(pixels), second(pixels))
     assert (first.dim, first.weights_sha256) == (second.dim, second.weights_sha256)
 

@@ -21,14 +21,15 @@ def top_classes(scores: np.ndarray, k: int) -> list[Classes]:
     Raises:
       UsageError: Keras' list of class names is neither in its cache nor to be downloaded.
     """
-    width = scores.shape[1]
-    names = _imagenet_classes() if width == IMAGENET_CLASSES else [(str(i), str(i)) for i in range(width)]
+    names = _names(scores.shape[1])
     best = np.argsort(-scores, axis=1)[:, :k]
     return [tuple((*names[i], float(row[i])) for i in order) for row, order in zip(scores, best, strict=True)]
 
 
 @functools.cache
-def _imagenet_classes() -> list[tuple[str, str]]:
+def _names(classes: int) -> list[tuple[str, str]]:
+    if classes != IMAGENET_CLASSES:
+        return [(str(i), str(i)) for i in range(classes)]
     descending = -np.arange(IMAGENET_CLASSES, dtype=np.float32)
     with keras_download("the ImageNet class names", "run without --top_k"):
         (named,) = keras.applications.imagenet_utils.decode_predictions(descending[None], top=IMAGENET_CLASSES)

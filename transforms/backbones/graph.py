@@ -9,7 +9,7 @@ import numpy as np
 
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.build import build_model
-from transforms.backbones.engines.tensorflow import device
+from transforms.backbones.engines import device_of
 from transforms.backbones.files import sha256_of_files
 from transforms.backbones.fold import fold_normalizations
 from transforms.backbones.keras_applications import keras, preprocess_of
@@ -78,7 +78,7 @@ def build_graph(backbone: Backbone) -> Graph:
 
 
 def _keras_model(backbone: Backbone) -> tuple[Callable[[Any], Any], Any, str]:
-    mixed = backbone.precision != "float32" and backbone.engine == "tensorflow" and device() == "GPU"
+    mixed = backbone.precision != "float32" and device_of(backbone.engine) == "GPU"
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(f"mixed_{backbone.precision}" if mixed else "float32")
     try:

@@ -119,7 +119,7 @@ def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
             try:
                 download(path, local)
             except ValueError as e:
-                raise UsageError(f"cannot read --weights {path}: {one_line(e)}") from e
+                raise OSError(one_line(e)) from e
             check(local)
             yield local
     except OSError as e:

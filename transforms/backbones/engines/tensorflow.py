@@ -117,14 +117,15 @@ class DeviceGraph:
         with tf.device(device_name):
             # It has the weights, which live only as long as it does.
             self._loaded = tf.saved_model.load(path)
+        self._signature = self._loaded.signatures["serving_default"]
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         with tf.device(self._device_name):
-            (output,) = self._loaded.signatures["serving_default"](pixels=tf.constant(pixels)).values()
+            (output,) = self._signature(pixels=tf.constant(pixels)).values()
         vectors: np.ndarray = output.numpy()
         return vectors
 
     def warm_up(self) -> None:
         """Embed one image of zeros."""
-        (pixels,) = self._loaded.signatures["serving_default"].structured_input_signature[1].values()
+        (pixels,) = self._signature.structured_input_signature[1].values()
         self(np.zeros((1, *pixels.shape[1:]), np.uint8))
