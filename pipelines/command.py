@@ -28,8 +28,11 @@ def main(argv: list[str] | None = None) -> int:
         if options.list_backbones:
             list_backbones()
             return 0
-        check_beam_flags(beam_args)
         collect_seldom()
+        from pipelines.backbones import build_ahead
+
+        build_ahead(options, beam_args)
+        check_beam_flags(beam_args)
         from pipelines.embed_images import run
 
         return run(options, beam_args)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pipelines.backbones import make_backbone
 from pipelines.placeholders import fill_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
-from transforms.backbones import choose_engine, load_backbone, name_classes
+from transforms.backbones import device_of, name_classes
 from transforms.elements import Size
 from transforms.errors import UsageError, one_line
 from transforms.gcs import check_access
@@ -65,9 +66,9 @@ def make_plan(options: argparse.Namespace, remote: bool = False) -> Plan:
     outputs = [folder if len(backbones) == 1 else os.path.join(folder, b.name) for b in backbones]
     seen = [check_output(output, uris, options.overwrite) for output in outputs]
     largest = max((b.size for b in backbones), key=max)
-    specs = [make_spec(b, options, largest, remote) for b in backbones]
     if options.require_gpu and not remote:
         check_gpu(backbones)
+    specs = [make_spec(b, options, largest, remote) for b in backbones]
     for backbone, spec in zip(backbones, specs, strict=True):
         if backbone.top_k:
             name_classes(np.zeros((1, spec.dim), np.float32), backbone.top_k)
@@ -75,31 +76,8 @@ def make_plan(options: argparse.Namespace, remote: bool = False) -> Plan:
     return Plan(run_id, now(), uris, targets, options.command_line, options.began)
 
 
-def make_backbone(name: str, options: argparse.Namespace, remote: bool = False) -> Backbone:
-    """Return one of the backbones that the options name; what another machine has installed is not known here."""
-    weights = options.weights
-    if weights not in ("imagenet", "random"):
-        weights = canonical_uri(weights)
-    return Backbone(
-        name,
-        weights=weights,
-        weights_sha256=options.weights_sha256,
-        backbone_kwargs=options.backbone_kwargs,
-        pooling=options.pooling,
-        include_top=options.include_top,
-        classifier_activation=options.classifier_activation,
-        top_k=options.top_k,
-        layer=options.layer,
-        image_size=options.image_size,
-        normalize=options.normalize,
-        precision=options.precision,
-        engine="tensorflow" if remote and options.engine == "auto" else choose_engine(options.engine),
-        trust_saved_model=options.trust_saved_model,
-    )
-
-
 def make_spec(backbone: Backbone, options: argparse.Namespace, largest: Size, remote: bool) -> EmbeddingSpec:
-    """Load a backbone and say how its embeddings are made."""
+    """Read a backbone's weights and say how its embeddings are made."""
     spec = embedding_spec(
         loadable_here(backbone, remote),
         resize=options.resize,
@@ -123,7 +101,7 @@ def check_gpu(backbones: list[Backbone]) -> None:
     for backbone in backbones:
         if backbone.engine != "tensorflow":
             raise UsageError(f"--require_gpu needs --engine tensorflow, is {backbone.engine}")
-        if load_backbone(backbone).device != "GPU":
+        if device_of(backbone.engine) != "GPU":
             raise UsageError(
                 "--require_gpu: TensorFlow sees no GPU here; check nvidia-smi, install tensorflow[and-cuda]"
             )

@@ -21,6 +21,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.preflight import Plan
 from pipelines.progress import Progress
+from transforms.backbones import load_backbone
 from transforms.counters import counted, reset_tally, tally, when_counted
 from transforms.errors import RunError, UsageError, one_line
 from transforms.manifest import read_manifest
@@ -48,11 +49,16 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
     """
     options = PipelineOptions(beam_args)
     local = options.view_as(StandardOptions).runner in LOCAL_RUNNERS
+    raise_when_interrupted()
     claim_outputs(plan, local)
     reset_tally()
     try:
         pipeline = beam.Pipeline(runner=FnApiRunner() if local else None, options=options)
         build(pipeline)
+        if local:
+            # What cannot work is said before anything runs; and not sooner, since a graph may be built meanwhile.
+            for target in plan.targets:
+                load_backbone(target.backbone)
         started = time.monotonic()
         if local:
             _watch(pipeline, len(plan.targets))
@@ -61,6 +67,9 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
             result.wait_until_finish()
     except KeyboardInterrupt:
         _interrupted(plan)
+    except UsageError:
+        discard_outputs(plan)
+        raise
     except Exception as e:
         if verbose:
             traceback.print_exc()
@@ -96,7 +105,6 @@ def _watch(pipeline: beam.Pipeline, backbones: int) -> None:
         except BaseException as e:
             errors.append(e)
 
-    raise_when_interrupted()
     thread = threading.Thread(target=work, name="pipeline", daemon=True)
     thread.start()
     with Progress(backbones) as progress:

@@ -14,12 +14,13 @@ import pytest
 
 from transforms import Backbone
 from transforms.backbones import cache
+from transforms.backbones.backbone import Facts
 from transforms.backbones.cache import name_of
 from transforms.backbones.graph import Graph
 from transforms.backbones.load import _load
 from transforms.errors import UsageError
 
-FACTS = {"dim": 4, "weights_sha256": "ab"}
+FACTS = Facts(4, "ab")
 
 
 def save(graph: str) -> None:
@@ -134,7 +135,7 @@ def test_a_graph_from_the_cache_gives_the_same_numbers(root: pathlib.Path, monke
     second = _load(small())
     assert len(list(root.iterdir())) == 1
     np.testing.assert_array_equal(first(pixels), second(pixels))
-    assert (first.dim, first.weights_sha256) == (second.dim, second.weights_sha256)
+    assert first.facts == second.facts
 
 
 def test_weights_that_are_replaced_while_they_load_are_not_taken_for_the_new_ones(
@@ -153,7 +154,7 @@ def test_weights_that_are_replaced_while_they_load_are_not_taken_for_the_new_one
     monkeypatch.setattr(Graph, "save", replaced)
     old = _load(backbone)
     assert cache.find(name_of(backbone)) is None
-    assert _load(backbone).weights_sha256 != old.weights_sha256
+    assert _load(backbone).facts.weights_sha256 != old.facts.weights_sha256
 
 
 @pytest.mark.parametrize("engine", ["tensorflow", "openvino"])

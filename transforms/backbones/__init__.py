@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transforms.backbones.backbone import ACTIVATIONS, POOLINGS, Backbone
+from transforms.backbones.backbone import ACTIVATIONS, POOLINGS, Backbone, Facts
 from transforms.backbones.catalog import BackboneFacts, catalog, find_backbone
-from transforms.backbones.engines import choose_engine, has_gpu
+from transforms.backbones.engines import choose_engine, device_of, has_gpu
 from transforms.elements import Size
 from transforms.spec import PIXELS_POLICY, EmbeddingSpec
 
@@ -22,9 +22,12 @@ __all__ = [
     "POOLINGS",
     "Backbone",
     "BackboneFacts",
+    "Facts",
     "catalog",
     "choose_engine",
+    "device_of",
     "embedding_spec",
+    "facts_of",
     "find_backbone",
     "has_gpu",
     "load_backbone",
@@ -39,6 +42,13 @@ def load_backbone(backbone: Backbone) -> "LoadedBackbone":
     return load(backbone)
 
 
+def facts_of(backbone: Backbone) -> Facts:
+    """Say what a backbone gives, as soon as its weights are read; see `transforms.backbones.load`."""
+    from transforms.backbones import load
+
+    return load.facts_of(backbone)
+
+
 def name_classes(scores: np.ndarray, k: int) -> "list[Classes]":
     """Name the k best classes of each image, see `transforms.backbones.classes`."""
     from transforms.backbones.classes import top_classes
@@ -49,7 +59,7 @@ def name_classes(scores: np.ndarray, k: int) -> "list[Classes]":
 def embedding_spec(
     backbone: Backbone, *, resize: str = "crop", decoded_for: Size | None = None, embedding_dtype: str = "float32"
 ) -> EmbeddingSpec:
-    """Load a backbone and say how its embeddings are made.
+    """Read a backbone's weights and say how its embeddings are made.
 
     Args:
       backbone: which.
@@ -60,12 +70,12 @@ def embedding_spec(
     Raises:
       UsageError: the weights cannot be had or do not fit.
     """
-    loaded = load_backbone(backbone)
+    facts = facts_of(backbone)
     return EmbeddingSpec(
         backbone=backbone.name,
         backbone_kwargs=dict(backbone.backbone_kwargs),
         weights=backbone.weights if backbone.weights in ("imagenet", "random") else "file",
-        weights_sha256=loaded.weights_sha256,
+        weights_sha256=facts.weights_sha256,
         output=backbone.output,
         classifier_activation=backbone.classifier_activation if backbone.include_top else None,
         image_size=backbone.size,
@@ -77,5 +87,5 @@ def embedding_spec(
         engine=backbone.engine,
         normalize=backbone.normalize,
         embedding_dtype=embedding_dtype,
-        dim=loaded.dim,
+        dim=facts.dim,
     )

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from transforms.backbones.catalog import find_backbone
 from transforms.backbones.engines import ENGINES, PRECISIONS
@@ -21,6 +21,16 @@ OWN_KWARGS = {
     "input_tensor": "--input",
     "name": "--backbone",
 }
+
+
+class Facts(NamedTuple):
+    """What is known of a backbone once its weights are read: the width of its vectors, and the weights' sha256.
+
+    The sha256 is of the weights' values in the model's order; of a SavedModel, of its files.
+    """
+
+    dim: int
+    weights_sha256: str
 
 
 @dataclasses.dataclass(frozen=True)

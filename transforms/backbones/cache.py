@@ -17,13 +17,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from transforms.backbones.backbone import Backbone
+from transforms.backbones.backbone import Backbone, Facts
 from transforms.backbones.engines import device_of
 from transforms.backbones.files import cache_folder, sha256_of_files, size_of_files
 from transforms.errors import UsageError, one_line
 from transforms.gcs import INSTALLED, generations_of, is_gcs
 
-FORMAT = 4
+FORMAT = 5
 """Version of what an entry holds, and of the code that builds graphs."""
 GRAPH = "graph"
 FACTS = "facts.json"
@@ -35,11 +35,10 @@ MAX_BYTES = 20_000_000_000
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A graph in a folder of its own, beside what an engine made of it: the width and the weights of what it gives."""
+    """A graph in a folder of its own, beside what an engine made of it; the facts are its backbone's."""
 
     folder: str
-    dim: int
-    weights_sha256: str
+    facts: Facts
     bytes: int
 
     @property
@@ -56,41 +55,48 @@ def find(name: str | None) -> Entry | None:
 def _entry(folder: str) -> Entry | None:
     try:
         with open(os.path.join(folder, FACTS), encoding="utf-8") as f:
-            entry = Entry(folder, **json.load(f))
+            said = json.load(f)
+        entry = Entry(folder, Facts(**said["facts"]), said["bytes"])
         with contextlib.suppress(OSError):
             os.utime(folder)
         return entry if size_of_files(entry.graph) == entry.bytes else None
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def keep(name: str | None, save: Callable[[str], None], facts: dict[str, Any]) -> Entry:
-    """Keep a graph for the next start or, where there is no cache, until the process ends.
+def keep(name: str | None, save: Callable[[str], None], facts: Facts) -> Entry:
+    """Keep a graph for the next start or, where that cannot be, until the process ends.
 
     Args:
       name: of its entry; None where it is not to be found again.
       save: writes it to a folder.
-      facts: the `dim` and the `weights_sha256` of an entry.
+      facts: of its backbone.
 
     Raises:
       UsageError: there is no room for it.
     """
-    if name:
-        kept = os.path.join(root(), name)
-        with contextlib.suppress(OSError):
-            _store(kept, save, facts)
-        entry = _entry(kept)
-        if entry:
-            return entry
+    entry = store(name, save, facts)
+    if entry:
+        return entry
     try:
         folder = tempfile.mkdtemp(prefix="embed-images-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        return Entry(folder, **_write(folder, save, facts))
+        return _write(folder, save, facts)
     except OSError as e:
         raise UsageError(f"cannot write a graph to {tempfile.gettempdir()}: {one_line(e)}") from e
 
 
-def _store(kept: str, save: Callable[[str], None], facts: dict[str, Any]) -> None:
+def store(name: str | None, save: Callable[[str], None], facts: Facts) -> Entry | None:
+    """Keep a graph for the next start: as `keep`, but None where that cannot be."""
+    if not name:
+        return None
+    kept = os.path.join(root(), name)
+    with contextlib.suppress(OSError):
+        _store(kept, save, facts)
+    return _entry(kept)
+
+
+def _store(kept: str, save: Callable[[str], None], facts: Facts) -> None:
     os.makedirs(root(), mode=0o700, exist_ok=True)
     incoming = tempfile.mkdtemp(prefix=INCOMING, dir=root())
     try:
@@ -107,13 +113,13 @@ def _store(kept: str, save: Callable[[str], None], facts: dict[str, Any]) -> Non
     trim(root(), MAX_BYTES)
 
 
-def _write(folder: str, save: Callable[[str], None], facts: dict[str, Any]) -> dict[str, Any]:
-    graph = os.path.join(folder, GRAPH)
-    save(graph)
-    facts = {**facts, "bytes": size_of_files(graph)}
+def _write(folder: str, save: Callable[[str], None], facts: Facts) -> Entry:
+    entry = Entry(folder, facts, 0)
+    save(entry.graph)
+    entry = dataclasses.replace(entry, bytes=size_of_files(entry.graph))
     with open(os.path.join(folder, FACTS), "w", encoding="utf-8") as f:
-        json.dump(facts, f)
-    return facts
+        json.dump({"facts": facts._asdict(), "bytes": entry.bytes}, f)
+    return entry
 
 
 def root() -> str:

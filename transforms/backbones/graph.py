@@ -3,11 +3,11 @@
 import dataclasses
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from transforms.backbones.backbone import Backbone
+from transforms.backbones.backbone import Backbone, Facts
 from transforms.backbones.build import build_model
 from transforms.backbones.engines import device_of
 from transforms.backbones.files import sha256_of_files
@@ -21,6 +21,13 @@ LARGEST_CONSTANTS = 1_900_000_000
 """Bytes of weights that a graph can have as constants: protobuf ends at 2 GiB."""
 
 
+class Model(NamedTuple):
+    """A backbone with its weights; `prepare` gives a function of preprocessed pixels, and what has its variables."""
+
+    facts: Facts
+    prepare: Callable[[], tuple[Callable[[Any], Any], Any]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Graph:
     """A backbone as a function: uint8 [B, H, W, 3] RGB -> float32 [B, D].
@@ -28,39 +35,50 @@ class Graph:
     Attributes:
       function: TensorFlow's.
       weights: TensorFlow's object that has the function's variables and tables.
-      dim: D.
-      weights_sha256: of the weights' values in the model's order; of a SavedModel, of its files.
+      facts: of the backbone.
+      engine: what will read it.
     """
 
     function: Any
     weights: Any
-    dim: int
-    weights_sha256: str
+    facts: Facts
+    engine: str
 
     def save(self, folder: str) -> None:
         """Write a SavedModel; raise OSError where that cannot be."""
         module = tf.Module()
         module.weights = self.weights
+        # A subgraph that TensorFlow makes of all variables, and does not read; OpenVINO finds them by it.
+        options = tf.saved_model.SaveOptions(experimental_skip_saver=self.engine == "tensorflow")
         try:
-            tf.saved_model.save(module, folder, signatures=self.function)
+            tf.saved_model.save(module, folder, signatures=self.function, options=options)
         except tf.errors.OpError as e:
             raise OSError(one_line(e)) from e
 
 
-def build_graph(backbone: Backbone) -> Graph:
-    """Build a backbone with its weights.
+def read_model(backbone: Backbone) -> Model:
+    """Read a backbone with its weights.
 
     Raises:
-      UsageError: the weights cannot be had or do not fit.
+      UsageError: the weights cannot be had or do not fit, or it does not give one vector an image.
     """
     tf.get_logger().setLevel("ERROR")
-    given = _saved_model if is_saved_model(backbone.weights) else _keras_model
-    model, weights, weights_sha256 = given(backbone)
+    return (_saved_model if is_saved_model(backbone.weights) else _keras_model)(backbone)
+
+
+def build_graph(backbone: Backbone, model: Model | None = None) -> Graph:
+    """Build the graph of a backbone, of the model of it that was read where one was.
+
+    Raises:
+      UsageError: the weights cannot be had or do not fit, or the backbone does not take images of this size.
+    """
+    model = model or read_model(backbone)
+    function, weights = model.prepare()
     preprocess = preprocess_of(backbone.name)
 
     @tf.function(input_signature=[tf.TensorSpec([None, *backbone.size, 3], tf.uint8)], autograph=False)
     def embed(pixels: Any) -> Any:
-        output = tf.cast(model(preprocess(tf.cast(pixels, tf.float32))), tf.float32)
+        output = tf.cast(function(preprocess(tf.cast(pixels, tf.float32))), tf.float32)
         if backbone.normalize:
             # By the largest value first: the squares of small ones would vanish in float32.
             output = tf.math.divide_no_nan(output, tf.reduce_max(tf.abs(output), axis=-1, keepdims=True))
@@ -68,16 +86,18 @@ def build_graph(backbone: Backbone) -> Graph:
         return output
 
     try:
-        function = embed.get_concrete_function()
+        return Graph(embed.get_concrete_function(), weights, model.facts, backbone.engine)
     except (ValueError, TypeError, tf.errors.OpError) as e:
         raise UsageError(f"{backbone.name} cannot be run on images of {backbone.size}: {one_line(e)}") from e
-    output = function.structured_outputs
-    if len(output.shape) != 2 or not output.shape[1]:
-        raise UsageError(f"{backbone.name} gives {output.shape}, not one vector an image; choose another output")
-    return Graph(function, weights, int(output.shape[1]), weights_sha256)
 
 
-def _keras_model(backbone: Backbone) -> tuple[Callable[[Any], Any], Any, str]:
+def _dim(shape: Any, backbone: Backbone) -> int:
+    if len(shape) != 2 or not shape[1]:
+        raise UsageError(f"{backbone.name} gives {tuple(shape)}, not one vector an image; choose another output")
+    return int(shape[1])
+
+
+def _keras_model(backbone: Backbone) -> Model:
     mixed = backbone.precision != "float32" and device_of(backbone.engine) == "GPU"
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(f"mixed_{backbone.precision}" if mixed else "float32")
@@ -85,15 +105,17 @@ def _keras_model(backbone: Backbone) -> tuple[Callable[[Any], Any], Any, str]:
         model = build_model(backbone)
     finally:
         keras.config.set_dtype_policy(policy)
-    weights_sha256 = sha256_of_values(model)
-    if backbone.precision == "float32":
-        # The biases that this makes shift whole channels once they are rounded: in bfloat16, the cosine to float32 of
-        # MobileNetV2's vectors would be 0.984 on average instead of 0.994.
-        model = fold_normalizations(model)
-    return lambda x: model(x, training=False), [weight.value for weight in model.weights], weights_sha256
+
+    def prepare() -> tuple[Callable[[Any], Any], Any]:
+        # The biases that folding makes shift whole channels once they are rounded: in bfloat16, the cosine to float32
+        # of MobileNetV2's vectors would be 0.984 on average instead of 0.994.
+        best = fold_normalizations(model) if backbone.precision == "float32" else model
+        return lambda x: best(x, training=False), [weight.value for weight in best.weights]
+
+    return Model(Facts(_dim(model.output_shape, backbone), sha256_of_values(model)), prepare)
 
 
-def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], Any, str]:
+def _saved_model(backbone: Backbone) -> Model:
     if not backbone.trust_saved_model:
         raise UsageError(
             f"--weights {backbone.weights} is a SavedModel, a program that can do anything; "
@@ -119,10 +141,11 @@ def _saved_model(backbone: Backbone) -> tuple[Callable[[Any], Any], Any, str]:
             raise UsageError(f"--weights {backbone.weights} cannot be used as a SavedModel: {why}") from e
     constant = _frozen(signature, backbone) if backbone.engine == "openvino" else None
 
-    def model(x: Any) -> Any:
+    def function(x: Any) -> Any:
         return tf.nest.flatten(constant(x))[0] if constant else signature(**{argument: x})[result]
 
-    return model, loaded, weights_sha256
+    dim = _dim(signature.structured_outputs[result].shape, backbone)
+    return Model(Facts(dim, weights_sha256), lambda: (function, loaded))
 
 
 def _frozen(signature: Any, backbone: Backbone) -> Any:

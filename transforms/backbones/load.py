@@ -5,8 +5,8 @@ import threading
 
 import numpy as np
 
-from transforms.backbones import cache
-from transforms.backbones.backbone import Backbone
+from transforms.backbones import ahead, cache
+from transforms.backbones.backbone import Backbone, Facts
 from transforms.backbones.engines import Engine, check_engine, open_engine
 from transforms.errors import UsageError, one_line
 
@@ -17,13 +17,11 @@ class LoadedBackbone:
 
     Attributes:
       engine: what computes.
-      dim: D.
-      weights_sha256: of the weights' values in the model's order; of a SavedModel, of its files.
+      facts: its D, and the sha256 of its weights.
     """
 
     engine: Engine
-    dim: int
-    weights_sha256: str
+    facts: Facts
 
     @property
     def device(self) -> str:
@@ -44,6 +42,17 @@ _loaded: dict[str, LoadedBackbone] = {}
 _lock = threading.Lock()
 
 
+def facts_of(backbone: Backbone) -> Facts:
+    """Say what a backbone gives; of one that is built ahead, before its graph is.
+
+    Raises:
+      UsageError: as `load`.
+    """
+    # First, so that this process imports the engine while another one reads the weights.
+    check_engine(backbone.engine, backbone.precision)
+    return ahead.facts(backbone) or load(backbone).facts
+
+
 def load(backbone: Backbone) -> LoadedBackbone:
     """Return the process's one copy of a backbone, loading it at the first call.
 
@@ -60,13 +69,13 @@ def _load(backbone: Backbone) -> LoadedBackbone:
     check_engine(backbone.engine, backbone.precision)
     # Before the weights are read: should they be replaced meanwhile, what is kept is not taken for theirs.
     name = cache.name_of(backbone)
-    entry = cache.find(name) or _built(backbone, name)
+    entry = ahead.entry(backbone) or cache.find(name) or _built(backbone, name)
     try:
         engine = open_engine(backbone.engine, entry.graph, backbone.precision)
     except Exception as e:
         hint = f"delete {entry.folder} and try again, or choose another --engine"
         raise UsageError(f"{backbone.engine} cannot open {backbone.name}'s graph: {one_line(e)}; {hint}") from e
-    return LoadedBackbone(engine, entry.dim, entry.weights_sha256)
+    return LoadedBackbone(engine, entry.facts)
 
 
 def _built(backbone: Backbone, name: str | None) -> cache.Entry:
@@ -76,4 +85,4 @@ def _built(backbone: Backbone, name: str | None) -> cache.Entry:
     if backbone.weights == "imagenet":
         # Keras may have downloaded the file that the name stands for.
         name = cache.name_of(backbone)
-    return cache.keep(name, graph.save, {"dim": graph.dim, "weights_sha256": graph.weights_sha256})
+    return cache.keep(name, graph.save, graph.facts)

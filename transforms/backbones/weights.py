@@ -21,10 +21,8 @@ import h5py
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.files import cache_folder, sha256_of_files
 from transforms.backbones.keras_applications import keras
-from transforms.backbones.remote import fetched_once
 from transforms.errors import UsageError, one_line
 from transforms.gcs import check_access, generations_of, is_gcs
-from transforms.transfer import download
 
 SUFFIXES = (".weights.h5", ".h5", ".keras")
 DOWNLOAD_TIMEOUT = 60.0
@@ -104,6 +102,8 @@ def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
     """Give the local path of weights, downloaded where they are remote, once `check` has not raised at it."""
     try:
         if is_gcs(path):
+            from transforms.backbones.remote import fetched_once
+
             check_access([path])
             with fetched_once(path, check) as local:
                 yield local
@@ -114,6 +114,8 @@ def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
             check(path)
             yield path
             return
+        from transforms.transfer import download
+
         with tempfile.TemporaryDirectory() as folder:
             local = os.path.join(folder, path.rpartition("/")[2])
             try:

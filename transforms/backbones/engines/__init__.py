@@ -74,7 +74,7 @@ def choose_engine(engine: str) -> str:
 
 def device_of(engine: str) -> str:
     """Return the kind of device that an engine computes on here, 'CPU' or 'GPU'."""
-    if engine == "openvino":
+    if engine == "openvino" or not has_gpu():
         return "CPU"
     from transforms.backbones.engines import tensorflow
 

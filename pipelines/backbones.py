@@ -1,0 +1,39 @@
+"""The backbones that the options name."""
+
+import argparse
+
+from transforms.backbones import Backbone, ahead, choose_engine
+
+
+def build_ahead(options: argparse.Namespace, beam_args: list[str]) -> None:
+    """Begin to build what a run on this machine will ask for; before Beam is imported.
+
+    With Beam's flags it may be another machine that embeds, and a weights file has its path from Beam's filesystems.
+    """
+    if not beam_args and options.weights in ("imagenet", "random"):
+        ahead.begin([make_backbone(name, options) for name in options.backbone])
+
+
+def make_backbone(name: str, options: argparse.Namespace, remote: bool = False) -> Backbone:
+    """Return one of the backbones that the options name; what another machine has installed is not known here."""
+    weights = options.weights
+    if weights not in ("imagenet", "random"):
+        from transforms.uris import canonical_uri
+
+        weights = canonical_uri(weights)
+    return Backbone(
+        name,
+        weights=weights,
+        weights_sha256=options.weights_sha256,
+        backbone_kwargs=options.backbone_kwargs,
+        pooling=options.pooling,
+        include_top=options.include_top,
+        classifier_activation=options.classifier_activation,
+        top_k=options.top_k,
+        layer=options.layer,
+        image_size=options.image_size,
+        normalize=options.normalize,
+        precision=options.precision,
+        engine="tensorflow" if remote and options.engine == "auto" else choose_engine(options.engine),
+        trust_saved_model=options.trust_saved_model,
+    )
