@@ -5,6 +5,7 @@ nothing behind.
 """
 
 import dataclasses
+import functools
 import os
 import shlex
 import signal
@@ -31,6 +32,12 @@ from transforms.uris import install_hint
 LOCAL_RUNNERS = (None, "DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
 
 
+class _Options(PipelineOptions):  # type: ignore[misc]
+    """Beam's options, each view of which parses the command line once: Beam takes several at each step of building."""
+
+    view_as = functools.cache(PipelineOptions.view_as)
+
+
 @dataclasses.dataclass(frozen=True)
 class RunFacts:
     """What only the running process knows: the seconds of the pipeline and before its first image, and its counters."""
@@ -47,7 +54,7 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
       UsageError: the output cannot be written to.
       RunError: the run failed; what it wrote is gone.
     """
-    options = PipelineOptions(beam_args)
+    options = _Options(beam_args)
     local = options.view_as(StandardOptions).runner in LOCAL_RUNNERS
     raise_when_interrupted()
     claim_outputs(plan, local)

@@ -1,5 +1,6 @@
 """A run to its end, well or badly."""
 
+import copy
 import json
 import os
 import pathlib
@@ -7,12 +8,13 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from pipelines.command import main
 from pipelines.embed_images import build
 from pipelines.options import parse
 from pipelines.preflight import Plan, make_plan
-from pipelines.run import run_to_end
+from pipelines.run import _Options, run_to_end
 from transforms.errors import RunError, UsageError
 
 
@@ -98,3 +100,14 @@ def test_an_interrupt_before_the_pipeline_runs_is_one_line(
     monkeypatch.setattr("transforms.backbones.load.load", interrupted)
     assert main(["--input", str(photos), "--output", str(tmp_path / "out"), "--weights", "random"]) == 130
     assert capsys.readouterr().err == "\nembed-images: interrupted\n"
+
+
+def test_views_of_the_options_are_made_once_and_are_beam_s_own() -> None:
+    flags = ["--direct_num_workers=3", "--temp_location=/somewhere", "--streaming"]
+    ours, beams = _Options(flags), PipelineOptions(flags)
+    for view in PipelineOptions.__subclasses__():
+        assert ours.view_as(view).get_all_options() == beams.view_as(view).get_all_options()
+    assert ours.view_as(DirectOptions) is ours.view_as(DirectOptions)
+    ours.view_as(DirectOptions).direct_num_workers = 5
+    assert copy.deepcopy(ours).view_as(DirectOptions).direct_num_workers == 5
+    assert _Options(flags).view_as(DirectOptions).direct_num_workers == 3
