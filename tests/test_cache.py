@@ -11,12 +11,13 @@ import time
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from transforms import Backbone
 from transforms.backbones import cache
 from transforms.backbones.backbone import Facts
 from transforms.backbones.cache import name_of
-from transforms.backbones.graph import Graph
+from transforms.backbones.graph import Graph, build_graph
 from transforms.backbones.load import _load
 from transforms.errors import UsageError
 
@@ -125,6 +126,21 @@ def test_the_entries_that_were_not_used_for_longest_go(tmp_path: pathlib.Path) -
     os.utime(tmp_path / ".incoming-dead", (0, 0))
     cache.trim(str(tmp_path), 250)
     assert sorted(os.listdir(tmp_path)) == ["new", "older"]
+
+
+def test_only_a_graph_of_a_reduced_precision_is_another_on_a_gpu(
+    root: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbones = [small(), small(precision="bfloat16"), small(precision="bfloat16", engine="openvino")]
+    names, halves = {}, {}
+    for device in ("CPU", "GPU"):
+        monkeypatch.setattr("transforms.backbones.engines.tensorflow.device", lambda device=device: device)
+        names[device] = [name_of(backbone) for backbone in backbones]
+        graphs = [build_graph(backbone).function.graph for backbone in backbones]
+        types = [{x.dtype for node in graph.get_operations() for x in node.outputs} for graph in graphs]
+        halves[device] = [tf.bfloat16 in found for found in types]
+    assert [a == b for a, b in zip(names["CPU"], names["GPU"], strict=True)] == [True, False, True]
+    assert halves == {"CPU": [False] * 3, "GPU": [False, True, False]}
 
 
 def test_a_graph_from_the_cache_gives_the_same_numbers(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

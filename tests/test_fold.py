@@ -1,10 +1,10 @@
-"""Batch normalizations in the convolutions before them: the same numbers by less work."""
+"""Batch normalizations and paddings in the convolutions beside them: the same numbers by less work."""
 
 import numpy as np
 import pytest
 
 from transforms import Backbone
-from transforms.backbones.fold import fold_normalizations
+from transforms.backbones.fold import fold
 from transforms.backbones.graph import build_graph
 from transforms.backbones.keras_applications import keras
 
@@ -37,7 +37,7 @@ def test_the_numbers_stay_and_the_normalization_is_gone(convolution: str, use_bi
     model = convolved(convolution, use_bias=use_bias, affine=affine)
     images = np.random.default_rng(1).standard_normal((2, 8, 8, 3)).astype(np.float32)
     before = model(images, training=False).numpy()
-    folded = fold_normalizations(model)
+    folded = fold(model)
     assert not normalizations(folded)
     np.testing.assert_allclose(folded(images, training=False).numpy(), before, rtol=1e-4, atol=1e-4)
 
@@ -45,10 +45,58 @@ def test_the_numbers_stay_and_the_normalization_is_gone(convolution: str, use_bi
 def test_the_model_itself_is_left_alone() -> None:
     model = convolved(use_bias=True)
     before = model.get_weights()
-    fold_normalizations(model)
+    fold(model)
     assert normalizations(model)
     for weight, then in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, then)
+
+
+def padded(convolution: str, side: int, kernel: int, stride: int, zeros: object, **kwargs: object) -> "keras.Model":
+    inputs = keras.Input((side, side, 3))
+    layer = {"conv": keras.layers.Conv2D, "separable": keras.layers.SeparableConv2D}.get(convolution)
+    shape = {"kernel_size": kernel, "strides": stride, "name": "conv", **kwargs}
+    convolve = layer(5, **shape) if layer else keras.layers.DepthwiseConv2D(**shape)
+    return keras.Model(inputs, convolve(keras.layers.ZeroPadding2D(zeros)(inputs)))
+
+
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+@pytest.mark.parametrize(
+    ("side", "kernel", "stride", "zeros", "gone"),
+    [
+        (8, 3, 2, ((0, 1), (0, 1)), True),
+        (9, 3, 2, 1, True),
+        (8, 5, 2, ((1, 2), (1, 2)), True),
+        (8, 3, 1, 1, True),
+        (8, 3, 2, 1, False),
+        (8, 3, 2, ((1, 0), (1, 0)), False),
+        (8, 3, 2, ((0, 1), (0, 2)), False),
+        (14, 7, 2, 3, False),
+    ],
+)
+def test_zeros_that_are_those_of_same_are_the_convolution_s(
+    convolution: str, side: int, kernel: int, stride: int, zeros: object, gone: bool
+) -> None:
+    model = padded(convolution, side, kernel, stride, zeros)
+    images = np.random.default_rng(1).standard_normal((2, side, side, 3)).astype(np.float32)
+    folded = fold(model)
+    assert any(isinstance(layer, keras.layers.ZeroPadding2D) for layer in folded.layers) is not gone
+    assert folded.output_shape == model.output_shape
+    np.testing.assert_allclose(folded(images), model(images), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kwargs", [{"padding": "same"}, {"dilation_rate": 2}], ids=["same", "dilated"])
+def test_zeros_before_another_convolution_stay(kwargs: dict[str, object]) -> None:
+    model = padded("conv", 8, 3, 1, 1, **kwargs)
+    assert any(isinstance(layer, keras.layers.ZeroPadding2D) for layer in fold(model).layers)
+
+
+def test_zeros_that_something_else_sees_stay() -> None:
+    inputs = keras.Input((8, 8, 3))
+    zeros = keras.layers.ZeroPadding2D(1)(inputs)
+    model = keras.Model(inputs, [keras.layers.Conv2D(5, 3)(zeros), keras.layers.Conv2D(5, 5)(zeros)])
+    images = np.random.default_rng(1).standard_normal((2, 8, 8, 3)).astype(np.float32)
+    for found, expected in zip(fold(model)(images), model(images), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def read_by(reader: str) -> "keras.Model":
@@ -75,7 +123,7 @@ def read_by(reader: str) -> "keras.Model":
 )
 def test_a_convolution_that_something_else_sees_stays(model: "keras.Model") -> None:
     images = np.random.default_rng(1).standard_normal((2, 8, 8, 3)).astype(np.float32)
-    folded = fold_normalizations(model)
+    folded = fold(model)
     assert normalizations(folded) == normalizations(model)
     for found, expected in zip(keras.tree.flatten(folded(images)), keras.tree.flatten(model(images)), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -86,7 +134,7 @@ def test_a_convolution_that_something_else_sees_stays(model: "keras.Model") -> N
 )
 def test_a_backbone_keeps_the_normalizations_that_no_convolution_is_before(name: str, left: int) -> None:
     model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(32, 32, 3))
-    assert len(normalizations(fold_normalizations(model))) == left
+    assert len(normalizations(fold(model))) == left
 
 
 @pytest.mark.parametrize(
@@ -112,7 +160,7 @@ def test_a_backbone_gives_its_own_numbers(name: str, side: int) -> None:
             layer.set_weights([w + random.uniform(-0.2, 0.2, w.shape) for w in layer.get_weights()])
     images = random.uniform(-1, 1, (2, side, side, 3)).astype(np.float32)
     expected = np.ravel(model(images, training=False)).astype(np.float64)
-    found = np.ravel(fold_normalizations(model)(images, training=False)).astype(np.float64)
+    found = np.ravel(fold(model)(images, training=False)).astype(np.float64)
     assert expected.std() > 0
     assert expected @ found / np.linalg.norm(expected) / np.linalg.norm(found) > 0.999999
 

@@ -21,13 +21,15 @@ _said: dict[str, list[Any]] = {}
 
 
 def begin(backbones: Sequence[Backbone]) -> None:
-    """Begin to build those that are not kept, until this process ends.
+    """Begin to build those of float32 that are not kept, until this process ends.
 
     Only where they can be kept; not beside a GPU, whose memory is for one process; and not once Beam or TensorFlow are
     here, whose threads a fork would not have.
     """
     possible = cache.root() and not has_gpu() and not {"apache_beam", "tensorflow"} & sys.modules.keys()
-    missing = [b for b in backbones if not cache.find(cache.name_of(b))] if possible else []
+    # The name of another precision depends on the device, and so on TensorFlow.
+    named = [b for b in backbones if possible and b.precision == "float32"]
+    missing = [b for b in named if not cache.find(cache.name_of(b))]
     if not missing:
         return
     fork = multiprocessing.get_context("fork")

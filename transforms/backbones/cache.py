@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from transforms.backbones.backbone import Backbone, Facts
-from transforms.backbones.engines import device_of
+from transforms.backbones.engines import dtype_policy
 from transforms.backbones.files import cache_folder, sha256_of_files, size_of_files
 from transforms.errors import UsageError, one_line
 from transforms.gcs import INSTALLED, generations_of, is_gcs
@@ -136,7 +136,8 @@ def name_of(backbone: Backbone) -> str | None:
     versions = [importlib.metadata.version(library) for library in ("tensorflow", "keras")]
     if backbone.engine == "openvino":
         versions.append(importlib.metadata.version("openvino"))
-    decided = json.dumps([FORMAT, backbone.key, weights, versions, device_of(backbone.engine)])
+    policy = dtype_policy(backbone.engine, backbone.precision)
+    decided = json.dumps([FORMAT, backbone.key, weights, versions, policy])
     return hashlib.sha256(decided.encode()).hexdigest()[:32]
 
 

@@ -10,17 +10,23 @@ from transforms.backbones.keras_applications import keras
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 
 
-def fold_normalizations(model: Any) -> Any:
-    """Let each convolution do what the batch normalization behind it does: keras.Model -> keras.Model, equal numbers.
+def fold(model: Any) -> Any:
+    """Let convolutions do what the layers around them do: keras.Model -> keras.Model, equal numbers.
 
-    At inference a batch normalization is x * scale + shift, and so goes into the kernel and the bias. TensorFlow then
-    runs convolution, bias and activation as one operation, without the weights having to be constants of the graph.
+    At inference a batch normalization is x * scale + shift, and so goes into the kernel and the bias of the convolution
+    before it. TensorFlow then runs convolution, bias and activation as one operation, without the weights having to be
+    constants of the graph. Zeros around an image, which are a copy of it, are the convolution's own padding where they
+    are those of 'same'.
     """
-    normalizations = _behind_convolutions(model)
-    passed = {layer.name for layer in normalizations.values()}
+    reads = _reads(model)
+    normalizations = {a.name: b for a, b in reads if type(b) is keras.layers.BatchNormalization and _foldable(a, b)}
+    paddings = {b.name: a for a, b in reads if type(a) is keras.layers.ZeroPadding2D and _is_same(a, b)}
+    passed = {layer.name for layer in (*normalizations.values(), *paddings.values())}
 
     def clone(layer: Any) -> Any:
-        return _with_bias(layer, normalizations[layer.name]) if layer.name in normalizations else layer
+        if layer.name in normalizations or layer.name in paddings:
+            return _folded(layer, normalizations.get(layer.name), paddings.get(layer.name))
+        return layer
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         return args[0] if layer.name in passed else layer(*args, **kwargs)
@@ -28,19 +34,46 @@ def fold_normalizations(model: Any) -> Any:
     return keras.models.clone_model(model, clone_function=clone, call_function=call)
 
 
-def _behind_convolutions(model: Any) -> dict[str, Any]:
-    """Return the batch normalizations that alone see what a convolution gives, by the convolution's name."""
+def _reads(model: Any) -> list[tuple[Any, Any]]:
+    """Return the pairs of layers, each called once, of which the second alone sees what the first gives."""
     nodes = [node for operation in model.operations for node in operation._inbound_nodes]
     read = [tensor for node in nodes for tensor in node.input_tensors]
     uses = collections.Counter(id(tensor) for tensor in (*read, *model.outputs))
     once = [x for x in model.layers if len(x._inbound_nodes) == 1]
-    linear = [x for x in once if type(x) in CONVOLUTIONS and x.activation is keras.activations.linear]
-    convolutions = {id(layer.output): layer.name for layer in linear if uses[id(layer.output)] == 1}
-    layers = [x for x in once if type(x) is keras.layers.BatchNormalization and x.axis in (-1, 3)]
-    return {convolutions[id(layer.input)]: layer for layer in layers if id(layer.input) in convolutions}
+    by_output = {id(x.output): x for x in once if isinstance(x.output, keras.KerasTensor) and uses[id(x.output)] == 1}
+    return [(by_output[id(x.input)], x) for x in once if id(x.input) in by_output]
 
 
-def _with_bias(convolution: Any, normalization: Any) -> Any:
+def _foldable(convolution: Any, normalization: Any) -> bool:
+    if type(convolution) not in CONVOLUTIONS or convolution.activation is not keras.activations.linear:
+        return False
+    return normalization.axis in (-1, 3)
+
+
+def _is_same(padding: Any, convolution: Any) -> bool:
+    """Whether zeros are those that TensorFlow puts there for 'same', see tf.nn.convolution."""
+    if type(convolution) not in CONVOLUTIONS or convolution.padding != "valid":
+        return False
+    same = []
+    for size, kernel, stride, dilation in zip(
+        padding.input.shape[1:3], convolution.kernel_size, convolution.strides, convolution.dilation_rate, strict=True
+    ):
+        zeros = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+        same.append((zeros // 2, zeros - zeros // 2))
+    return tuple(same) == tuple(padding.padding)
+
+
+def _folded(convolution: Any, normalization: Any, padding: Any) -> Any:
+    changed: dict[str, Any] = {"use_bias": True} if normalization else {}
+    if padding:
+        changed["padding"] = "same"
+    folded = type(convolution).from_config({**convolution.get_config(), **changed})
+    folded.build(convolution.input.shape)
+    folded.set_weights(_weights(convolution, normalization) if normalization else convolution.get_weights())
+    return folded
+
+
+def _weights(convolution: Any, normalization: Any) -> list[Any]:
     weights = convolution.get_weights()
     bias = weights.pop() if convolution.use_bias else 0
     *before, kernel = weights
@@ -51,7 +84,4 @@ def _with_bias(convolution: Any, normalization: Any) -> Any:
     shift = np.asarray(normalization.beta) if normalization.center else 0
     # A depthwise kernel ends in [channels, multiplier], which together are the channels that it gives.
     by_channel = scale.reshape(kernel.shape[2:]) if type(convolution) is keras.layers.DepthwiseConv2D else scale
-    folded = type(convolution).from_config({**convolution.get_config(), "use_bias": True})
-    folded.build(convolution.input.shape)
-    folded.set_weights([*before, kernel * by_channel, (bias - mean) * scale + shift])
-    return folded
+    return [*before, kernel * by_channel, (bias - mean) * scale + shift]

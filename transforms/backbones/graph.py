@@ -9,9 +9,9 @@ import numpy as np
 
 from transforms.backbones.backbone import Backbone, Facts
 from transforms.backbones.build import build_model
-from transforms.backbones.engines import device_of
+from transforms.backbones.engines import dtype_policy
 from transforms.backbones.files import sha256_of_files
-from transforms.backbones.fold import fold_normalizations
+from transforms.backbones.fold import fold
 from transforms.backbones.keras_applications import keras, preprocess_of
 from transforms.backbones.tensorflow_setup import convert_variables_to_constants_v2, tf
 from transforms.backbones.weights import check_sha256, is_saved_model, local_copy, sha256_of_values
@@ -98,9 +98,8 @@ def _dim(shape: Any, backbone: Backbone) -> int:
 
 
 def _keras_model(backbone: Backbone) -> Model:
-    mixed = backbone.precision != "float32" and device_of(backbone.engine) == "GPU"
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(f"mixed_{backbone.precision}" if mixed else "float32")
+    keras.config.set_dtype_policy(dtype_policy(backbone.engine, backbone.precision))
     try:
         model = build_model(backbone)
     finally:
@@ -109,7 +108,7 @@ def _keras_model(backbone: Backbone) -> Model:
     def prepare() -> tuple[Callable[[Any], Any], Any]:
         # The biases that folding makes shift whole channels once they are rounded: in bfloat16, the cosine to float32
         # of MobileNetV2's vectors would be 0.984 on average instead of 0.994.
-        best = fold_normalizations(model) if backbone.precision == "float32" else model
+        best = fold(model) if backbone.precision == "float32" else model
         return lambda x: best(x, training=False), [weight.value for weight in best.weights]
 
     return Model(Facts(_dim(model.output_shape, backbone), sha256_of_values(model)), prepare)

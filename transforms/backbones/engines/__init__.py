@@ -74,11 +74,20 @@ def choose_engine(engine: str) -> str:
 
 def device_of(engine: str) -> str:
     """Return the kind of device that an engine computes on here, 'CPU' or 'GPU'."""
-    if engine == "openvino" or not has_gpu():
+    if engine == "openvino":
         return "CPU"
     from transforms.backbones.engines import tensorflow
 
     return tensorflow.device()
+
+
+def dtype_policy(engine: str, precision: str) -> str:
+    """Return Keras' policy for an engine's graph: a GPU computes as the graph says, a processor as the engine is told.
+
+    In float32 it is the same for all, and TensorFlow need not be asked what there is.
+    """
+    mixed = precision != "float32" and device_of(engine) == "GPU"
+    return f"mixed_{precision}" if mixed else "float32"
 
 
 def has_gpu() -> bool:
