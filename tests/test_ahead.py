@@ -78,13 +78,20 @@ def test_a_mistake_does_not_wait_for_the_graph(
     assert not list(tmp_path.glob("cache/*"))
 
 
-@pytest.mark.parametrize("died", [True, False], ids=["died", "no cache"])
+@pytest.mark.parametrize(
+    ("prevented", "cached"),
+    [
+        ("import os; from transforms.backbones import ahead; ahead._build = lambda *_: os._exit(9); ", True),
+        ("import os; os.fork = lambda: os.open('/nowhere', os.O_RDONLY); ", True),
+        ("", False),
+    ],
+    ids=["died", "refused", "no cache"],
+)
 def test_the_command_builds_what_nobody_else_does(
-    died: bool, arguments: list[str], environment: dict[str, str]
+    prevented: str, cached: bool, arguments: list[str], environment: dict[str, str]
 ) -> None:
-    begin = "import os; from transforms.backbones import ahead; ahead._build = lambda *_: os._exit(9); " if died else ""
-    environment = environment if died else {**environment, "EMBED_IMAGES_CACHE": ""}
-    code, out, err = run(begin + COMMAND + IMPORTED, arguments, environment)
+    environment = environment if cached else {**environment, "EMBED_IMAGES_CACHE": ""}
+    code, out, err = run(prevented + COMMAND + IMPORTED, arguments, environment)
     assert (code, out[-1], err) == (0, "True", "")
 
 

@@ -34,7 +34,9 @@ def begin(backbones: Sequence[Backbone]) -> None:
         return
     fork = multiprocessing.get_context("fork")
     pipes = [fork.Pipe(duplex=False) for _ in missing]
-    fork.Process(target=_build, args=(missing, [theirs for _, theirs in pipes]), daemon=True).start()
+    # Without another process, for want of memory or of a right to one, nothing is ever said, as if it had died.
+    with contextlib.suppress(OSError):
+        fork.Process(target=_build, args=(missing, [theirs for _, theirs in pipes]), daemon=True).start()
     for backbone, (ours, theirs) in zip(missing, pipes, strict=True):
         theirs.close()
         _pipes[backbone.key] = ours
