@@ -22,7 +22,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.preflight import Plan
 from pipelines.progress import Progress
-from transforms.backbones import load_backbone
+from transforms.backbones import ahead, load_backbone
 from transforms.counters import counted, reset_tally, tally, when_counted
 from transforms.errors import RunError, UsageError, one_line
 from transforms.manifest import read_manifest
@@ -146,6 +146,7 @@ def _interrupted(plan: Plan) -> None:
     again = shlex.join(["embed-images", *plan.command_line])
     print(f"\ninterrupted, nothing half-written was kept; to start again:\n  {again}", file=sys.stderr, flush=True)
     sys.stdout.flush()
+    ahead.end()
     # The pipeline's threads cannot be stopped; they end with the process.
     os._exit(130)
 

@@ -1,11 +1,15 @@
 """Graphs built by a process of their own while the command imports Beam: found, reported and ended as if by itself."""
 
+import http.server
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -19,6 +23,15 @@ from transforms.backbones import ahead
 
 COMMAND = "import sys; from pipelines.command import main; code = main(sys.argv[1:]); "
 IMPORTED = "print('tensorflow' in sys.modules); "
+SLOW = """if True:
+    import time
+    from transforms.backbones import ahead
+    from transforms.backbones.backbone import Facts
+    def slow(backbones, pipes):
+        pipes[0].send(Facts(1280, "ab"))
+        time.sleep(600)
+    ahead._build = slow
+"""
 SMALL = ("--weights", "random", "--image_size", "64", "--engine", "openvino")
 
 
@@ -35,14 +48,16 @@ def environment(tmp_path: pathlib.Path) -> dict[str, str]:
 
 def run(code: str, arguments: list[str], environment: dict[str, str]) -> tuple[int, list[str], str]:
     command = [sys.executable, "-c", code + "sys.exit(code)", *arguments]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
-    ) as process:
-        out, err = process.communicate()
-    # Nobody of its group is left.
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
-    return process.returncode, out.splitlines(), err
+    # In files: what is read to its end would wait for whoever else can write to it.
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, start_new_session=True)
+        process.wait()
+        # Nobody of its group is left.
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+        out.seek(0)
+        err.seek(0)
+        return process.returncode, out.read().splitlines(), err.read()
 
 
 def test_another_process_builds_and_the_numbers_are_keras_own(
@@ -72,10 +87,9 @@ def test_what_cannot_be_read_is_the_same_one_line(arguments: list[str], environm
 def test_a_mistake_does_not_wait_for_the_graph(
     arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
 ) -> None:
-    code, out, err = run(COMMAND + IMPORTED, [*arguments, "--input", str(tmp_path / "none")], environment)
+    code, out, err = run(SLOW + COMMAND + IMPORTED, [*arguments, "--input", str(tmp_path / "none")], environment)
     assert (code, out) == (2, ["False"])
     assert err.startswith("embed-images: nothing matches --input")
-    assert not list(tmp_path.glob("cache/*"))
 
 
 @pytest.mark.parametrize(
@@ -83,9 +97,10 @@ def test_a_mistake_does_not_wait_for_the_graph(
     [
         ("import os; from transforms.backbones import ahead; ahead._build = lambda *_: os._exit(9); ", True),
         ("import os; os.fork = lambda: os.open('/nowhere', os.O_RDONLY); ", True),
+        ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); ", True),
         ("", False),
     ],
-    ids=["died", "refused", "no cache"],
+    ids=["died", "refused", "a thread", "no cache"],
 )
 def test_the_command_builds_what_nobody_else_does(
     prevented: str, cached: bool, arguments: list[str], environment: dict[str, str]
@@ -95,21 +110,95 @@ def test_the_command_builds_what_nobody_else_does(
     assert (code, out[-1], err) == (0, "True", "")
 
 
-def test_an_interrupt_ends_both_processes(arguments: list[str], environment: dict[str, str]) -> None:
-    command = [sys.executable, "-c", COMMAND + "sys.exit(code)", *arguments]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
-    ) as process:
+def test_a_cache_that_cannot_be_written_to_is_not_built_for(
+    arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
+) -> None:
+    environment["EMBED_IMAGES_CACHE"] = str(tmp_path / "image.png" / "cache")
+    code, out, err = run(SLOW + COMMAND + IMPORTED, arguments, environment)
+    assert (code, out[-1], err) == (0, "True", "")
+
+
+def wait_until(happened: Callable[[], object], process: subprocess.Popen | None = None) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        assert process is None or process.poll() is None
+        time.sleep(0.02)
+
+
+def is_gone(pid: str) -> bool:
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("moment", ["importing", "waiting"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_other_process_ends_with_the_command(
+    number: int, moment: str, arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
+) -> None:
+    command = [sys.executable, "-c", SLOW + COMMAND + "sys.exit(code)", *arguments]
+    with tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(command, stderr=err, env=environment, start_new_session=True)
         children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        while not children.read_text():
-            assert process.poll() is None
-            time.sleep(0.01)
-        time.sleep(0.5)
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=20) == 130
-        assert process.stderr.read() == "\nembed-images: interrupted\n"
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+        wait_until(children.read_text, process)
+        (child,) = children.read_text().split()
+        if moment == "waiting":
+            # The output is claimed; Beam's pipeline is built, and the graph waited for.
+            wait_until(lambda: list(tmp_path.glob("out/.run-*")), process)
+        time.sleep(1)
+        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        code = process.wait(timeout=20)
+        wait_until(lambda: is_gone(child))
+        err.seek(0)
+        said = err.read()
+    assert "Traceback" not in said
+    if number == signal.SIGINT or (number, moment) == (signal.SIGTERM, "waiting"):
+        assert code == 130
+        assert "interrupted" in said
+    else:
+        assert (code, said) == (-number, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_download_that_is_cut_short_is_not_taken_for_weights(
+    number: int, serve: object, arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
+) -> None:
+    ended = threading.Event()
+
+    def handler(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "1000000")
+        request.end_headers()
+        request.wfile.write(bytes(100_000))
+        ended.wait(60)
+
+    code = f"""if True:
+        import sys
+        from transforms.backbones import ahead
+        build = ahead._build
+        def from_here(*arguments):
+            import keras
+            sys.modules[keras.applications.MobileNet.__module__].BASE_WEIGHT_PATH = {serve(handler) + "/"!r}
+            build(*arguments)
+        ahead._build = from_here
+        from pipelines.command import main
+        sys.exit(main(sys.argv[1:]))
+    """
+    environment["KERAS_HOME"] = str(tmp_path / "keras")
+    flags = ["--backbone", "MobileNet", "--weights", "imagenet"]
+    with tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *arguments, *flags], stderr=err, env=environment, start_new_session=True
+        )
+        wait_until(lambda: [f for f in tmp_path.glob("keras/models/*.h5") if f.stat().st_size], process)
+        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        process.wait(timeout=20)
+        wait_until(lambda: not list(tmp_path.glob("keras/models/*.h5")))
+        ended.set()
+        err.seek(0)
+        assert "Traceback" not in err.read()
 
 
 def test_nothing_is_begun_in_a_process_that_may_have_threads(

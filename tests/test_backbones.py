@@ -306,6 +306,14 @@ def test_weights_are_downloaded_once_and_their_absence_names_both_ways_out(
     assert (own_keras_home / "models" / "mobilenet_2_5_224_tf_no_top.h5").read_bytes() == file
 
 
+def test_imagenet_weights_that_are_broken_are_named(own_keras_home: pathlib.Path) -> None:
+    broken = own_keras_home / "models" / "mobilenet_2_5_224_tf_no_top.h5"
+    broken.parent.mkdir()
+    broken.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(1000))
+    message = usage_error(weights="imagenet", normalize=True, pooling="max", **SMALL)
+    assert f"delete their file in {own_keras_home}/models" in message
+
+
 def test_a_spec_says_what_decides_the_numbers() -> None:
     spec = embedding_spec(Backbone(weights="random", **SMALL), resize="pad", embedding_dtype="float16")
     assert (spec.backbone, spec.backbone_kwargs, spec.weights, spec.dim) == (

@@ -5,10 +5,12 @@ Where that was not begun, or that process died, a graph is built when it is aske
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from transforms.backbones import cache
@@ -18,28 +20,42 @@ from transforms.errors import UsageError
 
 _pipes: dict[str, Connection] = {}
 _said: dict[str, list[Any]] = {}
+_processes: list[multiprocessing.process.BaseProcess] = []
 
 
 def begin(backbones: Sequence[Backbone]) -> None:
-    """Begin to build those of float32 that are not kept, until this process ends.
+    """Begin to build those of float32 that are not kept, until `end` or the end of this process, however that comes.
 
-    Only where they can be kept; not beside a GPU, whose memory is for one process; and not once Beam or TensorFlow are
-    here, whose threads a fork would not have.
+    Only where they can be kept; not beside a GPU, whose memory is for one process; and not where this process has
+    threads, as it has once Beam or TensorFlow are here: a fork would not have them, but would have their locks.
     """
-    possible = cache.root() and not has_gpu() and not {"apache_beam", "tensorflow"} & sys.modules.keys()
+    alone = threading.active_count() == 1 and not {"apache_beam", "tensorflow"} & sys.modules.keys()
     # The name of another precision depends on the device, and so on TensorFlow.
-    named = [b for b in backbones if possible and b.precision == "float32"]
+    named = [b for b in backbones if b.precision == "float32" and alone and not has_gpu() and cache.is_writable()]
     missing = [b for b in named if not cache.find(cache.name_of(b))]
     if not missing:
         return
-    fork = multiprocessing.get_context("fork")
-    pipes = [fork.Pipe(duplex=False) for _ in missing]
-    # Without another process, for want of memory or of a right to one, nothing is ever said, as if it had died.
+    # Without another process, for want of memory or of a right to one, the command builds.
     with contextlib.suppress(OSError):
-        fork.Process(target=_build, args=(missing, [theirs for _, theirs in pipes]), daemon=True).start()
-    for backbone, (ours, theirs) in zip(missing, pipes, strict=True):
-        theirs.close()
-        _pipes[backbone.key] = ours
+        fork = multiprocessing.get_context("fork")
+        pipes = [fork.Pipe(duplex=False) for _ in missing]
+        process = fork.Process(target=_work, args=(missing, [theirs for _, theirs in pipes]), daemon=True)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        _processes.append(process)
+        for backbone, (ours, theirs) in zip(missing, pipes, strict=True):
+            theirs.close()
+            _pipes[backbone.key] = ours
+
+
+def end() -> None:
+    """End what was begun; for a process that is left without its exit handlers."""
+    for process in _processes:
+        process.terminate()
+        process.join()
 
 
 def facts(backbone: Backbone) -> Facts | None:
@@ -73,13 +89,30 @@ def _wait_for(backbone: Backbone, place: int) -> Any:
     return said[place] if len(said) > place else None
 
 
+def _work(backbones: Sequence[Backbone], pipes: Sequence[Connection]) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        # As Ctrl-C would: Keras and the cache remove what they have half written.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Ctrl-C itself reaches the command, too, which then ends this process.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        threading.Thread(target=_end_with_the_command, daemon=True).start()
+        # What else goes wrong is met by the command once more, when it builds the graph itself.
+        with contextlib.suppress(Exception):
+            _build(backbones, pipes)
+
+
+def _end_with_the_command() -> None:
+    command = multiprocessing.parent_process()
+    if command:
+        wait([command.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _build(backbones: Sequence[Backbone], pipes: Sequence[Connection]) -> None:
-    # Ctrl-C reaches the command, too, which then ends this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     from transforms.backbones.graph import build_graph, read_model
 
     for backbone, pipe in zip(backbones, pipes, strict=True):
-        # What else goes wrong is met by the command once more, when it builds the graph itself.
         with pipe, contextlib.suppress(Exception):
             try:
                 check_engine(backbone.engine, backbone.precision)

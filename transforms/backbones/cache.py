@@ -128,6 +128,15 @@ def root() -> str:
     return os.environ.get("EMBED_IMAGES_CACHE", default)
 
 
+def is_writable() -> bool:
+    """Whether graphs can be kept for the next start."""
+    with contextlib.suppress(OSError):
+        if root():
+            os.makedirs(root(), mode=0o700, exist_ok=True)
+            return os.access(root(), os.W_OK | os.X_OK)
+    return False
+
+
 def name_of(backbone: Backbone) -> str | None:
     """Return the name of a backbone's entry; None where there is no cache, or nothing tells its weights apart."""
     weights = _weights(backbone)

@@ -54,6 +54,11 @@ def keras_download(what: str, otherwise: str) -> Iterator[None]:
                 yield
         except Exception as e:
             url = re.search(r"https?://\S+?(?=:?(?:\s|$))", str(e))
+            if not url and isinstance(e, OSError):
+                why = one_line(e, 160)
+                raise UsageError(
+                    f"{what} cannot be read ({why}): delete their file in {cache_folder()}, or {otherwise}"
+                ) from e
             if not url:
                 raise
             name = url.group().rpartition("/")[2]
