@@ -51,7 +51,7 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
     """Build the pipeline and run it until its results stand.
 
     Raises:
-      UsageError: the output cannot be written to.
+      UsageError: the output cannot be written to, or a backbone cannot be loaded.
       RunError: the run failed; what it wrote is gone.
     """
     options = _Options(beam_args)

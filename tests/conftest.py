@@ -84,7 +84,7 @@ def serve() -> Iterator[Callable[[Handler], str]]:
 
 @pytest.fixture(scope="session", params=SERVERS)
 def running_gcs(request: pytest.FixtureRequest) -> Iterator[GcsServer]:
-    """Each server of Cloud Storage's protocol, once a session."""
+    """Each server of Cloud Storage's protocol, once for all tests."""
     with gcs_server(request.param, request.config.cache.mkdir("fake-gcs-server")) as server:
         yield server
 
@@ -97,7 +97,7 @@ def gcs(running_gcs: GcsServer, monkeypatch: pytest.MonkeyPatch) -> GcsServer:
 
 @pytest.fixture(scope="session")
 def running_strict_gcs(request: pytest.FixtureRequest) -> Iterator[GcsServer]:
-    """The server that checks preconditions and takes any name, once a session."""
+    """The server that checks preconditions and takes any name, once for all tests."""
     if "fake-gcs-server" not in SERVERS:
         pytest.skip("fake-gcs-server is built by Go, which is not here")
     with gcs_server("fake-gcs-server", request.config.cache.mkdir("fake-gcs-server")) as server:

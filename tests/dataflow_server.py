@@ -113,7 +113,7 @@ def _metric(name: str, value: int, context: dict[str, str]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
-    """An emulated Cloud Storage for the whole session, which the client libraries find by themselves."""
+    """An emulated Cloud Storage for all tests, which the client libraries find by themselves."""
     folder = tmp_path_factory.mktemp("storage")
     with gcs_server("gcp-storage-emulator", folder) as server, pytest.MonkeyPatch.context() as environment:
         environment.setenv("STORAGE_EMULATOR_HOST", server.url)

@@ -133,6 +133,11 @@ def is_gone(pid: str) -> bool:
         return True
 
 
+def send(number: int, process: subprocess.Popen) -> None:
+    # A terminal's Ctrl-C reaches all of a group, what kills a command that command alone.
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+
+
 @pytest.mark.parametrize("moment", ["importing", "waiting"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_other_process_ends_with_the_command(
@@ -148,7 +153,7 @@ def test_the_other_process_ends_with_the_command(
             # The output is claimed; Beam's pipeline is built, and the graph waited for.
             wait_until(lambda: list(tmp_path.glob("out/.run-*")), process)
         time.sleep(1)
-        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        send(number, process)
         code = process.wait(timeout=20)
         wait_until(lambda: is_gone(child))
         err.seek(0)
@@ -193,7 +198,7 @@ def test_a_download_that_is_cut_short_is_not_taken_for_weights(
             [sys.executable, "-c", code, *arguments, *flags], stderr=err, env=environment, start_new_session=True
         )
         wait_until(lambda: [f for f in tmp_path.glob("keras/models/*.h5") if f.stat().st_size], process)
-        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        send(number, process)
         process.wait(timeout=20)
         wait_until(lambda: not list(tmp_path.glob("keras/models/*.h5")))
         ended.set()

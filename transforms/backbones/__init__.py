@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transforms.backbones.backbone import ACTIVATIONS, POOLINGS, Backbone, Facts
+from transforms.backbones.backbone import ACTIVATIONS, POOLINGS, Backbone
 from transforms.backbones.catalog import BackboneFacts, catalog, find_backbone
 from transforms.backbones.engines import choose_engine, device_of, has_gpu
 from transforms.elements import Size
@@ -22,12 +22,10 @@ __all__ = [
     "POOLINGS",
     "Backbone",
     "BackboneFacts",
-    "Facts",
     "catalog",
     "choose_engine",
     "device_of",
     "embedding_spec",
-    "facts_of",
     "find_backbone",
     "has_gpu",
     "load_backbone",
@@ -40,13 +38,6 @@ def load_backbone(backbone: Backbone) -> "LoadedBackbone":
     from transforms.backbones.load import load
 
     return load(backbone)
-
-
-def facts_of(backbone: Backbone) -> Facts:
-    """Say what a backbone gives, as soon as its weights are read; see `transforms.backbones.load`."""
-    from transforms.backbones import load
-
-    return load.facts_of(backbone)
 
 
 def name_classes(scores: np.ndarray, k: int) -> "list[Classes]":
@@ -70,6 +61,8 @@ def embedding_spec(
     Raises:
       UsageError: the weights cannot be had or do not fit.
     """
+    from transforms.backbones.load import facts_of
+
     facts = facts_of(backbone)
     return EmbeddingSpec(
         backbone=backbone.name,

@@ -30,9 +30,10 @@ def begin(backbones: Sequence[Backbone]) -> None:
     threads, as it has once Beam or TensorFlow are here: a fork would not have them, but would have their locks.
     """
     alone = threading.active_count() == 1 and not {"apache_beam", "tensorflow"} & sys.modules.keys()
+    if not alone or has_gpu() or not cache.is_writable():
+        return
     # The name of another precision depends on the device, and so on TensorFlow.
-    named = [b for b in backbones if b.precision == "float32" and alone and not has_gpu() and cache.is_writable()]
-    missing = [b for b in named if not cache.find(cache.name_of(b))]
+    missing = [b for b in backbones if b.precision == "float32" and not cache.find(cache.name_of(b))]
     if not missing:
         return
     # Without another process, for want of memory or of a right to one, the command builds.

@@ -36,7 +36,7 @@ def keras_download(what: str, otherwise: str) -> Iterator[None]:
     """Let one process at a time download, with a timeout, and say in one line what to do when it fails.
 
     Raises:
-      UsageError: `what` is neither in Keras' cache nor to be downloaded; `otherwise` is the other way out.
+      UsageError: `what` is broken in Keras' cache, or not there nor to be downloaded; `otherwise` is the other way out.
     """
     try:
         os.makedirs(cache_folder(), exist_ok=True)
@@ -54,18 +54,14 @@ def keras_download(what: str, otherwise: str) -> Iterator[None]:
                 yield
         except Exception as e:
             url = re.search(r"https?://\S+?(?=:?(?:\s|$))", str(e))
-            if not url and isinstance(e, OSError):
-                why = one_line(e, 160)
-                raise UsageError(
-                    f"{what} cannot be read ({why}): delete their file in {cache_folder()}, or {otherwise}"
-                ) from e
-            if not url:
+            if url:
+                failed, advice = "downloaded", f"put {url.group().rpartition('/')[2]} into"
+            elif isinstance(e, OSError):
+                failed, advice = "read", "delete their file in"
+            else:
                 raise
-            name = url.group().rpartition("/")[2]
             why = one_line(e, 160)
-            raise UsageError(
-                f"{what} cannot be downloaded ({why}): put {name} into {cache_folder()}, or {otherwise}"
-            ) from e
+            raise UsageError(f"{what} cannot be {failed} ({why}): {advice} {cache_folder()}, or {otherwise}") from e
         finally:
             socket.setdefaulttimeout(before)
 
