@@ -85,7 +85,7 @@ def write(embeddings: Any, failures: Any, counts: Any, plan: Plan, target: Targe
         "embeddings": written | f"Written{name}" >> beam.Flatten(),
         "failures": failures | f"WriteFailures{name}" >> WriteFailures(*to),
         "health": embeddings | f"Health{name}" >> beam.CombineGlobally(MeasureHealth()),
-        "reasons": failures | f"Reasons{name}" >> beam.CombineGlobally(CountReasons()),
+        "reasons": failures | f"Reasons{name}" >> beam.CombineGlobally(CountReasons()).without_defaults(),
     }
     _ = outcome | f"WriteManifest{name}" >> WriteManifest(*to, target.spec, plan.started, features, target.seen)
 

@@ -146,7 +146,7 @@ def _version(name: str) -> str:
 class WriteManifest(beam.PTransform):
     """Commit a run: {'counts', 'embeddings', 'failures', 'health', 'reasons': PCollections} -> the manifest, a dict.
 
-    `counts` are (name, n); `embeddings` and `failures` are WrittenFile; `health` and `reasons` hold one dict each.
+    `counts` are (name, n); `embeddings` and `failures` WrittenFile; `health` and `reasons` hold at most one dict.
 
     Args:
       output: a folder on any Beam filesystem.

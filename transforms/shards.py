@@ -215,7 +215,7 @@ class WriteShards(beam.PTransform):
         return (
             elements
             | "WriteParts" >> beam.ParDo(WriteParts(self.format, scratch))
-            | "AllParts" >> beam.CombineGlobally(ToListCombineFn())
+            | "AllParts" >> beam.CombineGlobally(ToListCombineFn()).without_defaults()
             | "PlanShards"
             >> beam.FlatMap(plan_shards, prefix, self.format.extension, self.num_shards, self.shard_bytes)
             | "SpreadShards" >> beam.Reshuffle()
