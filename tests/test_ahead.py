@@ -152,7 +152,7 @@ def test_the_other_process_ends_with_the_command(
         if moment == "waiting":
             # The output is claimed; Beam's pipeline is built, and the graph waited for.
             wait_until(lambda: list(tmp_path.glob("out/.run-*")), process)
-        time.sleep(1)
+            time.sleep(1)
         send(number, process)
         code = process.wait(timeout=20)
         wait_until(lambda: is_gone(child))
