@@ -16,8 +16,8 @@ from pipelines.preflight import Plan, loadable_here
 from pipelines.run import claim_outputs, discard_outputs
 from pipelines.submission import check_staging
 from transforms.backbones import load_backbone
+from transforms.batches import BatchEmbedder
 from transforms.decode import Decode
-from transforms.embed import BatchEmbedder
 from transforms.failures import ImageError
 from transforms.fetch import Fetch
 from transforms.gcs_fetch import GcsFetch

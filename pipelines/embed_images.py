@@ -59,8 +59,8 @@ def build(root: Any, plan: Plan, options: argparse.Namespace, hints: Mapping[str
         ).with_resource_hints(**hints or {})
         for target in plan.targets
     ]
-    # Two batches, so that one is decoded while the other is embedded.
-    lookahead = 2 * max(embed.images_a_batch for embed in embeds)
+    # A batch is decoded while those before it are embedded.
+    lookahead = max(embed.images_a_batch for embed in embeds)
     decode = DecodeImages(plan.image_sizes, options.resize, options.max_image_pixels, lookahead=lookahead)
 
     uris, unread, counts = root | plan.uris

@@ -6,7 +6,7 @@ from pipelines.dataflow import BUNDLES_A_PROCESS, DataflowJob
 from pipelines.machines import GPUS, PRICE_SOURCE, hourly_price
 from pipelines.preflight import Plan
 from transforms.backbones import find_backbone
-from transforms.embed import CPU_BATCH, GPU_BATCH, default_batch_size
+from transforms.batches import CPU_BATCH, GPU_BATCH, default_batch_size
 from transforms.errors import UsageError
 
 RUNTIME_GB = 1.5
@@ -52,8 +52,9 @@ def memory_needs(plan: Plan, processes: int, gpu: bool) -> Needs:
     weights = sum(4 * find_backbone(target.backbone.name).params for target in plan.targets) / 1e9
     pixels = sum(3 * height * width for height, width in plan.image_sizes)
     batch = max(default_batch_size(t.backbone.size, GPU_BATCH if gpu else CPU_BATCH) for t in plan.targets)
-    # Two batches of pixels in each bundle, see `build`; and what a forward pass of 32 images keeps alive.
-    ahead = 2 * batch * pixels * BUNDLES_A_PROCESS / 1e9
+    # Four batches of pixels in each bundle: one is computed and one is next, one is gathered and one decoded; and what
+    # a forward pass of 32 images keeps alive.
+    ahead = 4 * batch * pixels * BUNDLES_A_PROCESS / 1e9
     forward = 32 * ACTIVATION_CHANNELS * 4 * max(t.backbone.size[0] * t.backbone.size[1] for t in plan.targets) / 1e9
     host = processes * (RUNTIME_GB + WEIGHT_COPIES * weights + ahead + (0 if gpu else forward))
     return Needs(host, GPU_RUNTIME_GB + weights + forward if gpu else 0.0)

@@ -84,15 +84,16 @@ def _health(health: dict[str, Any]) -> str:
 
 
 def _stages(facts: RunFacts) -> str:
-    """Say where the time went; fetch and decode are sums over threads, wait is what the pipeline waited for those."""
+    """Say where the time went: fetch and decode are sums over threads, wait is what the forward pass waited for."""
     named = {
         "fetch": "fetch-busy-us",
         "decode": "decode-busy-us",
         "forward": "forward-busy-us",
         "write": "write-busy-us",
+        "wait": "forward-waited-us",
     }
     seconds = {stage: facts.counters.get(name, 0) / 1e6 for stage, name in named.items()}
-    seconds = {"start": facts.start_seconds, **seconds, "wait": facts.counters.get("pipeline-waited-us", 0) / 1e6}
+    seconds = {"start": facts.start_seconds, **seconds}
     return ", ".join(f"{stage} {value:.1f} s" for stage, value in seconds.items())
 
 

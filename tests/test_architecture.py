@@ -51,7 +51,7 @@ FOUNDATION = {
 
 OF_A_STAGE = {
     "fetch": {"transforms.http"},
-    "embed": {"transforms.backbones"},
+    "embed": {"transforms.backbones", "transforms.batches"},
     "uris": {"transforms.tables"},
     "parquet": {"transforms.tables"},
     "tfrecord": {"transforms.tables"},

@@ -103,7 +103,7 @@ def test_a_job_on_gpus_asks_for_them_on_the_embedding_alone(flags: list[str], da
     steps = hints_by_step(dataflow)
     hint = {"beam:resources:accelerator:v1": b"type:nvidia-l4;count:1;machine_type:g2-standard-8;install-nvidia-driver"}
     embedding = {name for name in steps if name.partition("/")[0] in ("EmbedMobileNet", "EmbedMobileNetV2")}
-    assert any("RunInference" in name for name in embedding)
+    assert any("BatchElements" in name for name in embedding)
     assert {name for name, hints in steps.items() if hints} == embedding
     assert all(steps[name] == hint for name in embedding)
 

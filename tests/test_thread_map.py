@@ -127,6 +127,25 @@ def test_none_is_one_thread_a_core() -> None:
     assert len(values(bundle(ThreadMap(lambda _: barrier.wait()), range(n)))) == n
 
 
+def test_a_thread_prepares_before_the_first_element_comes() -> None:
+    prepared = threading.Event()
+
+    def elements() -> Iterator[int]:
+        assert prepared.wait(10)
+        yield 1
+
+    assert values(bundle(ThreadMap(lambda i: i, 1, prepare=prepared.set), elements())) == [1]
+
+
+def test_what_cannot_be_prepared_is_for_the_function_to_tell() -> None:
+    def fail(_: Any = None) -> None:
+        raise OSError("no model")
+
+    assert values(bundle(ThreadMap(abs, 1, prepare=fail), [-1])) == [1]
+    with pytest.raises(OSError, match="no model"):
+        list(bundle(ThreadMap(fail, 1, prepare=fail), [1]))
+
+
 def test_fewer_than_no_threads_are_refused() -> None:
     with pytest.raises(ValueError, match="num_threads must be at least 0 or None, is -1"):
         ThreadMap(abs, -1)

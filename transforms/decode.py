@@ -183,7 +183,7 @@ class DecodeImages(beam.PTransform):
       resize: 'crop', 'stretch' or 'pad', see `decode_image`.
       max_image_pixels: width times height at most.
       num_threads: decoders at a time in each worker process; None is one a core, 0 switches threads off.
-      lookahead: decoded images held at most for each bundle; two batches of them keep the forward pass fed.
+      lookahead: decoded images held at most for each bundle; a batch of them keeps the forward pass fed.
     """
 
     image_sizes: Sequence[Size] = ((224, 224),)

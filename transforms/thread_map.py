@@ -17,7 +17,7 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.counters import hand_over, held_back, timed
+from transforms.counters import hand_over, held_back
 
 
 class _Pool:
@@ -40,11 +40,13 @@ class ThreadMap(beam.DoFn):
       function: what to do; an exception that it raises fails the bundle.
       num_threads: threads in each worker process; None is one a core, 0 switches threads off.
       lookahead: elements held at most for each bundle that is worked on, a count; default twice the threads.
+      prepare: what a thread does before the first element comes; should it raise, `function` will, too.
     """
 
     function: Callable[[Any], Any]
     num_threads: int | None = None
     lookahead: int | None = None
+    prepare: Callable[[], Any] | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -61,6 +63,8 @@ class ThreadMap(beam.DoFn):
                 pool = _pools.setdefault(self._key, _Pool(self._threads))
                 pool.users += 1
             self._pool = pool.executor
+            if self.prepare:
+                self._pool.submit(self.prepare)
 
     def start_bundle(self) -> None:
         self._pending: collections.deque[tuple[concurrent.futures.Future[Any], Any, Any]] = collections.deque()
@@ -86,8 +90,7 @@ class ThreadMap(beam.DoFn):
 
     def _next(self) -> Any:
         future, timestamp, window = self._pending.popleft()
-        with timed("pipeline-waited-us"):
-            result, held = future.result()
+        result, held = future.result()
         hand_over(held)
         if isinstance(result, TaggedOutput):
             return TaggedOutput(result.tag, WindowedValue(result.value, timestamp, (window,)))

@@ -33,6 +33,11 @@ class LoadedBackbone:
         """Bytes that a GPU has for it; 0 on a CPU."""
         return self.engine.device_memory
 
+    @property
+    def devices(self) -> int:
+        """How many GPUs take turns, a batch each; 1 on a CPU."""
+        return self.engine.devices
+
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Embed a batch; raise OutOfMemoryError where the device has no room for it."""
         return self.engine(pixels)

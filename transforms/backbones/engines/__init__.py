@@ -22,10 +22,12 @@ class Engine(Protocol):
     Attributes:
       device: the kind that it runs on, 'CPU' or 'GPU'.
       device_memory: of a GPU, in bytes; 0 on a CPU.
+      devices: that take turns, a batch each.
     """
 
     device: str
     device_memory: int
+    devices: int
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Embed a batch: uint8 [B, H, W, 3] -> float32 [B, D]; raise OutOfMemoryError where it is too big."""

@@ -40,6 +40,7 @@ class OpenVinoEngine:
 
     device = DEVICE
     device_memory = 0
+    devices = 1
 
     def __init__(self, path: str, precision: str = "float32"):
         self._core = openvino.Core()

@@ -29,7 +29,7 @@ class TensorFlowEngine:
 
     def __init__(self, graphs: Sequence["DeviceGraph"]):
         self._turns = itertools.cycle(graphs)
-        self.device = device()
+        self.device, self.devices = device(), len(graphs)
         self.device_memory = gpu_memory() if self.device == "GPU" else 0
         self._threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="TensorFlowEngine")
         for graph in graphs:

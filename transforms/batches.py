@@ -1,0 +1,132 @@
+"""Embed a batch of pixels, whatever happens to it: its size, its padding, and what becomes of a batch that fails.
+
+A batch that fails is halved, down to the image that makes it fail; one too big for the device is halved for good.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import math
+import queue
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from transforms.backbones import name_classes
+from transforms.counters import count, timed
+from transforms.elements import Embedding, Pixels, Size
+from transforms.errors import one_line
+from transforms.failures import ImageError
+
+CPU_BATCH, GPU_BATCH = 64, 256
+"""Images of 224 x 224 px in a batch at most: enough that what happens between two batches does not count."""
+
+
+def default_batch_size(size: Size, images: float = CPU_BATCH) -> int:
+    """Return the power of two nearest to so many images of 224 x 224 px, for images of another size."""
+    height, width = size
+    return int(2 ** max(0, round(math.log2(images * 224 * 224 / (height * width)))))
+
+
+def gpu_batch_size(size: Size, memory: int) -> int:
+    """Return how many images to begin with on a GPU: 32 of 224 x 224 px for each 4 GiB; out of memory halves it."""
+    return default_batch_size(size, min(max(32 * memory / (4 << 30), 1), GPU_BATCH))
+
+
+def padded(images: Sequence[np.ndarray], batch_size: int) -> np.ndarray:
+    """Stack images, the last one up to a power of two or to `batch_size`: N x uint8 [H, W, 3] -> uint8 [M, H, W, 3]."""
+    rows = min(1 << (len(images) - 1).bit_length(), max(batch_size, len(images)))
+    return np.stack([*images, *[images[-1]] * (rows - len(images))])
+
+
+@functools.cache
+def _free(devices: int) -> "queue.SimpleQueue[int]":
+    """Return the devices that are free, as when each became so: all backbones of a process take turns at them."""
+    free = queue.SimpleQueue[int]()
+    for _ in range(devices):
+        free.put(0)
+    return free
+
+
+@contextlib.contextmanager
+def one_of(devices: int, ready: int) -> Iterator[None]:
+    """Take a device, which has memory for one batch; count how long it was busy, and how long it had waited for this.
+
+    Args:
+      devices: how many there are.
+      ready: since when the backbone is, in ns of time.perf_counter_ns().
+    """
+    free = _free(devices)
+    waiting_since = max(free.get(), ready)
+    count("forward-waited-us", (time.perf_counter_ns() - waiting_since) // 1000)
+    try:
+        with timed("forward-busy-us"):
+            yield
+    finally:
+        free.put(time.perf_counter_ns())
+
+
+@dataclasses.dataclass
+class BatchEmbedder:
+    """Embed batches, whatever happens to them: Pixels -> Embedding or ImageError, in order.
+
+    Args:
+      embed: uint8 [B, H, W, 3] -> float32 [B, D]; may raise anything, MemoryError or OutOfMemoryError for size.
+      size: of the pixels that it takes.
+      batch_size: images a call at most; smaller after the device ran out of memory.
+      top_k: classes to name.
+      dtype: of the vectors, 'float32' or 'float16'.
+    """
+
+    embed: Callable[[np.ndarray], np.ndarray]
+    size: Size
+    batch_size: int
+    top_k: int = 0
+    dtype: str = "float32"
+    _ready: int = dataclasses.field(default_factory=time.perf_counter_ns, init=False)
+
+    def __call__(self, batch: Sequence[Pixels]) -> Iterator[Embedding | ImageError]:
+        fit = [pixels for pixels in batch if self.size in pixels.by_size]
+        results = iter(self._vectors([pixels.by_size[self.size] for pixels in fit]))
+        for pixels in batch:
+            if self.size not in pixels.by_size:
+                yield ImageError("missing_size", f"decoded at {list(pixels.by_size)}, not at {self.size}")
+                continue
+            vector = next(results)
+            if isinstance(vector, ImageError):
+                yield vector
+            else:
+                top = name_classes(vector[None], self.top_k)[0] if self.top_k else ()
+                yield Embedding(pixels.source, pixels.facts, vector.astype(self.dtype), top)
+
+    def _vectors(self, images: list[np.ndarray]) -> list[np.ndarray | ImageError]:
+        if not images:
+            return []
+        if len(images) > self.batch_size:
+            return self._halves(images)
+        try:
+            pixels = padded(images, self.batch_size)
+            with one_of(getattr(self.embed, "devices", 1), self._ready):
+                vectors = list(self.embed(pixels)[: len(images)])
+            count(f"batches-on-{getattr(self.embed, 'device', 'CPU').lower()}")
+            return vectors
+        except Exception as e:
+            if isinstance(e, MemoryError) or type(e).__name__ == "OutOfMemoryError":
+                if len(images) > 1:
+                    self.batch_size = min(self.batch_size, len(images) // 2)
+                    count("batches-halved")
+                    return self._vectors(images)
+                return [_caused(ImageError("out_of_memory", one_line(e), transient=True), e)]
+            if len(images) > 1:
+                return self._halves(images)
+            return [_caused(ImageError("inference", one_line(e)), e)]
+
+    def _halves(self, images: list[np.ndarray]) -> list[np.ndarray | ImageError]:
+        half = 1 << ((len(images) - 1).bit_length() - 1)
+        return self._vectors(images[:half]) + self._vectors(images[half:])
+
+
+def _caused(error: ImageError, cause: Exception) -> ImageError:
+    error.__cause__ = cause
+    return error
