@@ -18,12 +18,12 @@ from collections.abc import Callable
 from typing import Any
 
 from transforms.backbones.backbone import Backbone, Facts
-from transforms.backbones.engines import dtype_policy
+from transforms.backbones.engines import dtype_policy, has_gpu
 from transforms.backbones.files import cache_folder, sha256_of_files, size_of_files
 from transforms.errors import UsageError, one_line
 from transforms.gcs import INSTALLED, generations_of, is_gcs
 
-FORMAT = 6
+FORMAT = 7
 """Version of what an entry holds, and of the code that builds graphs."""
 GRAPH = "graph"
 FACTS = "facts.json"
@@ -146,7 +146,7 @@ def name_of(backbone: Backbone) -> str | None:
     if backbone.engine == "openvino":
         versions.append(importlib.metadata.version("openvino"))
     policy = dtype_policy(backbone.engine, backbone.precision)
-    decided = json.dumps([FORMAT, backbone.key, weights, versions, policy])
+    decided = json.dumps([FORMAT, backbone.key, weights, versions, policy, has_gpu()])
     return hashlib.sha256(decided.encode()).hexdigest()[:32]
 
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from transforms.backbones.backbone import Backbone, Facts
 from transforms.backbones.build import build_model
-from transforms.backbones.engines import dtype_policy
+from transforms.backbones.engines import dtype_policy, has_gpu
 from transforms.backbones.files import sha256_of_files
 from transforms.backbones.fold import fold
 from transforms.backbones.keras_applications import keras, preprocess_of
 from transforms.backbones.tensorflow_setup import convert_variables_to_constants_v2, tf
 from transforms.backbones.weights import check_sha256, is_saved_model, local_copy, sha256_of_values
+from transforms.backbones.winograd import winograd
 from transforms.errors import UsageError, one_line
 
 LARGEST_CONSTANTS = 1_900_000_000
@@ -109,6 +110,8 @@ def _keras_model(backbone: Backbone) -> Model:
         # Mixed precision normalizes in float32, and would round the biases that folding makes. A processor may compute
         # in bfloat16, too, and then rounds them, but MobileNetV2 is 2.8 times as fast for it.
         best = fold(model) if policy == "float32" else model
+        # What it sums up needs all of float32; and a GPU does it by itself.
+        best = winograd(best) if backbone.precision == "float32" and not has_gpu() else best
         return lambda x: best(x, training=False), [weight.value for weight in best.weights]
 
     return Model(Facts(_dim(model.output_shape, backbone), sha256_of_values(model)), prepare)
