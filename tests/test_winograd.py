@@ -1,5 +1,7 @@
 """Convolutions of 3 x 3 by fewer multiplications: the same numbers, and only where it is faster."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -79,7 +81,8 @@ def test_vectors_are_those_of_keras() -> None:
     keras.utils.set_random_seed(0)
     model = keras.applications.ResNet50(weights=None, include_top=False, pooling="avg", input_shape=(64, 64, 3))
     expected = model(keras.applications.resnet50.preprocess_input(pixels.astype(np.float32)), training=False).numpy()
-    (found,) = graph.build_graph(backbone).function(pixels=keras.ops.convert_to_tensor(pixels)).values()
+    built = graph.build_graph(backbone)
+    found = built.function(keras.ops.convert_to_tensor(pixels))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
@@ -87,7 +90,8 @@ def test_another_precision_has_too_few_digits_for_it() -> None:
     assert not multiplied_in_batches(Backbone("ResNet50", weights="random", engine="openvino", precision="bfloat16"))
 
 
-def test_beside_a_gpu_the_graph_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beside_a_gpu_the_graph_is_another_one(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path))
     backbone = Backbone("ResNet50", weights="random")
     here = cache.name_of(backbone)
     for module in (cache, graph):
