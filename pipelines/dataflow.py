@@ -78,6 +78,11 @@ class DataflowJob:
         return worker.max_num_workers or worker.num_workers or 1
 
     @property
+    def bundles(self) -> int:
+        """How many a process works on at a time, as many as ours where Dataflow decides."""
+        return self.options.view_as(DebugOptions).number_of_worker_harness_threads or BUNDLES_A_PROCESS
+
+    @property
     def hints(self) -> dict[str, str]:
         """The resource hints of the embedding step."""
         if not self.gpu:

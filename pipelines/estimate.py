@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pipelines.dataflow import BUNDLES_A_PROCESS, DataflowJob
+from pipelines.dataflow import DataflowJob
 from pipelines.machines import GPUS, PRICE_SOURCE, hourly_price
 from pipelines.preflight import Plan
 from transforms.backbones import find_backbone
@@ -47,16 +47,17 @@ class Needs:
     gpu_gb: float
 
 
-def memory_needs(plan: Plan, processes: int, gpu: bool) -> Needs:
+def memory_needs(plan: Plan, job: DataflowJob) -> Needs:
     """Estimate the memory of a worker."""
+    gpu = bool(job.gpu)
     weights = sum(4 * find_backbone(target.backbone.name).params for target in plan.targets) / 1e9
     pixels = sum(3 * height * width for height, width in plan.image_sizes)
     batch = max(default_batch_size(t.backbone.size, GPU_BATCH if gpu else CPU_BATCH) for t in plan.targets)
-    # Four batches of pixels in each bundle: one is computed and one is next, one is gathered and one decoded; and what
-    # a forward pass of 32 images keeps alive.
-    ahead = 4 * batch * pixels * BUNDLES_A_PROCESS / 1e9
+    # Five batches of pixels in each bundle: one is computed, of its copy in one piece, and one is next, one is gathered
+    # and one decoded; and what a forward pass of 32 images keeps alive.
+    ahead = 5 * batch * pixels * job.bundles / 1e9
     forward = 32 * ACTIVATION_CHANNELS * 4 * max(t.backbone.size[0] * t.backbone.size[1] for t in plan.targets) / 1e9
-    host = processes * (RUNTIME_GB + WEIGHT_COPIES * weights + ahead + (0 if gpu else forward))
+    host = job.processes * (RUNTIME_GB + WEIGHT_COPIES * weights + ahead + (0 if gpu else forward))
     return Needs(host, GPU_RUNTIME_GB + weights + forward if gpu else 0.0)
 
 
@@ -66,7 +67,7 @@ def check_memory(plan: Plan, job: DataflowJob) -> Needs:
     Raises:
       UsageError: by the estimate, it does not.
     """
-    needs = memory_needs(plan, job.processes, bool(job.gpu))
+    needs = memory_needs(plan, job)
     if job.machine and needs.host_gb > job.machine.memory_gb:
         raise UsageError(
             f"{job.machine.name} has {job.machine.memory_gb:.0f} GB, {job.processes} processes with the model need "

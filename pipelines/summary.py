@@ -84,7 +84,7 @@ def _health(health: dict[str, Any]) -> str:
 
 
 def _stages(facts: RunFacts) -> str:
-    """Say where the time went: fetch and decode are sums over threads, wait is what the forward pass waited for."""
+    """Say where the time went, summed over all threads: wait is that of devices that were ready and had no batch."""
     named = {
         "fetch": "fetch-busy-us",
         "decode": "decode-busy-us",

@@ -23,7 +23,7 @@ class FakeBackbone:
         self.poison, self.memory = poison, memory
         self.shapes: list[tuple[int, ...]] = []
 
-    def __call__(self, batch: np.ndarray) -> np.ndarray:
+    def __call__(self, batch: np.ndarray, index: int = 0) -> np.ndarray:
         self.shapes.append(batch.shape)
         if len(batch) > self.memory:
             raise MemoryError("no room")

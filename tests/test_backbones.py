@@ -67,7 +67,7 @@ def test_random_weights_are_the_same_in_each_process() -> None:
         f"print(embedding_spec(Backbone(weights='random', **{SMALL!r})).weights_sha256)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    assert found == load_backbone(Backbone(weights="random", **SMALL)).facts.weights_sha256
+    assert found == embedding_spec(Backbone(weights="random", **SMALL)).weights_sha256
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".h5", ".keras"])
@@ -210,7 +210,7 @@ def test_logits_become_probabilities_by_softmax() -> None:
     logits = load_backbone(Backbone(weights="random", include_top=True, classifier_activation="linear", **SMALL))
     scores = load_backbone(Backbone(weights="random", include_top=True, **SMALL))
     exponentials = np.exp(logits(PIXELS).astype(np.float64))
-    assert scores.facts.dim == 1000
+    assert scores(PIXELS).shape == (len(PIXELS), 1000)
     np.testing.assert_allclose(scores(PIXELS), exponentials / exponentials.sum(axis=1, keepdims=True), rtol=1e-4)
 
 
@@ -238,7 +238,7 @@ def test_one_load_a_process_and_one_trace_for_any_number_of_batches(monkeypatch:
 
     monkeypatch.setattr(FuncGraph, "__init__", noted)
     for n in (1, 2, 3, 1):
-        assert loaded(PIXELS[:n]).shape == (n, loaded.facts.dim)
+        assert loaded(PIXELS[:n]).shape == (n, 256)
     assert traced == []
     tf.function(tf.identity)(1)
     assert len(traced) == 1
@@ -300,7 +300,7 @@ def test_weights_are_downloaded_once_and_their_absence_names_both_ways_out(
     assert "--weights FILE" in message
     for normalize in (False, True):
         loaded = load_backbone(Backbone(weights="imagenet", normalize=normalize, **SMALL))
-        assert loaded.facts.dim == 256
+        assert loaded(PIXELS).shape == (len(PIXELS), 256)
     np.testing.assert_allclose(load_backbone(Backbone(**SMALL))(PIXELS), plain(model), rtol=1e-4, atol=1e-5)
     assert requests.count("/mobilenet_2_5_224_tf_no_top.h5") == 1
     assert (own_keras_home / "models" / "mobilenet_2_5_224_tf_no_top.h5").read_bytes() == file

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -76,39 +77,74 @@ def test_a_gpus_batch_is_by_its_memory() -> None:
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_as_many_batches_are_computed_at_a_time_as_there_are_devices(devices: int) -> None:
+def test_each_device_computes_one_batch_at_a_time_and_all_do_at_once(devices: int) -> None:
     together = threading.Barrier(devices, timeout=10)
-    computing, most = [], []
+    computing, seen = set[int](), list[set[int]]()
 
     class Watched(FakeBackbone):
-        def __call__(self, batch: np.ndarray) -> np.ndarray:
-            computing.append(1)
-            most.append(len(computing))
+        def __call__(self, batch: np.ndarray, index: int = 0) -> np.ndarray:
+            assert index not in computing
+            computing.add(index)
             together.wait()
-            vectors = super().__call__(batch)
-            computing.pop()
-            return vectors
+            seen.append(set(computing))
+            # So long that another batch would come, if it could.
+            time.sleep(0.02)
+            together.wait()
+            computing.remove(index)
+            return super().__call__(batch)
 
-    backbone = Watched()
-    backbone.devices = devices
+    backbones = [Watched(), Watched()]
+    for backbone in backbones:
+        backbone.devices = devices
     with concurrent.futures.ThreadPoolExecutor(6) as threads:
-        results = list(threads.map(lambda v: embed(backbone, [v]), range(6)))
+        results = list(threads.map(lambda v: embed(backbones[v % 2], [v]), range(6)))
     assert [r.embedding[0] for (r,) in results] == list(range(6))
-    assert max(most) == devices
+    assert seen == [set(range(devices))] * 6
+
+
+def test_a_batch_in_parts_keeps_its_device() -> None:
+    both = threading.Barrier(2, timeout=10)
+    calls: list[tuple[int, int]] = []
+
+    class Watched(FakeBackbone):
+        def __call__(self, batch: np.ndarray, index: int = 0) -> np.ndarray:
+            calls.append((index, int(batch.mean()) // 100))
+            both.wait()
+            return super().__call__(batch)
+
+    backbone = Watched(memory=2)
+    backbone.devices = 2
+    embedder = BatchEmbedder(backbone, SIZE, 2)
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda values: list(embedder([pixels(v) for v in values])), [range(8), range(100, 108)]))
+    assert len(calls) == 8
+    assert len(set(calls)) == 2
+
+
+def test_a_batch_that_waited_is_no_larger_than_the_one_before_left_room_for() -> None:
+    backbone = FakeBackbone(memory=3)
+    embedder = BatchEmbedder(backbone, SIZE, 8)
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        for results in threads.map(lambda _: list(embedder([pixels(v) for v in range(8)])), range(2)):
+            assert [r.embedding[0] for r in results] == list(range(8))
+    assert [shape[0] for shape in backbone.shapes if shape[0] > 3] == [8, 4]
 
 
 def test_how_long_a_device_was_busy_and_how_long_it_waited_is_counted() -> None:
-    never = threading.Event()
-
     class Slow(FakeBackbone):
-        def __call__(self, batch: np.ndarray) -> np.ndarray:
-            never.wait(0.02)
+        def __call__(self, batch: np.ndarray, index: int = 0) -> np.ndarray:
+            time.sleep(0.02)
             return super().__call__(batch)
 
     reset_tally()
+    time.sleep(0.02)
+    started = time.monotonic()
     embedder = BatchEmbedder(Slow(), SIZE, 8)
     for value in (1, 2):
-        never.wait(0.01)
+        time.sleep(0.01)
         list(embedder([pixels(value)]))
-    assert tally()["forward-busy-us"] >= 40_000
-    assert tally()["forward-waited-us"] >= 20_000
+    whole = 1e6 * (time.monotonic() - started)
+    counted = tally()
+    assert counted["forward-busy-us"] >= 40_000
+    # Not what was before there was a backbone, and not what it was busy.
+    assert 20_000 <= counted["forward-waited-us"] <= whole - counted["forward-busy-us"]

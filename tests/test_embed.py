@@ -1,8 +1,9 @@
 """Pixels to embeddings in a pipeline: loaded once, a batch ahead, losses apart."""
 
 import collections
+import pickle
 import threading
-from collections.abc import Callable
+import time
 
 import apache_beam as beam
 import numpy as np
@@ -55,6 +56,36 @@ def test_embed_images_splits_embeddings_from_failures_and_loads_once() -> None:
     assert loads == {"MobileNetV2": 1}
 
 
+def test_copies_of_it_in_a_process_share_one_backbone() -> None:
+    loads.clear()
+    packed = pickle.dumps(EmbedBatch(EmbedImages(load=load_fake)))
+    first, second = pickle.loads(packed), pickle.loads(packed)
+    assert first.embedder() is second.embedder()
+    assert loads == {"MobileNetV2": 1}
+
+
+loaded = threading.Event()
+
+
+def load_noted(backbone: Backbone) -> FakeBackbone:
+    loaded.set()
+    return FakeBackbone()
+
+
+def when_loaded(pixels: Pixels) -> Pixels:
+    if not loaded.wait(10):
+        raise TimeoutError("the backbone waits for an image")
+    return pixels
+
+
+def test_the_backbone_is_loaded_while_the_first_image_is_still_to_come() -> None:
+    loaded.clear()
+    with beam.Pipeline(runner=FnApiRunner()) as p:
+        images = p | beam.Create([pixels(1)], reshuffle=False) | beam.Map(when_loaded)
+        embeddings, _ = images | EmbedImages(Backbone(image_size=SIZE), 4, load=load_noted)
+        assert_that(embeddings | "Values" >> beam.Map(lambda e: e.embedding[0]), equal_to([1]))
+
+
 seen: list[int] = []
 gathered_again = threading.Event()
 
@@ -66,16 +97,17 @@ def see(pixels: Pixels) -> Pixels:
     return pixels
 
 
-def load_waiting(backbone: Backbone) -> Callable[[np.ndarray], np.ndarray]:
+class Waiting(FakeBackbone):
     """Its first batch takes until the second one is gathered."""
-    fake = FakeBackbone()
 
-    def embed(batch: np.ndarray) -> np.ndarray:
+    def __call__(self, batch: np.ndarray, index: int = 0) -> np.ndarray:
         if not gathered_again.wait(10):
             raise TimeoutError("nobody gathers the next batch")
-        return fake(batch)
+        return super().__call__(batch)
 
-    return embed
+
+def load_waiting(backbone: Backbone) -> FakeBackbone:
+    return Waiting()
 
 
 def test_the_next_batch_is_gathered_while_one_is_computed() -> None:
@@ -91,17 +123,17 @@ def test_the_next_batch_is_gathered_while_one_is_computed() -> None:
 ahead: list[int] = []
 
 
-def load_slow(backbone: Backbone) -> Callable[[np.ndarray], np.ndarray]:
+class Slow(FakeBackbone):
     """Notes how many images have come when a batch is done, after a time in which all might come."""
-    fake, done = FakeBackbone(), list[int]()
 
-    def embed(batch: np.ndarray) -> np.ndarray:
-        threading.Event().wait(0.05)
-        ahead.append(len(seen) - len(done))
-        done.extend([1] * len(batch))
-        return fake(batch)
+    def __call__(self, batch: np.ndarray, index: int = 0) -> np.ndarray:
+        time.sleep(0.05)
+        ahead.append(len(seen) - sum(shape[0] for shape in self.shapes))
+        return super().__call__(batch)
 
-    return embed
+
+def load_slow(backbone: Backbone) -> FakeBackbone:
+    return Slow()
 
 
 def test_three_batches_are_held_at_most() -> None:

@@ -49,7 +49,7 @@ def test_openvino_takes_batches_of_any_size() -> None:
     whole = loaded(pixels)
     for n in (1, 4, 8, 1):
         np.testing.assert_allclose(loaded(pixels[:n]), whole[:n], rtol=1e-3, atol=whole.max() * 1e-5)
-    assert isinstance(loaded.engine, OpenVinoEngine)
+    assert isinstance(loaded, OpenVinoEngine)
     assert (loaded.device, loaded.device_memory) == ("CPU", 0)
 
 
@@ -130,7 +130,7 @@ def test_an_engine_that_does_not_exist_is_refused() -> None:
         Backbone("MobileNet", engine="onnx")
 
 
-def test_several_devices_take_turns_with_the_same_numbers() -> None:
+def test_several_devices_give_the_same_numbers() -> None:
     code = """if True:
         import numpy as np, tempfile, tensorflow as tf
         processor = tf.config.list_physical_devices("CPU")[0]
@@ -151,7 +151,7 @@ def test_several_devices_take_turns_with_the_same_numbers() -> None:
             graph.save(folder)
             engine = tensorflow.TensorFlowEngine(tensorflow.read_graphs(folder))
         pixels = np.arange(2 * 32 * 32 * 3, dtype=np.uint8).reshape(2, 32, 32, 3)
-        first, second, third = engine(pixels), engine(pixels), engine(pixels)
+        first, second, third = (engine(pixels, index) for index in (0, 1, 0))
         assert used == [{"CPU:0"}, {"CPU:1"}, {"CPU:0"}], used
         np.testing.assert_allclose(first, second, atol=1e-5)
         np.testing.assert_allclose(first, third, atol=1e-5)

@@ -41,11 +41,19 @@ def test_a_small_model_fits_wherever_it_may_run(photos: pathlib.Path) -> None:
 
 def test_as_many_models_as_processes_do_not_fit_a_lean_machine(photos: pathlib.Path) -> None:
     plan = planned(photos)
-    assert memory_needs(plan, 16, gpu=False).host_gb == pytest.approx(16 * memory_needs(plan, 1, gpu=False).host_gb)
     lean = job_of("--machine_type=n2-highcpu-16", "--experiments=use_multiple_sdk_containers")
+    one = memory_needs(plan, job_of("--machine_type=n2-highcpu-16")).host_gb
+    assert memory_needs(plan, lean).host_gb == pytest.approx(16 * one)
     with pytest.raises(UsageError, match=r"n2-highcpu-16 has 16 GB, 16 processes .* give a larger --machine_type"):
         check_memory(plan, lean)
     check_memory(plan, job_of("--machine_type=n2-highcpu-16"))
+
+
+def test_each_bundle_that_is_worked_on_holds_five_batches(photos: pathlib.Path) -> None:
+    plan = planned(photos)
+    few, many = (job_of(f"--number_of_worker_harness_threads={threads}") for threads in (2, 12))
+    batches = 5 * 10 * 4096 * 3 * 32 * 32 / 1e9
+    assert memory_needs(plan, many).host_gb - memory_needs(plan, few).host_gb == pytest.approx(batches)
 
 
 def test_large_images_do_not_fit_a_small_gpu(photos: pathlib.Path) -> None:

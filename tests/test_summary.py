@@ -52,7 +52,9 @@ def plan(photos: pathlib.Path, targets: tuple[Target, ...]) -> Plan:
 def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
     reasons = {"not_found": 5, "truncated": 2, "corrupt": 1, "empty": 1}
     written = manifest(spec, 8, reasons, ("failures-RUN-00000-of-00001.jsonl", "embeddings-RUN-00000-of-00001.parquet"))
-    facts = RunFacts(2.0, 1.5, {"batches-on-cpu": 1})
+    busy = {"fetch": 100_000, "decode": 1_260_000, "forward": 900_000, "write": 40_000}
+    counters = {f"{stage}-busy-us": us for stage, us in busy.items()}
+    facts = RunFacts(2.0, 1.5, {"batches-on-cpu": 1, "forward-waited-us": 310_000, **counters})
     lines = summary_lines(target(tmp_path, spec), written, facts, COMMAND)
     text = "\n".join(lines)
     assert 8 <= len(lines) <= 12
@@ -62,6 +64,7 @@ def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: 
     assert "2, 3.0 MB, run RUN" in text
     assert "norm 0.5 to 2, mean 1; 0 NaN, 1 zero, 3 constant dimensions, 25.0% duplicates" in text
     assert "4.0 img/s, 2.0 s, tensorflow in float32 on CPU" in text
+    assert "start 1.5 s, fetch 0.1 s, decode 1.3 s, forward 0.9 s, write 0.0 s, wait 0.3 s" in text
     retry = shlex.split(lines[-2].partition(":")[2])
     assert retry == [
         *("embed-images", "--input", f"{tmp_path}/failures-RUN-*.jsonl", "--output", f"{tmp_path}-retry"),

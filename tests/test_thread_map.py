@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -137,13 +138,27 @@ def test_a_thread_prepares_before_the_first_element_comes() -> None:
     assert values(bundle(ThreadMap(lambda i: i, 1, prepare=prepared.set), elements())) == [1]
 
 
-def test_what_cannot_be_prepared_is_for_the_function_to_tell() -> None:
-    def fail(_: Any = None) -> None:
+def test_what_cannot_be_prepared_fails_the_bundle_and_is_not_tried_again() -> None:
+    tried: list[int] = []
+
+    def fail() -> None:
+        tried.append(1)
         raise OSError("no model")
 
-    assert values(bundle(ThreadMap(abs, 1, prepare=fail), [-1])) == [1]
     with pytest.raises(OSError, match="no model"):
-        list(bundle(ThreadMap(fail, 1, prepare=fail), [1]))
+        list(bundle(ThreadMap(abs, 2, lookahead=5, prepare=fail), [-1, -2]))
+    assert tried == [1]
+
+
+def test_an_element_waits_until_all_is_prepared() -> None:
+    order: list[str] = []
+
+    def prepare() -> None:
+        time.sleep(0.02)
+        order.append("prepared")
+
+    assert values(bundle(ThreadMap(lambda _: order.append("element"), 2, prepare=prepare), [1]))
+    assert order == ["prepared", "element"]
 
 
 def test_fewer_than_no_threads_are_refused() -> None:

@@ -5,15 +5,15 @@ A batch that fails is halved, down to the image that makes it fail; one too big 
 
 import contextlib
 import dataclasses
-import functools
 import math
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
-from transforms.backbones import name_classes
+from transforms.backbones import Engine, name_classes
 from transforms.counters import count, timed
 from transforms.elements import Embedding, Pixels, Size
 from transforms.errors import one_line
@@ -40,31 +40,36 @@ def padded(images: Sequence[np.ndarray], batch_size: int) -> np.ndarray:
     return np.stack([*images, *[images[-1]] * (rows - len(images))])
 
 
-@functools.cache
-def _free(devices: int) -> "queue.SimpleQueue[int]":
-    """Return the devices that are free, as when each became so: all backbones of a process take turns at them."""
-    free = queue.SimpleQueue[int]()
-    for _ in range(devices):
-        free.put(0)
-    return free
+Devices: TypeAlias = "queue.SimpleQueue[tuple[int, int]]"
+"""Those that are free: the index of each, and since when it is."""
+
+_free: dict[int, Devices] = {}
+
+
+def free_devices(devices: int) -> Devices:
+    """Return those of so many that are free: all backbones of a process take turns at them."""
+    every: Devices = queue.SimpleQueue()
+    for index in range(devices):
+        every.put((index, 0))
+    # Of several threads that are the first to ask, one's is for all.
+    return _free.setdefault(devices, every)
 
 
 @contextlib.contextmanager
-def one_of(devices: int, ready: int) -> Iterator[None]:
-    """Take a device, which has memory for one batch; count how long it was busy, and how long it had waited for this.
+def device_turn(free: Devices, ready: int) -> Iterator[int]:
+    """Take a device, which has memory for one batch, and give its index; count its time with the batch, and before it.
 
     Args:
-      devices: how many there are.
+      free: the devices that are.
       ready: since when the backbone is, in ns of time.perf_counter_ns().
     """
-    free = _free(devices)
-    waiting_since = max(free.get(), ready)
-    count("forward-waited-us", (time.perf_counter_ns() - waiting_since) // 1000)
+    index, since = free.get()
     try:
+        count("forward-waited-us", (time.perf_counter_ns() - max(since, ready)) // 1000)
         with timed("forward-busy-us"):
-            yield
+            yield index
     finally:
-        free.put(time.perf_counter_ns())
+        free.put((index, time.perf_counter_ns()))
 
 
 @dataclasses.dataclass
@@ -72,23 +77,25 @@ class BatchEmbedder:
     """Embed batches, whatever happens to them: Pixels -> Embedding or ImageError, in order.
 
     Args:
-      embed: uint8 [B, H, W, 3] -> float32 [B, D]; may raise anything, MemoryError or OutOfMemoryError for size.
+      embed: the backbone; may raise anything, MemoryError or OutOfMemoryError for size.
       size: of the pixels that it takes.
       batch_size: images a call at most; smaller after the device ran out of memory.
       top_k: classes to name.
       dtype: of the vectors, 'float32' or 'float16'.
     """
 
-    embed: Callable[[np.ndarray], np.ndarray]
+    embed: Engine
     size: Size
     batch_size: int
     top_k: int = 0
     dtype: str = "float32"
-    _ready: int = dataclasses.field(default_factory=time.perf_counter_ns, init=False)
+
+    def __post_init__(self) -> None:
+        self._free, self._ready = free_devices(self.embed.devices), time.perf_counter_ns()
 
     def __call__(self, batch: Sequence[Pixels]) -> Iterator[Embedding | ImageError]:
         fit = [pixels for pixels in batch if self.size in pixels.by_size]
-        results = iter(self._vectors([pixels.by_size[self.size] for pixels in fit]))
+        results = iter(self._results([pixels.by_size[self.size] for pixels in fit]))
         for pixels in batch:
             if self.size not in pixels.by_size:
                 yield ImageError("missing_size", f"decoded at {list(pixels.by_size)}, not at {self.size}")
@@ -100,31 +107,33 @@ class BatchEmbedder:
                 top = name_classes(vector[None], self.top_k)[0] if self.top_k else ()
                 yield Embedding(pixels.source, pixels.facts, vector.astype(self.dtype), top)
 
-    def _vectors(self, images: list[np.ndarray]) -> list[np.ndarray | ImageError]:
+    def _results(self, images: list[np.ndarray]) -> list[np.ndarray | ImageError]:
         if not images:
             return []
+        with device_turn(self._free, self._ready) as index:
+            return self._vectors(images, index)
+
+    def _vectors(self, images: list[np.ndarray], index: int) -> list[np.ndarray | ImageError]:
         if len(images) > self.batch_size:
-            return self._halves(images)
+            return self._halves(images, index)
         try:
-            pixels = padded(images, self.batch_size)
-            with one_of(getattr(self.embed, "devices", 1), self._ready):
-                vectors = list(self.embed(pixels)[: len(images)])
-            count(f"batches-on-{getattr(self.embed, 'device', 'CPU').lower()}")
+            vectors = list(self.embed(padded(images, self.batch_size), index)[: len(images)])
+            count(f"batches-on-{self.embed.device.lower()}")
             return vectors
         except Exception as e:
             if isinstance(e, MemoryError) or type(e).__name__ == "OutOfMemoryError":
                 if len(images) > 1:
                     self.batch_size = min(self.batch_size, len(images) // 2)
                     count("batches-halved")
-                    return self._vectors(images)
+                    return self._vectors(images, index)
                 return [_caused(ImageError("out_of_memory", one_line(e), transient=True), e)]
             if len(images) > 1:
-                return self._halves(images)
+                return self._halves(images, index)
             return [_caused(ImageError("inference", one_line(e)), e)]
 
-    def _halves(self, images: list[np.ndarray]) -> list[np.ndarray | ImageError]:
+    def _halves(self, images: list[np.ndarray], index: int) -> list[np.ndarray | ImageError]:
         half = 1 << ((len(images) - 1).bit_length() - 1)
-        return self._vectors(images[:half]) + self._vectors(images[half:])
+        return self._vectors(images[:half], index) + self._vectors(images[half:], index)
 
 
 def _caused(error: ImageError, cause: Exception) -> ImageError:

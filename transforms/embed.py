@@ -1,7 +1,6 @@
 """Embed pixels with a backbone, in batches of few, fixed shapes.
 
-A batch is computed in a thread, while the next one is gathered: Beam's `RunInference` would wait for it, and would give
-all of it up for one image.
+A batch is computed in a thread, while the next one is gathered; Beam's `RunInference` would wait for it.
 """
 
 import dataclasses
@@ -10,10 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-import numpy as np
 from apache_beam.utils.shared import Shared
 
-from transforms.backbones import Backbone, has_gpu, load_backbone
+from transforms.backbones import Backbone, Engine, count_gpus, load_backbone
 from transforms.batches import CPU_BATCH, GPU_BATCH, BatchEmbedder, default_batch_size, gpu_batch_size
 from transforms.counters import count
 from transforms.elements import Embedding, Pixels
@@ -54,11 +52,11 @@ class EmbedBatch:
 
     def _new_embedder(self) -> BatchEmbedder:
         embed, size = self._load(self._backbone), self._backbone.size
-        on_gpu, memory = getattr(embed, "device", "CPU") == "GPU", getattr(embed, "device_memory", 0)
+        on_gpu = embed.device == "GPU"
         if self._require_gpu and not on_gpu:
             raise RuntimeError("a GPU is required, and TensorFlow sees none on this worker")
         # Fewer than are gathered, where the machine that gave the job away could not know this one's memory.
-        fitting = gpu_batch_size(size, memory) if on_gpu else default_batch_size(size)
+        fitting = gpu_batch_size(size, embed.device_memory) if on_gpu else default_batch_size(size)
         return BatchEmbedder(embed, size, self._batch_size or fitting, self._backbone.top_k, self._dtype)
 
 
@@ -80,14 +78,14 @@ class EmbedImages(beam.PTransform):
       batch_size: images a forward pass; default by the image size, on a GPU also by its memory.
       embedding_dtype: of the vectors, 'float32' or 'float16'.
       require_gpu: fail where TensorFlow sees no GPU.
-      load: how a worker gets the backbone: Backbone -> (uint8 [B, H, W, 3] -> float32 [B, D]).
+      load: how a worker gets the backbone.
     """
 
     backbone: Backbone = dataclasses.field(default_factory=Backbone)
     batch_size: int | None = None
     embedding_dtype: str = "float32"
     require_gpu: bool = False
-    load: Callable[[Backbone], Callable[[np.ndarray], np.ndarray]] = load_backbone
+    load: Callable[[Backbone], Engine] = load_backbone
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -97,13 +95,14 @@ class EmbedImages(beam.PTransform):
     @functools.cached_property
     def images_a_batch(self) -> int:
         """Images that are gathered for a forward pass at most."""
-        on_gpu = self.require_gpu or has_gpu()
+        on_gpu = self.require_gpu or count_gpus() > 0
         return self.batch_size or default_batch_size(self.backbone.size, GPU_BATCH if on_gpu else CPU_BATCH)
 
     def expand(self, pixels: Any) -> Any:
         embed = EmbedBatch(self)
         batches = pixels | beam.BatchElements(self.images_a_batch, self.images_a_batch)
-        # One is computed, and one is next.
-        results = batches | beam.ParDo(ThreadMap(embed, None, lookahead=1, prepare=embed.embedder))
+        # One is next while each GPU that is here computes one; those of another machine have several bundles.
+        lookahead = max(count_gpus(), 1)
+        results = batches | beam.ParDo(ThreadMap(embed, None, lookahead, prepare=embed.embedder))
         outcomes = results | beam.FlatMap(_split).with_outputs(FAILURES, main="embeddings")
         return Embedded(outcomes.embeddings, outcomes[FAILURES])

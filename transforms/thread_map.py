@@ -1,7 +1,7 @@
 """The one DoFn that owns a thread pool: for work that waits or that releases the interpreter's lock.
 
 Results leave in the order in which their elements came. Up to `lookahead` elements are worked on while the stages
-downstream are busy, so that decoding overlaps inference; no more than that are ever held.
+downstream are busy, so that decoding overlaps inference; one more is held while its result is waited for.
 """
 
 import collections
@@ -39,8 +39,8 @@ class ThreadMap(beam.DoFn):
     Args:
       function: what to do; an exception that it raises fails the bundle.
       num_threads: threads in each worker process; None is one a core, 0 switches threads off.
-      lookahead: elements held at most for each bundle that is worked on, a count; default twice the threads.
-      prepare: what a thread does before the first element comes; should it raise, `function` will, too.
+      lookahead: elements held at most for each bundle beside the one that is waited for; default twice the threads.
+      prepare: what a thread does before the first element comes; an exception that it raises fails the bundle, too.
     """
 
     function: Callable[[Any], Any]
@@ -54,6 +54,7 @@ class ThreadMap(beam.DoFn):
             raise ValueError(f"num_threads must be at least 0 or None, is {self.num_threads}")
         self._key = uuid.uuid4().hex
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+        self._prepared: concurrent.futures.Future[Any] | None = None
 
     def setup(self) -> None:
         if self.num_threads != 0:
@@ -64,7 +65,7 @@ class ThreadMap(beam.DoFn):
                 pool.users += 1
             self._pool = pool.executor
             if self.prepare:
-                self._pool.submit(self.prepare)
+                self._prepared = self._pool.submit(self.prepare)
 
     def start_bundle(self) -> None:
         self._pending: collections.deque[tuple[concurrent.futures.Future[Any], Any, Any]] = collections.deque()
@@ -75,6 +76,8 @@ class ThreadMap(beam.DoFn):
         if self._pool is None:
             yield self.function(element)
             return
+        if self._prepared and self._prepared.done():
+            self._prepared.result()
         self._pending.append((self._pool.submit(self._work, element), timestamp, window))
         limit = self.lookahead or 2 * self._threads
         while self._pending and (len(self._pending) > limit or self._pending[0][0].done()):
@@ -85,6 +88,8 @@ class ThreadMap(beam.DoFn):
             yield self._next()
 
     def _work(self, element: Any) -> tuple[Any, list[tuple[str, int]]]:
+        if self._prepared:
+            self._prepared.result()
         with held_back() as held:
             return self.function(element), held
 

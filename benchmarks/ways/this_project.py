@@ -16,7 +16,7 @@ def embed(paths: list[str], output: str, backbone: str) -> float:
     from transforms.counters import when_counted
 
     first_batch = EmbedImages(Backbone(backbone)).images_a_batch
-    first, last = when_counted("images-embedded") or (0.0, 0.0)
+    first, last = when_counted("batches-on-cpu") or (0.0, 0.0)
     return (len(paths) - first_batch) / (last - first)
 
 

@@ -9,35 +9,35 @@ import numpy as np
 
 from transforms.backbones.backbone import ACTIVATIONS, POOLINGS, Backbone
 from transforms.backbones.catalog import BackboneFacts, catalog, find_backbone
-from transforms.backbones.engines import choose_engine, device_of, has_gpu
+from transforms.backbones.engines import Engine, choose_engine, count_gpus, device_of
 from transforms.elements import Size
 from transforms.spec import PIXELS_POLICY, EmbeddingSpec
 
 if TYPE_CHECKING:
     from transforms.backbones.classes import Classes
-    from transforms.backbones.load import LoadedBackbone
 
 __all__ = [
     "ACTIVATIONS",
     "POOLINGS",
     "Backbone",
     "BackboneFacts",
+    "Engine",
     "catalog",
     "choose_engine",
+    "count_gpus",
     "device_of",
     "embedding_spec",
     "find_backbone",
-    "has_gpu",
     "load_backbone",
     "name_classes",
 ]
 
 
-def load_backbone(backbone: Backbone) -> "LoadedBackbone":
+def load_backbone(backbone: Backbone) -> Engine:
     """Return the process's one copy of a backbone, loading it at the first call; see `transforms.backbones.load`."""
     from transforms.backbones.load import load
 
-    return load(backbone)
+    return load(backbone).engine
 
 
 def name_classes(scores: np.ndarray, k: int) -> "list[Classes]":

@@ -1,9 +1,7 @@
 """The backbone as workers run it: uint8 pixels to float32 vectors, loaded once a process."""
 
-import dataclasses
 import threading
-
-import numpy as np
+from typing import NamedTuple
 
 from transforms.backbones import ahead, cache
 from transforms.backbones.backbone import Backbone, Facts
@@ -11,36 +9,11 @@ from transforms.backbones.engines import Engine, check_engine, open_engine
 from transforms.errors import UsageError, one_line
 
 
-@dataclasses.dataclass(frozen=True)
-class LoadedBackbone:
-    """A backbone that is ready: uint8 [B, H, W, 3] RGB -> float32 [B, D].
-
-    Attributes:
-      engine: what computes.
-      facts: its D, and the sha256 of its weights.
-    """
+class LoadedBackbone(NamedTuple):
+    """A backbone that is ready: its graph, the D of its vectors and the sha256 of its weights."""
 
     engine: Engine
     facts: Facts
-
-    @property
-    def device(self) -> str:
-        """The kind of device that it runs on, 'CPU' or 'GPU'."""
-        return self.engine.device
-
-    @property
-    def device_memory(self) -> int:
-        """Bytes that a GPU has for it; 0 on a CPU."""
-        return self.engine.device_memory
-
-    @property
-    def devices(self) -> int:
-        """How many GPUs take turns, a batch each; 1 on a CPU."""
-        return self.engine.devices
-
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """Embed a batch; raise OutOfMemoryError where the device has no room for it."""
-        return self.engine(pixels)
 
 
 _loaded: dict[str, LoadedBackbone] = {}

@@ -22,15 +22,19 @@ class Engine(Protocol):
     Attributes:
       device: the kind that it runs on, 'CPU' or 'GPU'.
       device_memory: of a GPU, in bytes; 0 on a CPU.
-      devices: that take turns, a batch each.
+      devices: how many that can work at the same time, a batch each.
     """
 
     device: str
     device_memory: int
     devices: int
 
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """Embed a batch: uint8 [B, H, W, 3] -> float32 [B, D]; raise OutOfMemoryError where it is too big."""
+    def __call__(self, pixels: np.ndarray, index: int = 0) -> np.ndarray:
+        """Embed a batch on the device of an index: uint8 [B, H, W, 3] -> float32 [B, D].
+
+        Raises:
+          OutOfMemoryError: the device has no room for it.
+        """
 
 
 def check_engine(engine: str, precision: str) -> None:
@@ -92,6 +96,11 @@ def dtype_policy(engine: str, precision: str) -> str:
     return f"mixed_{precision}" if mixed else "float32"
 
 
+def count_gpus() -> int:
+    """Return how many NVIDIA GPUs this machine has, also such as TensorFlow cannot use."""
+    return len(glob.glob("/dev/nvidia[0-9]*"))
+
+
 def has_gpu() -> bool:
-    """Whether this machine has an NVIDIA GPU, also one that TensorFlow cannot use."""
-    return bool(glob.glob("/dev/nvidia[0-9]*"))
+    """Whether this machine has such a GPU."""
+    return count_gpus() > 0

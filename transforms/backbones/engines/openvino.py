@@ -52,7 +52,8 @@ class OpenVinoEngine:
         self._requests: dict[int, list[openvino.InferRequest]] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+    def __call__(self, pixels: np.ndarray, index: int = 0) -> np.ndarray:
+        """Embed a batch on the one device that there is."""
         images = self._images if len(pixels) % self._images == 0 else 1
         parts = [slice(at, at + images) for at in range(0, len(pixels), images)]
         pixels = np.ascontiguousarray(pixels)

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import contextlib
-import itertools
 import os
 from collections.abc import Sequence
 
@@ -24,11 +23,11 @@ class TensorFlowEngine:
     """A graph as a function: uint8 [B, H, W, 3] -> float32 [B, D].
 
     Args:
-      graphs: the same one on each of the devices that take turns, a batch each.
+      graphs: the same one on each of the devices.
     """
 
     def __init__(self, graphs: Sequence["DeviceGraph"]):
-        self._turns = itertools.cycle(graphs)
+        self._graphs = graphs
         self.device, self.devices = device(), len(graphs)
         self.device_memory = gpu_memory() if self.device == "GPU" else 0
         self._threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="TensorFlowEngine")
@@ -36,16 +35,14 @@ class TensorFlowEngine:
             # The first call optimizes the graph, for a second in which Python can go on.
             self._threads.submit(graph.warm_up)
 
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """Embed a batch; raise OutOfMemoryError where the device has no room for it."""
-        if self.device == "GPU" or len(pixels) <= IMAGES_A_CALL:
-            return self._call(pixels)
-        parts = [pixels[at : at + IMAGES_A_CALL] for at in range(0, len(pixels), IMAGES_A_CALL)]
-        return np.concatenate(list(self._threads.map(self._call, parts)))
-
-    def _call(self, pixels: np.ndarray) -> np.ndarray:
+    def __call__(self, pixels: np.ndarray, index: int = 0) -> np.ndarray:
+        """Embed a batch on the device of an index; raise OutOfMemoryError where it has no room for it."""
+        graph = self._graphs[index]
         try:
-            return next(self._turns)(pixels)
+            if self.device == "GPU" or len(pixels) <= IMAGES_A_CALL:
+                return graph(pixels)
+            parts = [pixels[at : at + IMAGES_A_CALL] for at in range(0, len(pixels), IMAGES_A_CALL)]
+            return np.concatenate(list(self._threads.map(graph, parts)))
         except tf.errors.ResourceExhaustedError as e:
             raise OutOfMemoryError(one_line(e)) from e
 
