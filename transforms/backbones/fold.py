@@ -25,7 +25,7 @@ def fold(model: Any) -> Any:
 
     def clone(layer: Any) -> Any:
         if layer.name in normalizations or layer.name in paddings:
-            return _folded(layer, normalizations.get(layer.name), layer.name in paddings)
+            return _folded(layer, normalizations.get(layer.name), paddings.get(layer.name))
         return layer
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -63,12 +63,12 @@ def _is_same(padding: Any, convolution: Any) -> bool:
     return tuple(same) == tuple(padding.padding)
 
 
-def _folded(convolution: Any, normalization: Any, same: bool) -> Any:
+def _folded(convolution: Any, normalization: Any, padding: Any) -> Any:
     config = convolution.get_config()
     config["use_bias"] = config["use_bias"] or bool(normalization)
-    config["padding"] = "same" if same else config["padding"]
+    config["padding"] = "same" if padding else config["padding"]
     folded = type(convolution).from_config(config)
-    folded.build(convolution.input.shape)
+    folded.build((padding or convolution).input.shape)
     folded.set_weights(_weights(convolution, normalization) if normalization else convolution.get_weights())
     return folded
 
