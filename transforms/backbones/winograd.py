@@ -1,8 +1,8 @@
 """Convolve by fewer multiplications: Winograd's minimal filtering, F(m x m, 3 x 3).
 
 For each pair of channels, 4 x 4 results of a kernel of 3 x 3 take 36 multiplications instead of 144, and 7 x 7, into
-which the maps of most backbones can be divided, 81 instead of 441. TensorFlow and OpenVINO do not convolve like this on a
-processor; on a GPU, TensorFlow's cuDNN does by itself.
+which the maps of most backbones can be divided, 81 instead of 441. TensorFlow and OpenVINO do not convolve like this on
+a processor; on a GPU, TensorFlow's cuDNN does by itself.
 """
 
 from typing import Any
@@ -88,15 +88,13 @@ class WinogradConv2D(keras.layers.Layer):  # type: ignore[misc]
         self._results = [side + 2 * self._beyond - 2 for side in self._sides]
         self._tile = choose_tile(*self._results)
         self._of_image, of_kernel, self._of_result = cook_toom(self._tile)
-        by_rows = np.tensordot(of_kernel, np.asarray(convolution.kernel, np.float64), 1)
-        by_positions = np.tensordot(of_kernel, by_rows, (1, 1)).swapaxes(0, 1)
-        self._kernel = self._weight("kernel", by_positions.reshape(-1, *by_positions.shape[2:]))
+        kernel = np.asarray(convolution.kernel, np.float64)
+        by_position = np.kron(of_kernel, of_kernel) @ kernel.reshape(9, -1)
+        self._kernel = self._weight("kernel", by_position.reshape(-1, *kernel.shape[2:]))
         self._bias = self._weight("bias", np.asarray(convolution.bias)) if convolution.use_bias else None
 
     def _weight(self, name: str, value: np.ndarray) -> Any:
-        weight = self.add_weight(shape=value.shape, initializer="zeros", name=name)
-        weight.assign(value)
-        return weight
+        return self.add_weight(shape=value.shape, initializer=lambda shape, dtype: value.astype(dtype), name=name)
 
     def call(self, x: Any) -> Any:
         ops, tile, window, (height, width) = keras.ops, self._tile, self._tile + 2, self._sides
