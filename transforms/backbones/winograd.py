@@ -87,7 +87,8 @@ class WinogradConv2D(keras.layers.Layer):  # type: ignore[misc]
         _, *self._sides, _ = convolution.get_build_config()["input_shape"]
         self._results = [side + 2 * self._beyond - 2 for side in self._sides]
         self._tile = choose_tile(*self._results)
-        self._of_image, of_kernel, self._of_result = cook_toom(self._tile)
+        self._of_image, of_kernel, of_result = cook_toom(self._tile)
+        self._of_result = of_result.astype(np.float32)
         kernel = np.asarray(convolution.kernel, np.float64)
         by_position = np.kron(of_kernel, of_kernel) @ kernel.reshape(9, -1)
         self._kernel = self._weight("kernel", by_position.reshape(-1, *kernel.shape[2:]))
@@ -105,8 +106,8 @@ class WinogradConv2D(keras.layers.Layer):  # type: ignore[misc]
         windows = ops.matmul(columns, ops.reshape(windows, [-1, width, channels]))
         windows = ops.transpose(ops.reshape(windows, [-1, window, down, window, across, channels]), [1, 3, 0, 2, 4, 5])
         products = ops.matmul(ops.reshape(windows, [positions, -1, channels]), self._kernel)
-        of_result = np.kron(self._of_result, self._of_result).astype(np.float32)
-        tiles = ops.matmul(of_result, ops.reshape(products, [positions, -1]))
+        tiles = ops.matmul(self._of_result, ops.reshape(products, [window, -1]))
+        tiles = ops.matmul(self._of_result, ops.reshape(tiles, [tile, window, -1]))
         tiles = ops.transpose(ops.reshape(tiles, [tile, tile, -1, down, across, filters]), [2, 3, 0, 4, 1, 5])
         whole = ops.reshape(tiles, [-1, tile * down, tile * across, filters])
         results = whole[:, : self._results[0], : self._results[1]]
