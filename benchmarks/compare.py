@@ -51,16 +51,17 @@ def main() -> None:
         photos = os.path.join(folder, "photos")
         gather(arguments.photos, photos, arguments.images)
         results: dict[str, list[Measured]] = {name: [] for name in chosen}
-        for run in range(-1, arguments.runs):
+        # One before them fills the cache that the warm ways find, one behind them is for the memory.
+        for run in range(arguments.runs + 2):
             for name, (way, environment) in chosen.items():
-                if run < 0 and "warm" not in name:
+                if run == 0 and "warm" not in name:
                     continue
-                # One that the warm ways find filled, by a run each before those that count; the others fill one first.
                 cache = os.path.join(folder, "warm" if "warm" in name else "cold")
-                measured = measure(way, photos, arguments.backbone, {**environment, "EMBED_IMAGES_CACHE": cache})
+                variables = {**environment, "EMBED_IMAGES_CACHE": cache}
+                measured = measure(way, photos, arguments.backbone, variables, memory=run > arguments.runs)
                 shutil.rmtree(os.path.join(folder, "cold"), ignore_errors=True)
-                print(f"run {run + 1}  {name:<44} {measured.rate:7.1f} img/s  {measured.seconds:6.1f} s", flush=True)
-                if run >= 0:
+                print(f"run {run}  {name:<44} {measured.rate:7.1f} img/s  {measured.seconds:6.1f} s", flush=True)
+                if run > 0:
                     results[name].append(measured)
     medians = {name: median(measured) for name, measured in results.items()}
     output = pathlib.Path(arguments.output)
@@ -96,10 +97,11 @@ def processor() -> str:
 
 
 def median(measured: list[Measured]) -> Measured:
-    """Return the median of each figure."""
-    columns = zip(*[(m.seconds, m.images, m.steady, m.peak_mb, m.written_mb) for m in measured], strict=True)
-    seconds, images, steady, peak, written = (statistics.median(column) for column in columns)
-    return Measured(seconds, int(images), steady, peak, written)
+    """Return the median of each figure, and the memory of the last run, which is not timed."""
+    *timed, last = measured
+    columns = zip(*[(m.seconds, m.steady, m.written_mb) for m in timed], strict=True)
+    seconds, steady, written = (statistics.median(column) for column in columns)
+    return Measured(seconds, last.images, steady, last.peak_mb, written)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def main() -> None:
         for run, images in enumerate([arguments.images[0], *arguments.images]):
             photos = os.path.join(folder, str(run))
             gather(arguments.photos, photos, images)
-            results.append(measure("this_project", photos, arguments.backbone, environment))
+            results.append(measure("this_project", photos, arguments.backbone, environment, memory=True))
             shutil.rmtree(photos)
     print("| images | img/s, steady | peak MB | x img/s | x peak |\n|---|---|---|---|---|")
     first = results[1]

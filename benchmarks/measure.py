@@ -8,15 +8,11 @@ import pathlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 
 import psutil
 
 SAMPLED_EVERY = 0.5
-"""Seconds between two looks at the memory."""
-
-GROWN = 1.01
-"""So many times what was resident at the last count is counted again: that takes a core 20 ms a GB."""
+"""Seconds between two looks at the memory. A look takes a core some 20 ms a GB: what is timed is not looked at."""
 
 FOR_ALL = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 """What this project sets for itself: the others are not to be slower for want of it."""
@@ -24,7 +20,7 @@ FOR_ALL = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """One run: seconds of the whole process, images a second when steady, MB at the peak, MB written."""
+    """One run: seconds of the whole process, images a second when steady, MB at the peak (0: not looked), MB written."""
 
     seconds: float
     images: int
@@ -38,8 +34,8 @@ class Measured:
         return self.images / self.seconds
 
 
-def measure(way: str, photos: str, backbone: str, environment: dict[str, str]) -> Measured:
-    """Run a way on a folder of photos in a process of its own; raise where it fails."""
+def measure(way: str, photos: str, backbone: str, environment: dict[str, str], memory: bool) -> Measured:
+    """Run a way on a folder of photos in a process of its own, and look at its memory or not; raise where it fails."""
     with (
         tempfile.TemporaryDirectory() as output,
         tempfile.TemporaryFile("w+") as printed,
@@ -53,14 +49,11 @@ def measure(way: str, photos: str, backbone: str, environment: dict[str, str]) -
             stderr=complained,
             env={**os.environ, **FOR_ALL, **environment},
         )
-        resident, peak, code = 0, 0, None
+        peak, code = 0, None
         while code is None:
-            now = _sum(process, lambda one: one.memory_info().rss)
-            if now > GROWN * resident:
-                # Proportional: what processes share counts once.
-                resident, peak = now, max(peak, _sum(process, lambda one: one.memory_full_info().pss))
+            peak = max(peak, _memory(process)) if memory else 0
             with contextlib.suppress(psutil.TimeoutExpired):
-                code = process.wait(SAMPLED_EVERY)
+                code = process.wait(SAMPLED_EVERY if memory else None)
         seconds = time.monotonic() - started
         if code:
             complained.seek(0)
@@ -71,11 +64,12 @@ def measure(way: str, photos: str, backbone: str, environment: dict[str, str]) -
     return Measured(seconds, said["images"], said["steady"], peak / 1e6, written / 1e6)
 
 
-def _sum(process: psutil.Process, memory: Callable[[psutil.Process], int]) -> int:
+def _memory(process: psutil.Process) -> int:
     total = 0
     for one in [process, *_children(process)]:
         with contextlib.suppress(psutil.Error):
-            total += memory(one)
+            # Proportional: what processes share counts once.
+            total += one.memory_full_info().pss
     return total
 
 
