@@ -20,7 +20,7 @@ FOR_ALL = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """One run: seconds of the whole process, images a second when steady, MB at the peak (0: not looked), MB written."""
+    """One run: seconds of the whole process, images a second when steady, MB at the peak (0 if timed), MB written."""
 
     seconds: float
     images: int
