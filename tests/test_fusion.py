@@ -12,6 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from pipelines.embed_images import build
 from pipelines.options import parse
 from pipelines.preflight import make_plan
+from tests.fake_backbone import FakeBackbone
 from transforms import Backbone, DecodeImages, EmbedImages, Image, ImageUri, Pixels
 from transforms.counters import reset_tally, tally
 
@@ -20,14 +21,17 @@ AHEAD: list[int] = []
 SHAPES: collections.Counter[tuple[int, ...]] = collections.Counter()
 
 
-def fake_load(backbone: Backbone) -> Any:
+class Noting(FakeBackbone):
+    """Notes the shapes of its batches."""
+
+    def __call__(self, batch: np.ndarray, index: int = 0) -> np.ndarray:
+        SHAPES[batch.shape] += 1
+        return super().__call__(batch)
+
+
+def fake_load(backbone: Backbone) -> FakeBackbone:
     LOADED.append(backbone.name)
-
-    def embed(pixels: np.ndarray) -> np.ndarray:
-        SHAPES[pixels.shape] += 1
-        return pixels.reshape(len(pixels), -1)[:, :4].astype(np.float32)
-
-    return embed
+    return Noting()
 
 
 def jpeg(folder: pathlib.Path) -> bytes:
