@@ -76,8 +76,6 @@ class ThreadMap(beam.DoFn):
         if self._pool is None:
             yield self.function(element)
             return
-        if self._prepared and self._prepared.done():
-            self._prepared.result()
         self._pending.append((self._pool.submit(self._work, element), timestamp, window))
         limit = self.lookahead or 2 * self._threads
         while self._pending and (len(self._pending) > limit or self._pending[0][0].done()):
