@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.utils.shared import Shared
 
-from transforms.backbones import Backbone, Engine, count_gpus, load_backbone
+from transforms.backbones import Backbone, Engine, count_gpus, has_gpu, load_backbone
 from transforms.batches import CPU_BATCH, GPU_BATCH, BatchEmbedder, default_batch_size, gpu_batch_size
 from transforms.counters import count
 from transforms.elements import Embedding, Pixels
@@ -95,7 +95,7 @@ class EmbedImages(beam.PTransform):
     @functools.cached_property
     def images_a_batch(self) -> int:
         """Images that are gathered for a forward pass at most."""
-        on_gpu = self.require_gpu or count_gpus() > 0
+        on_gpu = self.require_gpu or has_gpu()
         return self.batch_size or default_batch_size(self.backbone.size, GPU_BATCH if on_gpu else CPU_BATCH)
 
     def expand(self, pixels: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from transforms.backbones.backbone import ACTIVATIONS, POOLINGS, Backbone
 from transforms.backbones.catalog import BackboneFacts, catalog, find_backbone
-from transforms.backbones.engines import Engine, choose_engine, count_gpus, device_of
+from transforms.backbones.engines import Engine, choose_engine, count_gpus, device_of, has_gpu
 from transforms.elements import Size
 from transforms.spec import PIXELS_POLICY, EmbeddingSpec
 
@@ -28,6 +28,7 @@ __all__ = [
     "device_of",
     "embedding_spec",
     "find_backbone",
+    "has_gpu",
     "load_backbone",
     "name_classes",
 ]
