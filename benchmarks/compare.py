@@ -51,7 +51,7 @@ def main() -> None:
         photos = os.path.join(folder, "photos")
         gather(arguments.photos, photos, arguments.images)
         results: dict[str, list[Measured]] = {name: [] for name in chosen}
-        # One before them fills the cache that the warm ways find, one behind them is for the memory.
+        # A run before those that are timed fills the cache that the warm ways find, one behind them is for the memory.
         for run in range(arguments.runs + 2):
             for name, (way, environment) in chosen.items():
                 if run == 0 and "warm" not in name:

@@ -42,8 +42,10 @@ def test_the_numbers_are_those_of_the_sum_of_products(
     assert by_winograd(faster)
     assert faster.output_shape == model.output_shape
     differences = faster(images).numpy() - expected
-    assert np.sqrt(np.mean(differences**2)) < 3e-5
-    assert np.abs(differences).max() < 1e-3
+    _, *sides, _ = expected.shape
+    rms, largest = (3e-5, 5e-4) if choose_tile(*sides) == 7 else (1e-5, 1e-4)
+    assert np.sqrt(np.mean(differences**2)) < rms
+    assert np.abs(differences).max() < largest
 
 
 @pytest.mark.parametrize("tile", [4, 5, 6, 7])
