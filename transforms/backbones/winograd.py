@@ -89,13 +89,15 @@ class WinogradConv2D(keras.layers.Layer):  # type: ignore[misc]
         self._tile = choose_tile(*self._results)
         self._of_image, of_kernel, of_result = cook_toom(self._tile)
         self._of_result = of_result.astype(np.float32)
-        kernel = np.asarray(convolution.kernel, np.float64)
-        by_position = np.kron(of_kernel, of_kernel) @ kernel.reshape(9, -1)
-        self._kernel = self._weight("kernel", by_position.reshape(-1, *kernel.shape[2:]))
-        self._bias = self._weight("bias", np.asarray(convolution.bias)) if convolution.use_bias else None
+        # All by TensorFlow: a kernel of NumPy's would be copied twice on its way there.
+        kernel = keras.ops.cast(convolution.kernel, "float64")
+        by_position = keras.ops.matmul(np.kron(of_kernel, of_kernel), keras.ops.reshape(kernel, [9, -1]))
+        self._kernel = self._weight("kernel", keras.ops.reshape(by_position, [-1, *kernel.shape[2:]]))
+        self._bias = self._weight("bias", convolution.bias) if convolution.use_bias else None
 
-    def _weight(self, name: str, value: np.ndarray) -> Any:
-        return self.add_weight(shape=value.shape, initializer=lambda shape, dtype: value.astype(dtype), name=name)
+    def _weight(self, name: str, value: Any) -> Any:
+        shape, cast = tuple(value.shape), keras.ops.cast
+        return self.add_weight(shape=shape, initializer=lambda shape, dtype: cast(value, dtype), name=name)
 
     def call(self, x: Any) -> Any:
         ops, tile, window, (height, width) = keras.ops, self._tile, self._tile + 2, self._sides
