@@ -96,8 +96,7 @@ class WinogradConv2D(keras.layers.Layer):  # type: ignore[misc]
         self._bias = self._weight("bias", convolution.bias) if convolution.use_bias else None
 
     def _weight(self, name: str, value: Any) -> Any:
-        shape, cast = tuple(value.shape), keras.ops.cast
-        return self.add_weight(shape=shape, initializer=lambda shape, dtype: cast(value, dtype), name=name)
+        return self.add_weight(shape=value.shape, initializer=lambda _, dtype: keras.ops.cast(value, dtype), name=name)
 
     def call(self, x: Any) -> Any:
         ops, tile, window, (height, width) = keras.ops, self._tile, self._tile + 2, self._sides
