@@ -14,7 +14,6 @@ import pathlib
 import platform
 import re
 import shutil
-import statistics
 import tempfile
 
 from benchmarks.measure import Measured, measure
@@ -50,9 +49,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         photos = os.path.join(folder, "photos")
         gather(arguments.photos, photos, arguments.images)
-        results: dict[str, list[Measured]] = {name: [] for name in chosen}
+        runs: list[dict[str, Measured]] = []
         # A run before those that are timed fills the cache that the warm ways find, one behind them is for the memory.
         for run in range(arguments.runs + 2):
+            runs.append({})
             for name, (way, environment) in chosen.items():
                 if run == 0 and "warm" not in name:
                     continue
@@ -60,18 +60,18 @@ def main() -> None:
                 variables = {**environment, "EMBED_IMAGES_CACHE": cache}
                 measured = measure(way, photos, arguments.backbone, variables, memory=run > arguments.runs)
                 shutil.rmtree(os.path.join(folder, "cold"), ignore_errors=True)
-                print(f"run {run}  {name:<44} {measured.rate:7.1f} img/s  {measured.seconds:6.1f} s", flush=True)
-                if run > 0:
-                    results[name].append(measured)
-    medians = {name: median(measured) for name, measured in results.items()}
+                speeds = f"{measured.rate:7.1f} img/s {measured.seconds:7.1f} s {measured.steady:7.1f} img/s, steady"
+                print(f"run {run}  {name:<44} {speeds}", flush=True)
+                runs[run][name] = measured
+    _, *timed, looked_at = runs
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     day = datetime.date.today().isoformat()
     sizes = f"{arguments.images:,} images, {os.cpu_count()} cores of {processor()}, {arguments.runs} runs"
     title = f"{arguments.backbone}, {sizes}, {day}"
-    (output / f"{arguments.backbone}.md").write_text(table(title, medians))
-    chart(title, medians, str(output / f"{arguments.backbone}.png"))
-    print(table(title, medians))
+    (output / f"{arguments.backbone}.md").write_text(table(title, timed, looked_at))
+    chart(title, timed, str(output / f"{arguments.backbone}.png"))
+    print(table(title, timed, looked_at))
 
 
 def gather(source: str | None, folder: str, images: int) -> None:
@@ -94,14 +94,6 @@ def processor() -> str:
         return platform.machine()
     widest = next((name for name in ("avx512f", "avx2") if name in facts.get("flags", "").split()), "")
     return " ".join([facts.get("model name", platform.machine()), widest.upper()]).strip()
-
-
-def median(measured: list[Measured]) -> Measured:
-    """Return the median of each figure, and the memory of the last run, which is not timed."""
-    *timed, last = measured
-    columns = zip(*[(m.seconds, m.steady, m.written_mb) for m in timed], strict=True)
-    seconds, steady, written = (statistics.median(column) for column in columns)
-    return Measured(seconds, last.images, steady, last.peak_mb, written)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """The table and the chart of a comparison, with the ratios that it was made for."""
 
+from collections.abc import Sequence
+from statistics import median
+from typing import TypeAlias
+
 import matplotlib
 
 from benchmarks.measure import Measured
@@ -7,55 +11,50 @@ from benchmarks.measure import Measured
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+Run: TypeAlias = dict[str, Measured]
+"""What each way did, one after the other."""
+
 OURS = "this project"
 PEERS = {"a": "(a)", "b": "(b)", "b, tuned": "(b, tuned)", "c": "(c)"}
 
 
-def table(title: str, medians: dict[str, Measured]) -> str:
-    """Return Markdown: whole-process and steady figures, the ratios to each peer, and to the limit of the parts."""
-    peers = {letter: m for letter, start in PEERS.items() for name, m in medians.items() if name.startswith(start)}
-    head = [
-        "",
-        "img/s, whole process",
-        "img/s, steady",
-        *(f"x ({letter})" for letter in peers),
-        "of limit",
-        "peak MB",
-        "MB out",
-    ]
-    rows = [head, ["---"] * len(head)]
-    for name, m in medians.items():
+def table(title: str, timed: Sequence[Run], looked_at: Run) -> str:
+    """Return Markdown: whole-process and steady figures, the ratios to each peer, and to the limit of the parts.
+
+    Args:
+      title: of the table.
+      timed: runs of all ways; a ratio is of two figures of one run, since a machine is not always as fast.
+      looked_at: a further run, of which the memory and what it wrote are told.
+    """
+    peers = {letter: name for letter, start in PEERS.items() for name in looked_at if name.startswith(start)}
+    ratios = [f"x ({letter})" for letter in peers]
+    rows = [["", "img/s, whole process", "img/s, steady", *ratios, "of limit", "peak MB", "MB out"]]
+    rows.append(["---"] * len(rows[0]))
+    for name, memory in looked_at.items():
+        steady, peak = median(run[name].steady for run in timed), f"{memory.peak_mb:.0f}"
         if "alone" in name:
-            rows.append([name, "", f"{m.steady:.0f}", *[""] * (len(peers) + 1), f"{m.peak_mb:.0f}", ""])
+            rows.append([name, "", f"{steady:.0f}", *[""] * len(peers), "", peak, ""])
             continue
-        limit = limit_of(name, medians)
-        rows.append(
-            [
-                name,
-                f"{m.rate:.1f}",
-                f"{m.steady:.1f}",
-                *(f"{m.rate / peer.rate:.2f}" for peer in peers.values()),
-                f"{m.steady / limit:.2f}" if limit else "",
-                f"{m.peak_mb:.0f}",
-                f"{m.written_mb:.1f}",
-            ]
-        )
+        rate = median(run[name].rate for run in timed)
+        beside = [median(run[name].rate / run[peer].rate for run in timed) for peer in peers.values()]
+        figures = [f"{rate:.1f}", f"{steady:.1f}", *(f"{ratio:.2f}" for ratio in beside)]
+        rows.append([name, *figures, of_limit(name, timed), peak, f"{memory.written_mb:.1f}"])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([f"**{title}**", "", *lines, ""])
 
 
-def limit_of(name: str, medians: dict[str, Measured]) -> float | None:
-    """Return the images a second of decoding alone and the forward pass alone, one after the other on all cores."""
-    engine = "OpenVINO" if "OpenVINO" in name else "TensorFlow"
-    parts = [medians.get("decode alone"), medians.get(f"(d) forward alone, {engine}")]
-    if not name.startswith(OURS) or None in parts:
-        return None
-    return 1 / sum(1 / part.steady for part in parts if part)
+def of_limit(name: str, timed: Sequence[Run]) -> str:
+    """Return a steady speed beside decoding alone and the forward pass alone, one after the other on all cores."""
+    parts = ["decode alone", f"(d) forward alone, {'OpenVINO' if 'OpenVINO' in name else 'TensorFlow'}"]
+    if not name.startswith(OURS) or not timed[0].keys() >= set(parts):
+        return ""
+    return f"{median(run[name].steady * sum(1 / run[part].steady for part in parts) for run in timed):.2f}"
 
 
-def chart(title: str, medians: dict[str, Measured], path: str) -> None:
+def chart(title: str, timed: Sequence[Run], path: str) -> None:
     """Draw the whole-process figures as bars: a PNG."""
-    whole = {name: m.rate for name, m in medians.items() if "alone" not in name}
+    names = [name for name in timed[0] if "alone" not in name]
+    whole = {name: median(run[name].rate for run in timed) for name in names}
     figure, axes = plt.subplots(figsize=(9, 0.5 * len(whole) + 1.2))
     colours = ["#1a73e8" if name.startswith(OURS) else "#9aa0a6" for name in whole]
     bars = axes.barh(list(whole), list(whole.values()), color=colours)

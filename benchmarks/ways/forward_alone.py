@@ -1,4 +1,7 @@
-"""The forward pass alone, on a batch in memory: the limit of this project's engine. ENGINE chooses it."""
+"""The forward pass alone, on a batch in memory: the limit of this project's engine.
+
+ENGINE and PRECISION in the environment choose it.
+"""
 
 import os
 import time
@@ -12,8 +15,12 @@ from transforms.decode import decode_image
 
 
 def embed(paths: list[str], output: str, backbone: str) -> float:
-    engine, weights = os.environ.get("ENGINE", "tensorflow"), os.environ.get("WEIGHTS", "imagenet")
-    chosen = Backbone(backbone, weights=weights, engine=engine)
+    chosen = Backbone(
+        backbone,
+        weights=os.environ.get("WEIGHTS", "imagenet"),
+        engine=os.environ.get("ENGINE", "tensorflow"),
+        precision=os.environ.get("PRECISION", "float32"),
+    )
     loaded = load_backbone(chosen)
     pixels = []
     for path in paths[: default_batch_size(chosen.size)]:
