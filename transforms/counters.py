@@ -5,6 +5,7 @@ Each is a Beam counter, and also a tally of this process, which a progress displ
 
 import collections
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from apache_beam.metrics import Metrics, MetricsFilter
 
 NAMESPACE = "embed-images"
 
+# Beam would make a new one for each image.
+_beam_counter = functools.cache(functools.partial(Metrics.counter, NAMESPACE))
 _tally: collections.Counter[str] = collections.Counter()
 _when: dict[str, tuple[float, float]] = {}
 _lock = threading.Lock()
@@ -24,7 +27,7 @@ def count(name: str, n: int = 1) -> None:
     """Add `n` to the counter `name`."""
     held: list[tuple[str, int]] | None = getattr(_thread, "held", None)
     if held is None:
-        Metrics.counter(NAMESPACE, name).inc(n)
+        _beam_counter(name).inc(n)
     else:
         held.append((name, n))
     with _lock:
@@ -46,7 +49,7 @@ def held_back() -> Iterator[list[tuple[str, int]]]:
 def hand_over(held: list[tuple[str, int]]) -> None:
     """Tell Beam what was held back, in the thread of the step."""
     for name, n in held:
-        Metrics.counter(NAMESPACE, name).inc(n)
+        _beam_counter(name).inc(n)
 
 
 @contextlib.contextmanager

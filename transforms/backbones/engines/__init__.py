@@ -104,3 +104,12 @@ def count_gpus() -> int:
 def has_gpu() -> bool:
     """Whether this machine has such a GPU."""
     return count_gpus() > 0
+
+
+def processor_flags() -> set[str]:
+    """Return what the processor can do in Linux's words, such as 'amx_bf16'; none where they are not told."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+            return set(next((line for line in f if line.startswith("flags")), "").split())
+    except OSError:
+        return set()

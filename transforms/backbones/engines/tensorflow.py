@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from transforms.backbones.engines import processor_flags
 from transforms.backbones.tensorflow_setup import device_lib, tf
 from transforms.errors import UsageError, one_line
 
@@ -82,7 +83,7 @@ def use_precision(precision: str) -> None:
         return
     if precision == "float16":
         raise UsageError("TensorFlow has no fast float16 on a processor; use --precision bfloat16 or float32")
-    if precision == "bfloat16" and not _has_bfloat16():
+    if precision == "bfloat16" and {"avx512_bf16", "amx_bf16"}.isdisjoint(processor_flags()):
         raise UsageError("this processor has no fast bfloat16 (avx512_bf16, amx_bf16); use --precision float32")
     if _precisions - {precision}:
         # What TensorFlow is told here reaches no thread that has called it before.
@@ -90,15 +91,6 @@ def use_precision(precision: str) -> None:
     _precisions.add(precision)
     options = {"auto_mixed_precision_onednn_bfloat16": precision == "bfloat16"}
     tf.config.optimizer.set_experimental_options(options)
-
-
-def _has_bfloat16() -> bool:
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
-            flags = next((line for line in f if line.startswith("flags")), "")
-    except OSError:
-        return False
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags.split())
 
 
 def read_graphs(path: str) -> list["DeviceGraph"]:
