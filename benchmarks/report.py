@@ -26,9 +26,9 @@ def table(title: str, timed: Sequence[Run], looked_at: Run) -> str:
       timed: runs of all ways; a ratio is of two figures of one run, since a machine is not always as fast.
       looked_at: a further run, of which the memory and what it wrote are told.
     """
-    peers = {letter: name for letter, start in PEERS.items() for name in looked_at if name.startswith(start)}
-    ratios = [f"x ({letter})" for letter in peers]
-    rows = [["", "img/s, whole process", "img/s, steady", *ratios, "of limit", "peak MB", "MB out"]]
+    peers = peers_in(looked_at)
+    columns = [f"x ({letter})" for letter in peers]
+    rows = [["", "img/s, whole process", "img/s, steady", *columns, "of limit", "peak MB", "MB out"]]
     rows.append(["---"] * len(rows[0]))
     for name, memory in looked_at.items():
         steady, peak = median(run[name].steady for run in timed), f"{memory.peak_mb:.0f}"
@@ -36,11 +36,20 @@ def table(title: str, timed: Sequence[Run], looked_at: Run) -> str:
             rows.append([name, "", f"{steady:.0f}", *[""] * len(peers), "", peak, ""])
             continue
         rate = median(run[name].rate for run in timed)
-        beside = [median(run[name].rate / run[peer].rate for run in timed) for peer in peers.values()]
-        figures = [f"{rate:.1f}", f"{steady:.1f}", *(f"{ratio:.2f}" for ratio in beside)]
+        figures = [f"{rate:.1f}", f"{steady:.1f}", *(ratio(name, peer, timed) for peer in peers.values())]
         rows.append([name, *figures, of_limit(name, timed), peak, f"{memory.written_mb:.1f}"])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([f"**{title}**", "", *lines, ""])
+
+
+def peers_in(run: Run) -> dict[str, str]:
+    """Return the letters and the names of the peers that took part."""
+    return {letter: name for letter, start in PEERS.items() for name in run if name.startswith(start)}
+
+
+def ratio(name: str, peer: str, timed: Sequence[Run]) -> str:
+    """Return how many times as fast as a peer a way is, whole process."""
+    return f"{median(run[name].rate / run[peer].rate for run in timed):.2f}"
 
 
 def of_limit(name: str, timed: Sequence[Run]) -> str:
@@ -52,16 +61,22 @@ def of_limit(name: str, timed: Sequence[Run]) -> str:
 
 
 def chart(title: str, timed: Sequence[Run], path: str) -> None:
-    """Draw the whole-process figures as bars: a PNG."""
+    """Draw the whole-process figures as bars with their ratios to (a) and (b): a PNG."""
     names = [name for name in timed[0] if "alone" not in name]
     whole = {name: median(run[name].rate for run in timed) for name in names}
+    peers = [(letter, peer) for letter, peer in peers_in(timed[0]).items() if letter in ("a", "b")]
+    labels = [
+        ", ".join([f"{rate:.0f}", *(f"{ratio(name, peer, timed)} x ({letter})" for letter, peer in peers)])
+        for name, rate in whole.items()
+    ]
     figure, axes = plt.subplots(figsize=(9, 0.5 * len(whole) + 1.2))
     colours = ["#1a73e8" if name.startswith(OURS) else "#9aa0a6" for name in whole]
     bars = axes.barh(list(whole), list(whole.values()), color=colours)
-    axes.bar_label(bars, fmt="%.0f", padding=3)
+    axes.bar_label(bars, labels, padding=3, fontsize=9)
+    axes.margins(x=0.5)
     axes.invert_yaxis()
     axes.set_xlabel("images a second, whole process")
-    axes.set_title(title, fontsize=10)
+    figure.suptitle(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
