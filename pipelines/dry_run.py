@@ -18,6 +18,7 @@ from pipelines.submission import check_staging
 from transforms.backbones import load_backbone
 from transforms.batches import BatchEmbedder
 from transforms.decode import Decode
+from transforms.errors import UsageError
 from transforms.failures import ImageError
 from transforms.fetch import Fetch
 from transforms.gcs_fetch import GcsFetch
@@ -86,7 +87,10 @@ def _print_job(plan: Plan, job: DataflowJob) -> None:
     needs, machine = check_memory(plan, job), job.machine
     check_staging(job, plan)
     claim_outputs(plan, local=False)
-    discard_outputs(plan)
+    left = discard_outputs(plan)
+    if left:
+        # A job would fail at it: its files get their names by a copy and a removal.
+        raise UsageError(left[0])
     google = job.options.view_as(GoogleCloudOptions)
     print(f"Dataflow, project {google.project}, region {google.region}")
     print(f"  writable  {google.temp_location} and --output, by small objects that were removed again")

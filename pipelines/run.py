@@ -80,10 +80,8 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
     except Exception as e:
         if verbose:
             traceback.print_exc()
-        discard_outputs(plan)
-        raise RunError(
-            f"the run failed: {cause(str(e)) or type(e).__name__}; nothing half-written was kept; --verbose shows more"
-        ) from e
+        kept = what_is_kept(discard_outputs(plan))
+        raise RunError(f"the run failed: {cause(str(e)) or type(e).__name__}; {kept}; --verbose shows more") from e
     first, _ = when_counted("images-fetched") or (started, started)
     return RunFacts(time.monotonic() - started, first - plan.began, tally() if local else counted(result))
 
@@ -130,21 +128,32 @@ def raise_when_interrupted() -> None:
                 signal.signal(number, signal.default_int_handler)
 
 
-def discard_outputs(plan: Plan) -> None:
-    """Remove what a run has written, unless its manifest stands."""
+def discard_outputs(plan: Plan) -> list[str]:
+    """Remove what a run has written, unless its manifest stands; return why each folder that has more of it has."""
     abandon(plan.run_id)
+    left = []
     for target in plan.targets:
-        manifest = read_manifest(target.output)
-        if not manifest or manifest["run_id"] != plan.run_id:
-            discard(target.output, plan.run_id)
+        # The storage that failed the run may fail this, too, which must not hide why the run failed.
+        try:
+            manifest = read_manifest(target.output)
+            if not manifest or manifest["run_id"] != plan.run_id:
+                discard(target.output, plan.run_id)
+        except Exception as e:
+            left.append(f"what it wrote to {target.output} cannot be removed: {one_line(e)}")
+    return left
+
+
+def what_is_kept(left: list[str]) -> str:
+    """Say what `discard_outputs` left."""
+    return "; ".join(left) or "nothing half-written was kept"
 
 
 def _interrupted(plan: Plan) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    discard_outputs(plan)
+    kept = what_is_kept(discard_outputs(plan))
     again = shlex.join(["embed-images", *plan.command_line])
-    print(f"\ninterrupted, nothing half-written was kept; to start again:\n  {again}", file=sys.stderr, flush=True)
+    print(f"\ninterrupted, {kept}; to start again:\n  {again}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     ahead.end()
     # The pipeline's threads cannot be stopped; they end with the process.

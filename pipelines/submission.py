@@ -18,7 +18,7 @@ from apache_beam.runners.runner import PipelineState
 from pipelines.dataflow import DataflowJob
 from pipelines.preflight import Plan
 from pipelines.progress import Progress
-from pipelines.run import RunFacts, cause, claim_outputs, discard_outputs, raise_when_interrupted
+from pipelines.run import RunFacts, cause, claim_outputs, discard_outputs, raise_when_interrupted, what_is_kept
 from pipelines.summary import exit_code, print_summary
 from transforms.counters import counted
 from transforms.errors import RunError, UsageError, one_line
@@ -56,8 +56,8 @@ def run_on_dataflow(build: Callable[[Any], None], plan: Plan, job: DataflowJob, 
     except Exception as e:
         if options.verbose:
             traceback.print_exc()
-        discard_outputs(plan)
-        raise RunError(f"the job was not submitted: {cause(str(e)) or type(e).__name__}; nothing was kept") from e
+        kept = what_is_kept(discard_outputs(plan))
+        raise RunError(f"the job was not submitted: {cause(str(e)) or type(e).__name__}; {kept}") from e
     if not result.has_job:
         print(f"template written to {job.options.view_as(GoogleCloudOptions).template_location}")
         return 0
@@ -125,11 +125,11 @@ def follow(result: Any, runner: Any, plan: Plan, started: float) -> RunFacts:
                 fetching = time.monotonic()
             progress.update()
     if state != PipelineState.DONE:
-        discard_outputs(plan)
+        kept = what_is_kept(discard_outputs(plan))
         if state == PipelineState.CANCELLED:
-            raise RunError("the job was cancelled; nothing was kept")
+            raise RunError(f"the job was cancelled; {kept}")
         reason = _reason(runner, result.job_id())
-        raise RunError(f"the job ended as {state}: {reason or 'its log says why'}; nothing was kept")
+        raise RunError(f"the job ended as {state}: {reason or 'its log says why'}; {kept}")
     for target in plan.targets:
         if read_manifest(target.output) is None:
             raise RunError(f"the job is done, but {target.output} has no manifest; its log says why")

@@ -12,6 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipelines.command import main
 from tests.dataflow_server import DataflowServer
+from tests.gcs_server import GcsServer
 from transforms.manifest import read_manifest
 
 LIGHT = ["--weights", "random", "--backbone", "MobileNet", "--image_size", "32"]
@@ -156,8 +157,29 @@ def test_a_job_that_ends_badly_is_1_with_its_reason_and_keeps_nothing(
     assert main(flags) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line
-    assert line.endswith("; nothing was kept")
+    assert line.endswith("; nothing half-written was kept")
     assert output_of(dataflow) == []
+
+
+def test_a_job_that_ends_badly_says_what_it_could_not_remove(
+    flags: list[str], dataflow: DataflowServer, storage: GcsServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataflow.states, dataflow.errors = ["JOB_STATE_FAILED"], ["Quota 'GPUS' exceeded."]
+    storage.fail(403, matching="owner.json?projection")
+    assert main(flags) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Quota 'GPUS' exceeded.; what it wrote to gs://" in line
+    assert "cannot be removed: " in line
+    assert any(name.endswith("owner.json") for name in output_of(dataflow))
+
+
+def test_a_dry_run_is_2_where_what_it_wrote_cannot_be_removed(
+    flags: list[str], dataflow: DataflowServer, storage: GcsServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage.fail(403, matching="owner.json?projection")
+    assert main([*flags, "--dry_run"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"what it wrote to gs://{dataflow.bucket}/out cannot be removed: " in line
 
 
 def test_a_job_that_is_done_without_a_manifest_is_no_success(
