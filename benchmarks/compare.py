@@ -16,8 +16,8 @@ import re
 import shutil
 import tempfile
 
-from benchmarks.measure import Measured, measure
-from benchmarks.report import chart, table
+from benchmarks.measure import measure
+from benchmarks.report import Run, chart, table
 from pipelines.sample_images import write_sample_images
 
 WAYS: dict[str, tuple[str, dict[str, str]]] = {
@@ -49,7 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         photos = os.path.join(folder, "photos")
         gather(arguments.photos, photos, arguments.images)
-        runs: list[dict[str, Measured]] = []
+        runs: list[Run] = []
         # A run before those that are timed fills the cache that the warm ways find, one behind them is for the memory.
         for run in range(arguments.runs + 2):
             runs.append({})
