@@ -30,7 +30,7 @@ def table(title: str, timed: Sequence[Run], looked_at: Run) -> str:
     columns = [f"x ({letter})" for letter in peers]
     rows = [["", "img/s, whole process", "img/s, steady", *columns, "of limit", "peak MB", "MB out"]]
     rows.append(["---"] * len(rows[0]))
-    for name, memory in looked_at.items():
+    for name, memory in sorted(looked_at.items(), key=lambda way: "alone" in way[0]):
         steady, peak = median(run[name].steady for run in timed), f"{memory.peak_mb:.0f}"
         if "alone" in name:
             rows.append([name, "", f"{steady:.0f}", *[""] * len(peers), "", peak, ""])
