@@ -4,6 +4,7 @@ A local run never lets Beam look for another runner to download. It can be stopp
 nothing behind.
 """
 
+import collections
 import dataclasses
 import functools
 import os
@@ -40,7 +41,10 @@ class _Options(PipelineOptions):  # type: ignore[misc]
 
 @dataclasses.dataclass(frozen=True)
 class RunFacts:
-    """What only the running process knows: the seconds of the pipeline and before its first image, and its counters."""
+    """What only the running process knows: the seconds of the pipeline and before its first image, and its counters.
+
+    On this machine both are cut where its backbones are loaded, although it runs before.
+    """
 
     seconds: float
     start_seconds: float
@@ -62,13 +66,9 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
     try:
         pipeline = beam.Pipeline(runner=FnApiRunner() if local else None, options=options)
         build(pipeline)
+        ready = time.monotonic()
         if local:
-            # What cannot work is said before anything runs; and not sooner, since a graph may be built meanwhile.
-            for target in plan.targets:
-                load_backbone(target.backbone)
-        started = time.monotonic()
-        if local:
-            _watch(pipeline, len(plan.targets))
+            result, ready = _watch(pipeline, plan)
         else:
             result = pipeline.run()
             result.wait_until_finish()
@@ -82,8 +82,11 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
             traceback.print_exc()
         kept = what_is_kept(discard_outputs(plan))
         raise RunError(f"the run failed: {cause(str(e)) or type(e).__name__}; {kept}; --verbose shows more") from e
-    first, _ = when_counted("images-fetched") or (started, started)
-    return RunFacts(time.monotonic() - started, first - plan.began, tally() if local else counted(result))
+    first, _ = when_counted("images-fetched") or (ready, ready)
+    start_seconds = max(first, ready) - plan.began
+    # What this process has counted, and what workers have told the runner.
+    counters = collections.Counter(tally()) | collections.Counter(counted(result))
+    return RunFacts(time.monotonic() - ready, start_seconds, dict(counters))
 
 
 def claim_outputs(plan: Plan, local: bool) -> None:
@@ -101,23 +104,35 @@ def claim_outputs(plan: Plan, local: bool) -> None:
             ) from e
 
 
-def _watch(pipeline: beam.Pipeline, backbones: int) -> None:
-    errors: list[BaseException] = []
+def _watch(pipeline: beam.Pipeline, plan: Plan) -> tuple[Any, float]:
+    """Run a pipeline in a thread, and load its backbones here: its result, and when they were, by time.monotonic()."""
+    results: list[Any] = []
+    failed: list[BaseException] = []
+    unloadable: list[Exception] = []
 
     def work() -> None:
         try:
-            pipeline.run().wait_until_finish()
+            results.append(pipeline.run())
+            results[0].wait_until_finish()
         except BaseException as e:
-            errors.append(e)
+            failed.append(e)
 
     thread = threading.Thread(target=work, name="pipeline", daemon=True)
     thread.start()
-    with Progress(backbones) as progress:
+    with Progress(len(plan.targets)) as progress:
+        # Its first images are decoded meanwhile. What cannot be loaded fails it, too, but in Beam's words.
+        try:
+            for target in plan.targets:
+                load_backbone(target.backbone)
+        except Exception as e:
+            unloadable.append(e)
+        ready = time.monotonic()
         while thread.is_alive():
             thread.join(0.25)
             progress.update()
-    if errors:
-        raise errors[0]
+    if failed:
+        raise (unloadable or failed)[0]
+    return results[0], ready
 
 
 def raise_when_interrupted() -> None:

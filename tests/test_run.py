@@ -4,6 +4,8 @@ import copy
 import json
 import os
 import pathlib
+import threading
+import time
 from typing import Any
 
 import apache_beam as beam
@@ -15,6 +17,8 @@ from pipelines.embed_images import build
 from pipelines.options import parse
 from pipelines.preflight import Plan, make_plan
 from pipelines.run import _Options, run_to_end
+from transforms.backbones.load import load
+from transforms.counters import reset_tally, tally
 from transforms.errors import RunError, UsageError
 
 
@@ -43,6 +47,59 @@ def test_a_run_gives_its_seconds_and_counters(options: Any, plan: Plan) -> None:
     assert facts.seconds > 0
     assert facts.counters["images-embedded"] == 10
     assert json.loads((pathlib.Path(plan.targets[0].output) / "manifest.json").read_text())["run_id"] == plan.run_id
+
+
+def test_images_are_decoded_while_a_backbone_is_loaded(
+    options: Any, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = []
+
+    def load_late(backbone: Any) -> Any:
+        patience = time.monotonic() + 60
+        while not tally().get("images-decoded") and time.monotonic() < patience:
+            time.sleep(0.01)
+        decoded.append(tally().get("images-decoded", 0))
+        return load(backbone)
+
+    # Of another run in this process.
+    reset_tally()
+    monkeypatch.setattr("transforms.backbones.load.load", load_late)
+    facts = run_to_end(lambda root: build(root, plan, options), plan, [], verbose=False)
+    assert min(decoded) > 0
+    assert facts.counters["images-embedded"] == 10
+
+
+def test_what_processes_of_their_own_have_counted_is_told(options: Any, plan: Plan) -> None:
+    flags = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+    facts = run_to_end(lambda root: build(root, plan, options), plan, flags, verbose=False)
+    assert facts.counters["images-embedded"] == 10
+    assert facts.counters["batches-on-cpu"] >= 1
+    assert facts.counters["forward-busy-us"] > 0
+
+
+def test_a_backbone_that_cannot_be_loaded_is_a_mistake_in_its_own_words(
+    options: Any, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Any) -> Any:
+        raise UsageError("the graph is broken; delete it")
+
+    monkeypatch.setattr("transforms.backbones.load.load", fail)
+    with pytest.raises(UsageError, match=r"^the graph is broken; delete it$"):
+        run_to_end(lambda root: build(root, plan, options), plan, [], verbose=False)
+    assert files(plan) == []
+
+
+def test_a_run_whose_workers_have_the_backbone_stands(
+    options: Any, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_here(backbone: Any) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            raise MemoryError("for a moment")
+        return load(backbone)
+
+    monkeypatch.setattr("transforms.backbones.load.load", fail_here)
+    facts = run_to_end(lambda root: build(root, plan, options), plan, [], verbose=False)
+    assert facts.counters["images-embedded"] == 10
 
 
 def test_a_failed_run_says_why_in_one_line_and_keeps_nothing(options: Any, plan: Plan) -> None:
