@@ -53,6 +53,18 @@ def test_openvino_takes_batches_of_any_size() -> None:
     assert (loaded.device, loaded.device_memory) == ("CPU", 0)
 
 
+def test_openvino_divides_a_batch_among_the_cores_into_few_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transforms.backbones.engines.openvino.BYTES_AN_IMAGE", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    loaded = load_backbone(Backbone("MobileNet", weights="random", image_size=(40, 40), engine="openvino"))
+    assert isinstance(loaded, OpenVinoEngine)
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 40, 40, 3), np.uint8)
+    one_by_one = np.concatenate([loaded(pixels[i : i + 1]) for i in range(len(pixels))])
+    for n, graphs in ((64, {1, 8}), (37, {1, 8}), (16, {1, 8}), (128, {1, 8, 16}), (64, {1, 8, 16}), (24, {1, 8, 16})):
+        np.testing.assert_allclose(loaded(pixels[:n]), one_by_one[:n], rtol=1e-3, atol=one_by_one.max() * 1e-5)
+        assert loaded._compiled.keys() == graphs
+
+
 def test_tensorflow_divides_a_batch_and_keeps_its_order() -> None:
     loaded = load_backbone(Backbone("MobileNet", weights="random", image_size=(32, 32)))
     pixels = np.random.default_rng(0).integers(0, 256, (37, 32, 32, 3), np.uint8)
