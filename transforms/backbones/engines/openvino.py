@@ -79,11 +79,13 @@ class OpenVinoEngine:
         return vectors
 
     def _images_a_request(self, batch: int) -> int:
-        """Divide a batch so that each core has work; one smaller than before by a graph that is there, or of one."""
+        """Divide a batch so that each core has work, but one smaller than before by a graph that is there."""
         share = max(batch // (os.cpu_count() or 1), 1)
         images = math.gcd(batch, min(self._most, 1 << (share.bit_length() - 1)))
+        if images in self._compiled or images > max(self._compiled, default=0):
+            return images
         # Each number of images is a graph of its own, with weights of its own.
-        return images if images in self._compiled or images > max(self._compiled, default=0) else 1
+        return max((there for there in self._compiled if batch % there == 0), default=1)
 
     def _compile(self, shape: tuple[int, ...]) -> openvino.CompiledModel:
         if shape[0] not in self._compiled:
