@@ -43,7 +43,7 @@ class _Options(PipelineOptions):  # type: ignore[misc]
 class RunFacts:
     """What only the running process knows: the seconds of the pipeline and before its first image, and its counters.
 
-    On this machine both are cut where its backbones are loaded, although it runs before.
+    A pipeline on this machine decodes its first images while backbones are loaded; that is counted as its start.
     """
 
     seconds: float
@@ -66,10 +66,10 @@ def run_to_end(build: Callable[[Any], None], plan: Plan, beam_args: list[str], v
     try:
         pipeline = beam.Pipeline(runner=FnApiRunner() if local else None, options=options)
         build(pipeline)
-        ready = time.monotonic()
         if local:
             result, ready = _watch(pipeline, plan)
         else:
+            ready = time.monotonic()
             result = pipeline.run()
             result.wait_until_finish()
     except KeyboardInterrupt:
