@@ -23,7 +23,7 @@ LARGEST_CONSTANTS = 1_900_000_000
 
 
 class Model(NamedTuple):
-    """A backbone with its weights; `prepare` gives a function of preprocessed pixels, and what has its variables."""
+    """A backbone with its weights; `prepare` gives a function of float32 pixels, and what has its variables."""
 
     facts: Facts
     prepare: Callable[[], tuple[Callable[[Any], Any], Any]]
@@ -75,11 +75,10 @@ def build_graph(backbone: Backbone, model: Model | None = None) -> Graph:
     """
     model = model or read_model(backbone)
     function, weights = model.prepare()
-    preprocess = preprocess_of(backbone.name)
 
     @tf.function(input_signature=[tf.TensorSpec([None, *backbone.size, 3], tf.uint8)], autograph=False)
     def embed(pixels: Any) -> Any:
-        output = tf.cast(function(preprocess(tf.cast(pixels, tf.float32))), tf.float32)
+        output = tf.cast(function(tf.cast(pixels, tf.float32)), tf.float32)
         if backbone.normalize:
             # By the largest value first: the squares of small ones would vanish in float32.
             output = tf.math.divide_no_nan(output, tf.reduce_max(tf.abs(output), axis=-1, keepdims=True))
@@ -109,10 +108,12 @@ def _keras_model(backbone: Backbone) -> Model:
     def prepare() -> tuple[Callable[[Any], Any], Any]:
         # Mixed precision normalizes in float32, and would round the biases that folding makes. A processor may compute
         # in bfloat16, too, and then rounds them, but MobileNetV2 is 2.8 times as fast for it.
-        best = fold(model) if policy == "float32" else model
-        # What it sums up needs all of float32; and a GPU does it by itself.
-        best = winograd(best) if backbone.precision == "float32" and not has_gpu() else best
-        return lambda x: best(x, training=False), [weight.value for weight in best.weights]
+        best, preprocess = model, preprocess_of(backbone.name)
+        if policy == "float32":
+            # What it sums up needs all of float32; and a GPU does it by itself.
+            sums = backbone.precision == "float32" and not has_gpu()
+            best, preprocess = fold(model, preprocess, *[winograd] * sums)
+        return lambda x: best(preprocess(x), training=False), [weight.value for weight in best.weights]
 
     return Model(Facts(_dim(model.output_shape, backbone), sha256_of_values(model)), prepare)
 
@@ -143,7 +144,10 @@ def _saved_model(backbone: Backbone) -> Model:
             raise UsageError(f"--weights {backbone.weights} cannot be used as a SavedModel: {why}") from e
     constant = _frozen(signature, backbone) if backbone.engine == "openvino" else None
 
-    def function(x: Any) -> Any:
+    preprocess = preprocess_of(backbone.name)
+
+    def function(pixels: Any) -> Any:
+        x = preprocess(pixels)
         return tf.nest.flatten(constant(x))[0] if constant else signature(**{argument: x})[result]
 
     dim = _dim(signature.structured_outputs[result].shape, backbone)

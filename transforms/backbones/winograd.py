@@ -25,13 +25,9 @@ CHANNELS, FILTERS = 64, 128
 """The fewest of an image and of a kernel: below, the transforms cost more than they save (48 to 512 were measured)."""
 
 
-def winograd(model: Any) -> Any:
-    """Convolve like this wherever it is faster: keras.Model -> keras.Model, numbers equal up to rounding."""
-    if not any(_gains(layer) for layer in model.layers):
-        return model
-    return keras.models.clone_model(
-        model, clone_function=lambda layer: WinogradConv2D(layer) if _gains(layer) else layer
-    )
+def winograd(layer: Any) -> Any:
+    """Return the layer that convolves like this where it is faster, else the layer itself."""
+    return WinogradConv2D(layer) if _gains(layer) else layer
 
 
 def _gains(layer: Any) -> bool:
