@@ -78,6 +78,25 @@ def test_another_process_builds_and_the_numbers_are_keras_own(
         np.testing.assert_allclose(vector, expected, rtol=1e-3, atol=np.abs(expected).max() * 1e-4)
 
 
+def test_what_keras_has_for_charts_and_tables_is_not_imported(
+    arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
+) -> None:
+    libraries, imported = tmp_path / "libraries", tmp_path / "imported"
+    for name in ahead.UNUSED:
+        (libraries / name).mkdir(parents=True)
+        note = f"if multiprocessing.parent_process(): open({str(imported)!r}, 'a').write('{name} ')"
+        (libraries / name / "__init__.py").write_text(f"import multiprocessing\n{note}\nraise ImportError")
+    environment["PYTHONPATH"] = os.pathsep.join([str(libraries), environment.get("PYTHONPATH", "")])
+    assert run(COMMAND, arguments, environment)[0] == 0
+    assert not imported.exists()
+    # By itself it is, in such a process.
+    keras_alone = (
+        "import sys, multiprocessing as m; p = m.get_context('fork').Process(target=__import__, args=['keras']); "
+    )
+    assert run(keras_alone + "p.start(); p.join(); code = p.exitcode; ", [], environment)[0] == 0
+    assert {*imported.read_text().split()} == {*ahead.UNUSED}
+
+
 def test_what_cannot_be_read_is_the_same_one_line(arguments: list[str], environment: dict[str, str]) -> None:
     code, out, err = run(COMMAND + IMPORTED, [*arguments, "--layer", "block_1_padd"], environment)
     assert (code, out) == (2, ["False"])

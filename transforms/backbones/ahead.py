@@ -4,6 +4,7 @@ Where that was not begun, or that process died, a graph is built when it is aske
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -17,6 +18,9 @@ from transforms.backbones import cache
 from transforms.backbones.backbone import Backbone, Facts
 from transforms.backbones.engines import check_engine, has_gpu
 from transforms.errors import UsageError
+
+UNUSED = ("matplotlib", "pandas")
+"""What Keras imports, for its charts and tables, where it is installed; it can do without."""
 
 _pipes: dict[str, Connection] = {}
 _said: dict[str, list[Any]] = {}
@@ -111,8 +115,14 @@ def _end_with_the_command() -> None:
 
 
 def _build(backbones: Sequence[Backbone], pipes: Sequence[Connection]) -> None:
+    # None is what Python finds for a module that is not there.
+    sys.modules.update({name: None for name in UNUSED if name not in sys.modules})  # type: ignore[misc]
+    # What is imported stays: looking for garbage in it took a twelfth of the time.
+    gc.disable()
     from transforms.backbones.graph import build_graph, read_model
 
+    gc.freeze()
+    gc.enable()
     for backbone, pipe in zip(backbones, pipes, strict=True):
         with pipe, contextlib.suppress(Exception):
             try:

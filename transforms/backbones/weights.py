@@ -175,5 +175,5 @@ def sha256_of_values(model: Any) -> str:
     """Return the sha256 of all weights' values in the model's order: the same for every container they came in."""
     digest = hashlib.sha256()
     for weight in model.weights:
-        digest.update(keras.ops.convert_to_numpy(weight).tobytes())
+        digest.update(keras.ops.convert_to_numpy(weight))
     return digest.hexdigest()

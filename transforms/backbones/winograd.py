@@ -86,13 +86,17 @@ class WinogradConv2D(keras.layers.Layer):  # type: ignore[misc]
         self._of_image, of_kernel, of_result = cook_toom(self._tile)
         self._of_result = of_result.astype(np.float32)
         # All by TensorFlow: a kernel of NumPy's would be copied twice on its way there.
-        kernel = keras.ops.cast(convolution.kernel, "float64")
-        by_position = keras.ops.matmul(np.kron(of_kernel, of_kernel), keras.ops.reshape(kernel, [9, -1]))
+        kernel, of_both = convolution.kernel, np.kron(of_kernel, of_kernel).astype(np.float32)
+        by_position = keras.ops.matmul(of_both, keras.ops.reshape(kernel, [9, -1]))
         self._kernel = self._weight("kernel", keras.ops.reshape(by_position, [-1, *kernel.shape[2:]]))
         self._bias = self._weight("bias", convolution.bias) if convolution.use_bias else None
 
     def _weight(self, name: str, value: Any) -> Any:
         return self.add_weight(shape=value.shape, initializer=lambda _, dtype: keras.ops.cast(value, dtype), name=name)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the results, which Keras would otherwise find by tracing."""
+        return (input_shape[0], *self._results, self._kernel.shape[-1])
 
     def call(self, x: Any) -> Any:
         ops, tile, window, (height, width) = keras.ops, self._tile, self._tile + 2, self._sides
