@@ -53,9 +53,9 @@ def memory_needs(plan: Plan, job: DataflowJob) -> Needs:
     weights = sum(4 * find_backbone(target.backbone.name).params for target in plan.targets) / 1e9
     pixels = sum(3 * height * width for height, width in plan.image_sizes)
     batch = max(default_batch_size(t.backbone.size, GPU_BATCH if gpu else CPU_BATCH) for t in plan.targets)
-    # Five batches of pixels in each bundle: one is computed, of its copy in one piece, and one is next, one is gathered
-    # and one decoded; and what a forward pass of 32 images keeps alive.
-    ahead = 5 * batch * pixels * job.bundles / 1e9
+    # Six batches of pixels in each bundle: one is computed and one is next, each with its copy in one piece, one is
+    # gathered and one decoded; and what a forward pass of 32 images keeps alive.
+    ahead = 6 * batch * pixels * job.bundles / 1e9
     forward = 32 * ACTIVATION_CHANNELS * 4 * max(t.backbone.size[0] * t.backbone.size[1] for t in plan.targets) / 1e9
     host = job.processes * (RUNTIME_GB + WEIGHT_COPIES * weights + ahead + (0 if gpu else forward))
     return Needs(host, GPU_RUNTIME_GB + weights + forward if gpu else 0.0)

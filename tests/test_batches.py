@@ -31,7 +31,9 @@ def test_a_tail_is_padded_to_a_power_of_two() -> None:
     for n in range(1, 9):
         assert len(embed(backbone, list(range(n)))) == n
     assert [shape[0] for shape in backbone.shapes] == [1, 2, 4, 4, 8, 8, 8, 8]
-    assert padded([np.zeros((1, 1, 3), np.uint8)] * 5, 6).shape == (6, 1, 1, 3)
+    images = np.arange(15, dtype=np.uint8).reshape(5, 1, 1, 3)
+    assert padded(images, 6).ravel().tolist() == [*range(15), 12, 13, 14]
+    assert padded(images, 5) is images
 
 
 @pytest.mark.parametrize("poison", [(0,), (6,), (2, 3), tuple(range(7))])

@@ -34,10 +34,11 @@ def gpu_batch_size(size: Size, memory: int) -> int:
     return default_batch_size(size, min(max(32 * memory / (4 << 30), 1), GPU_BATCH))
 
 
-def padded(images: Sequence[np.ndarray], batch_size: int) -> np.ndarray:
-    """Stack images, the last one up to a power of two or to `batch_size`: N x uint8 [H, W, 3] -> uint8 [M, H, W, 3]."""
+def padded(images: np.ndarray, batch_size: int) -> np.ndarray:
+    """Repeat the last image up to a power of two or to `batch_size`: uint8 [N, H, W, 3] -> uint8 [M, H, W, 3]."""
     rows = min(1 << (len(images) - 1).bit_length(), max(batch_size, len(images)))
-    return np.stack([*images, *[images[-1]] * (rows - len(images))])
+    missing = rows - len(images)
+    return np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing else images
 
 
 Devices: TypeAlias = "queue.SimpleQueue[tuple[int, int]]"
@@ -110,10 +111,12 @@ class BatchEmbedder:
     def _results(self, images: list[np.ndarray]) -> list[np.ndarray | ImageError]:
         if not images:
             return []
+        # While the device has another batch.
+        stacked = np.stack(images)
         with device_turn(self._free, self._ready) as index:
-            return self._vectors(images, index)
+            return self._vectors(stacked, index)
 
-    def _vectors(self, images: list[np.ndarray], index: int) -> list[np.ndarray | ImageError]:
+    def _vectors(self, images: np.ndarray, index: int) -> list[np.ndarray | ImageError]:
         if len(images) > self.batch_size:
             return self._halves(images, index)
         try:
@@ -131,7 +134,7 @@ class BatchEmbedder:
                 return self._halves(images, index)
             return [_caused(ImageError("inference", one_line(e)), e)]
 
-    def _halves(self, images: list[np.ndarray], index: int) -> list[np.ndarray | ImageError]:
+    def _halves(self, images: np.ndarray, index: int) -> list[np.ndarray | ImageError]:
         half = 1 << ((len(images) - 1).bit_length() - 1)
         return self._vectors(images[:half], index) + self._vectors(images[half:], index)
 
