@@ -18,6 +18,7 @@ class FakeBackbone:
     device = "CPU"
     device_memory = 0
     devices = 1
+    batches = 1
 
     def __init__(self, poison: tuple[int, ...] = (), memory: int = 1000):
         self.poison, self.memory = poison, memory

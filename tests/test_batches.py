@@ -1,6 +1,7 @@
 """A batch: its order, its padding, bisection, out-of-memory, sizes."""
 
 import concurrent.futures
+import contextlib
 import threading
 import time
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.fake_backbone import SIZE, FakeBackbone, pixels
 from transforms import Embedding, ImageError
-from transforms.batches import BatchEmbedder, default_batch_size, gpu_batch_size, padded
+from transforms.batches import BatchEmbedder, Devices, default_batch_size, gpu_batch_size, padded
 from transforms.counters import reset_tally, tally
 
 
@@ -102,6 +103,39 @@ def test_each_device_computes_one_batch_at_a_time_and_all_do_at_once(devices: in
         results = list(threads.map(lambda v: embed(backbones[v % 2], [v]), range(6)))
     assert [r.embedding[0] for (r,) in results] == list(range(6))
     assert seen == [set(range(devices))] * 6
+
+
+def test_a_device_with_room_for_two_batches_has_the_second_before_the_first_one_ends() -> None:
+    both, computing = threading.Barrier(2, timeout=10), list[int]()
+
+    class Watched(FakeBackbone):
+        batches = 2
+
+        def __call__(self, batch: np.ndarray, index: int = 0) -> np.ndarray:
+            computing.append(index)
+            assert len(computing) <= 2
+            both.wait()
+            computing.remove(index)
+            return super().__call__(batch)
+
+    backbone = Watched()
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda v: embed(backbone, [v]), range(8)))
+    assert [r.embedding[0] for (r,) in results] == list(range(8))
+
+
+def test_what_two_batches_take_together_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices, clock = Devices(1, 2), iter([3_000, 5_000, 10_000, 18_000, 30_000, 31_000])
+    monkeypatch.setattr("time.perf_counter_ns", lambda: next(clock))
+    reset_tally()
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+        assert first.enter_context(devices.turn(1_000)) == 0
+        assert second.enter_context(devices.turn(1_000)) == 0
+        first.close()
+    with devices.turn(1_000):
+        pass
+    # From 3 to 18 and from 30 to 31; without a batch from 1, when the backbone was ready, to 3, and from 18 to 30.
+    assert tally() == {"forward-busy-us": 16, "forward-waited-us": 14}
 
 
 def test_a_batch_in_parts_keeps_its_device() -> None:

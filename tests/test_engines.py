@@ -1,5 +1,6 @@
 """Engines: the same numbers, one seam; choosing them, and what they refuse."""
 
+import concurrent.futures
 import os
 import platform
 import subprocess
@@ -63,6 +64,17 @@ def test_openvino_divides_a_batch_among_the_cores_into_few_graphs(monkeypatch: p
     for n, graphs in ((64, {1, 8}), (37, {1, 8}), (16, {1, 8}), (128, {1, 8, 16}), (64, {1, 8, 16}), (24, {1, 8, 16})):
         np.testing.assert_allclose(loaded(pixels[:n]), one_by_one[:n], rtol=1e-3, atol=one_by_one.max() * 1e-5)
         assert loaded._compiled.keys() == graphs
+
+
+@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
+def test_batches_at_the_same_time_keep_their_numbers(engine: str) -> None:
+    loaded = load_backbone(Backbone("MobileNet", weights="random", image_size=(48, 48), engine=engine))
+    batches = np.random.default_rng(0).integers(0, 256, (12, 8, 48, 48, 3), np.uint8)
+    expected = [loaded(batch) for batch in batches]
+    assert loaded.batches == 2
+    with concurrent.futures.ThreadPoolExecutor(loaded.batches) as threads:
+        for found, vectors in zip(threads.map(loaded, batches), expected, strict=True):
+            np.testing.assert_allclose(found, vectors, rtol=1e-5, atol=vectors.max() * 1e-6)
 
 
 def test_tensorflow_divides_a_batch_and_keeps_its_order() -> None:

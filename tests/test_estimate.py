@@ -49,10 +49,10 @@ def test_as_many_models_as_processes_do_not_fit_a_lean_machine(photos: pathlib.P
     check_memory(plan, job_of("--machine_type=n2-highcpu-16"))
 
 
-def test_each_bundle_that_is_worked_on_holds_five_batches(photos: pathlib.Path) -> None:
+def test_each_bundle_that_is_worked_on_holds_six_batches(photos: pathlib.Path) -> None:
     plan = planned(photos)
     few, many = (job_of(f"--number_of_worker_harness_threads={threads}") for threads in (2, 12))
-    batches = 5 * 10 * 4096 * 3 * 32 * 32 / 1e9
+    batches = 6 * 10 * 4096 * 3 * 32 * 32 / 1e9
     assert memory_needs(plan, many).host_gb - memory_needs(plan, few).host_gb == pytest.approx(batches)
 
 

@@ -5,16 +5,17 @@ A batch that fails is halved, down to the image that makes it fail; one too big 
 
 import contextlib
 import dataclasses
+import functools
 import math
 import queue
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
 
 import numpy as np
 
 from transforms.backbones import Engine, name_classes
-from transforms.counters import count, timed
+from transforms.counters import count
 from transforms.elements import Embedding, Pixels, Size
 from transforms.errors import one_line
 from transforms.failures import ImageError
@@ -41,36 +42,47 @@ def padded(images: np.ndarray, batch_size: int) -> np.ndarray:
     return np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing else images
 
 
-Devices: TypeAlias = "queue.SimpleQueue[tuple[int, int]]"
-"""Those that are free: the index of each, and since when it is."""
-
-_free: dict[int, Devices] = {}
-
-
-def free_devices(devices: int) -> Devices:
-    """Return those of so many that are free: all backbones of a process take turns at them."""
-    every: Devices = queue.SimpleQueue()
-    for index in range(devices):
-        every.put((index, 0))
-    # Of several threads that are the first to ask, one's is for all.
-    return _free.setdefault(devices, every)
-
-
-@contextlib.contextmanager
-def device_turn(free: Devices, ready: int) -> Iterator[int]:
-    """Take a device, which has memory for one batch, and give its index; count its time with the batch, and before it.
+class Devices:
+    """Those that a process has; all of its backbones take turns at them.
 
     Args:
-      free: the devices that are.
-      ready: since when the backbone is, in ns of time.perf_counter_ns().
+      devices: how many.
+      batches: how many each takes at the same time, in the order in which they came.
     """
-    index, since = free.get()
-    try:
-        count("forward-waited-us", (time.perf_counter_ns() - max(since, ready)) // 1000)
-        with timed("forward-busy-us"):
+
+    def __init__(self, devices: int, batches: int):
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for index in [*range(devices)] * batches:
+            self._free.put(index)
+        self._batches, self._ended = [0] * devices, [0] * devices
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def turn(self, ready: int) -> Iterator[int]:
+        """Take a device for a batch, and give its index; count its time with the batch, and without any before it.
+
+        Args:
+          ready: since when the backbone is, in ns of time.perf_counter_ns().
+        """
+        index = self._free.get()
+        with self._lock:
+            began = time.perf_counter_ns()
+            if not self._batches[index]:
+                count("forward-waited-us", (began - max(self._ended[index], ready)) // 1000)
+            self._batches[index] += 1
+        try:
             yield index
-    finally:
-        free.put((index, time.perf_counter_ns()))
+        finally:
+            with self._lock:
+                # Its own time began when the one before it had ended.
+                began, self._ended[index] = max(began, self._ended[index]), time.perf_counter_ns()
+                count("forward-busy-us", (self._ended[index] - began) // 1000)
+                self._batches[index] -= 1
+            self._free.put(index)
+
+
+# Of several threads that are the first to ask, one's are for all.
+devices_here = functools.cache(Devices)
 
 
 @dataclasses.dataclass
@@ -92,7 +104,8 @@ class BatchEmbedder:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        self._free, self._ready = free_devices(self.embed.devices), time.perf_counter_ns()
+        self._devices = devices_here(self.embed.devices, self.embed.batches)
+        self._ready = time.perf_counter_ns()
 
     def __call__(self, batch: Sequence[Pixels]) -> Iterator[Embedding | ImageError]:
         fit = [pixels for pixels in batch if self.size in pixels.by_size]
@@ -113,7 +126,7 @@ class BatchEmbedder:
             return []
         # While the device has another batch.
         stacked = np.stack(images)
-        with device_turn(self._free, self._ready) as index:
+        with self._devices.turn(self._ready) as index:
             return self._vectors(stacked, index)
 
     def _vectors(self, images: np.ndarray, index: int) -> list[np.ndarray | ImageError]:

@@ -22,12 +22,15 @@ class Engine(Protocol):
     Attributes:
       device: the kind that it runs on, 'CPU' or 'GPU'.
       device_memory: of a GPU, in bytes; 0 on a CPU.
-      devices: how many that can work at the same time, a batch each.
+      devices: how many that can work at the same time.
+      batches: how many each of them takes at the same time: two where a core that has nothing left of the first one
+        begins the second, one where there is memory for one.
     """
 
     device: str
     device_memory: int
     devices: int
+    batches: int
 
     def __call__(self, pixels: np.ndarray, index: int = 0) -> np.ndarray:
         """Embed a batch on the device of an index: uint8 [B, H, W, 3] -> float32 [B, D].

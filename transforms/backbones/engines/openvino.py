@@ -48,6 +48,7 @@ class OpenVinoEngine:
     device = DEVICE
     device_memory = 0
     devices = 1
+    batches = 2
 
     def __init__(self, path: str, precision: str = "float32"):
         self._core = openvino.Core()
@@ -56,7 +57,7 @@ class OpenVinoEngine:
         self._most = min(2 ** round(math.log2(max(size_of_files(path) / BYTES_AN_IMAGE, 1))), MOST_IMAGES)
         self._precision = precision
         self._compiled: dict[int, openvino.CompiledModel] = {}
-        self._requests: dict[int, list[openvino.InferRequest]] = {}
+        self._idle: dict[int, list[openvino.InferRequest]] = {}
         self._lock = threading.Lock()
 
     def __call__(self, pixels: np.ndarray, index: int = 0) -> np.ndarray:
@@ -64,18 +65,18 @@ class OpenVinoEngine:
         pixels = np.ascontiguousarray(pixels)
         with self._lock:
             images = self._images_a_request(len(pixels))
+            compiled, idle = self._compile((images, *pixels.shape[1:])), self._idle.setdefault(images, [])
             parts = [slice(at, at + images) for at in range(0, len(pixels), images)]
-            compiled = self._compile((images, *pixels.shape[1:]))
-            requests = self._requests.setdefault(images, [])
-            requests += [compiled.create_infer_request() for _ in range(len(parts) - len(requests))]
-            vectors = np.empty((len(pixels), compiled.output(0).shape[1]), np.float32)
+            requests = [idle.pop() if idle else compiled.create_infer_request() for _ in parts]
+        vectors = np.empty((len(pixels), compiled.output(0).shape[1]), np.float32)
+        with contextlib.ExitStack() as started:
+            started.callback(idle.extend, requests)
             # All have ended when it is left, however: they read and write these arrays in place.
-            with contextlib.ExitStack() as started:
-                for part, request in zip(parts, requests, strict=False):
-                    request.set_input_tensor(openvino.Tensor(pixels[part], shared_memory=True))
-                    request.set_output_tensor(openvino.Tensor(vectors[part], shared_memory=True))
-                    request.start_async()
-                    started.callback(request.wait)
+            for part, request in zip(parts, requests, strict=True):
+                request.set_input_tensor(openvino.Tensor(pixels[part], shared_memory=True))
+                request.set_output_tensor(openvino.Tensor(vectors[part], shared_memory=True))
+                request.start_async()
+                started.callback(request.wait)
         return vectors
 
     def _images_a_request(self, batch: int) -> int:

@@ -30,7 +30,7 @@ class TensorFlowEngine:
     def __init__(self, graphs: Sequence["DeviceGraph"]):
         self._graphs = graphs
         self.device, self.devices = device(), len(graphs)
-        self.device_memory = gpu_memory() if self.device == "GPU" else 0
+        self.device_memory, self.batches = (gpu_memory(), 1) if self.device == "GPU" else (0, 2)
         self._threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="TensorFlowEngine")
         for graph in graphs:
             # The first call optimizes the graph, for a second in which Python can go on.
