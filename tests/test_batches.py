@@ -10,7 +10,7 @@ import pytest
 
 from tests.fake_backbone import SIZE, FakeBackbone, pixels
 from transforms import Embedding, ImageError
-from transforms.batches import BatchEmbedder, Devices, default_batch_size, gpu_batch_size, padded
+from transforms.batches import BatchEmbedder, Devices, default_batch_size, devices_here, gpu_batch_size, padded
 from transforms.counters import reset_tally, tally
 
 
@@ -122,6 +122,20 @@ def test_a_device_with_room_for_two_batches_has_the_second_before_the_first_one_
     with concurrent.futures.ThreadPoolExecutor(4) as threads:
         results = list(threads.map(lambda v: embed(backbone, [v]), range(8)))
     assert [r.embedding[0] for (r,) in results] == list(range(8))
+
+
+def test_threads_that_ask_first_at_the_same_time_get_the_same_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    class Awaited(Devices):
+        def __init__(self, devices: int, batches: int):
+            both.wait()
+            super().__init__(devices, batches)
+
+    monkeypatch.setattr("transforms.batches.Devices", Awaited)
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(lambda _: devices_here(3, 5), range(2))
+    assert one is other
 
 
 def test_what_two_batches_take_together_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:

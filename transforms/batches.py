@@ -5,7 +5,6 @@ A batch that fails is halved, down to the image that makes it fail; one too big 
 
 import contextlib
 import dataclasses
-import functools
 import math
 import queue
 import threading
@@ -81,8 +80,13 @@ class Devices:
             self._free.put(index)
 
 
-# Of several threads that are the first to ask, one's are for all.
-devices_here = functools.cache(Devices)
+_devices: dict[tuple[int, int], Devices] = {}
+
+
+def devices_here(devices: int, batches: int) -> Devices:
+    """Return the process's own, of so many with so many batches each."""
+    # Of several threads that are the first to ask, one's are for all.
+    return _devices.setdefault((devices, batches), Devices(devices, batches))
 
 
 @dataclasses.dataclass

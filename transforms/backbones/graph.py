@@ -112,7 +112,7 @@ def _keras_model(backbone: Backbone) -> Model:
         if policy == "float32":
             # What it sums up needs all of float32; and a GPU does it by itself.
             sums = backbone.precision == "float32" and not has_gpu()
-            best, preprocess = fold(model, preprocess, *[winograd] * sums)
+            best, preprocess = fold(model, preprocess, winograd) if sums else fold(model, preprocess)
         return lambda x: best(preprocess(x), training=False), [weight.value for weight in best.weights]
 
     return Model(Facts(_dim(model.output_shape, backbone), sha256_of_values(model)), prepare)

@@ -1,4 +1,4 @@
-"""Pool by the largest value, zeros around the image or not, without a copy of it that has them."""
+"""Pool an image with zeros around it by the largest value, without a copy of it that has them."""
 
 from typing import Any
 
