@@ -3,6 +3,7 @@
 Where that was not begun, or that process died, a graph is built when it is asked for.
 """
 
+import concurrent.futures
 import contextlib
 import gc
 import multiprocessing
@@ -12,12 +13,15 @@ import sys
 import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transforms.backbones import cache
 from transforms.backbones.backbone import Backbone, Facts
-from transforms.backbones.engines import check_engine, has_gpu
+from transforms.backbones.engines import has_gpu
 from transforms.errors import UsageError
+
+if TYPE_CHECKING:
+    from transforms.backbones.graph import Model
 
 UNUSED = ("matplotlib", "pandas")
 """What Keras imports, for its charts and tables, where it is installed; it can do without."""
@@ -126,10 +130,16 @@ def _build(backbones: Sequence[Backbone], pipes: Sequence[Connection]) -> None:
     for backbone, pipe in zip(backbones, pipes, strict=True):
         with pipe, contextlib.suppress(Exception):
             try:
-                check_engine(backbone.engine, backbone.precision)
                 model = read_model(backbone)
-                pipe.send(model.facts)
-                graph = build_graph(backbone, model)
-                pipe.send(cache.store(cache.name_of(backbone), graph.save, graph.facts))
+                with concurrent.futures.ThreadPoolExecutor(1) as thread:
+                    facts = thread.submit(_tell, pipe, model)
+                    graph = build_graph(backbone, model)
+                pipe.send(cache.store(cache.name_of(backbone), graph.save, facts.result()))
             except UsageError as e:
                 pipe.send(e)
+
+
+def _tell(pipe: Connection, model: "Model") -> Facts:
+    facts = model.facts()
+    pipe.send(facts)
+    return facts

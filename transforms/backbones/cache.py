@@ -23,7 +23,7 @@ from transforms.backbones.files import cache_folder, sha256_of_files, size_of_fi
 from transforms.errors import UsageError, one_line
 from transforms.gcs import INSTALLED, generations_of, is_gcs
 
-FORMAT = 9
+FORMAT = 10
 """Version of what an entry holds, and of the code that builds graphs."""
 GRAPH = "graph"
 FACTS = "facts.json"

@@ -14,6 +14,7 @@ from transforms.backbones.files import sha256_of_files
 from transforms.backbones.fold import fold
 from transforms.backbones.keras_applications import keras, preprocess_of
 from transforms.backbones.tensorflow_setup import convert_variables_to_constants_v2, tf
+from transforms.backbones.variables import of_one_name, with_constants
 from transforms.backbones.weights import check_sha256, is_saved_model, local_copy, sha256_of_values
 from transforms.backbones.winograd import winograd
 from transforms.errors import UsageError, one_line
@@ -23,9 +24,12 @@ LARGEST_CONSTANTS = 1_900_000_000
 
 
 class Model(NamedTuple):
-    """A backbone with its weights; `prepare` gives a function of float32 pixels, and what has its variables."""
+    """A backbone with its weights; `prepare` gives a function of float32 pixels, and what has its variables.
 
-    facts: Facts
+    `facts` hashes the weights, which is work, but not Python's.
+    """
+
+    facts: Callable[[], Facts]
     prepare: Callable[[], tuple[Callable[[Any], Any], Any]]
 
 
@@ -36,13 +40,11 @@ class Graph:
     Attributes:
       function: TensorFlow's.
       weights: TensorFlow's object that has the function's variables and tables.
-      facts: of the backbone.
       engine: what will read it.
     """
 
     function: Any
     weights: Any
-    facts: Facts
     engine: str
 
     def save(self, folder: str) -> None:
@@ -86,7 +88,7 @@ def build_graph(backbone: Backbone, model: Model | None = None) -> Graph:
         return output
 
     try:
-        return Graph(embed.get_concrete_function(), weights, model.facts, backbone.engine)
+        return Graph(embed.get_concrete_function(), weights, backbone.engine)
     except (ValueError, TypeError, tf.errors.OpError) as e:
         raise UsageError(f"{backbone.name} cannot be run on images of {backbone.size}: {one_line(e)}") from e
 
@@ -101,7 +103,8 @@ def _keras_model(backbone: Backbone) -> Model:
     found, policy = keras.config.dtype_policy(), dtype_policy(backbone.engine, backbone.precision)
     keras.config.set_dtype_policy(policy)
     try:
-        model = build_model(backbone)
+        with of_one_name():
+            model = build_model(backbone)
     finally:
         keras.config.set_dtype_policy(found)
 
@@ -112,10 +115,13 @@ def _keras_model(backbone: Backbone) -> Model:
         if policy == "float32":
             # What it sums up needs all of float32; and a GPU does it by itself.
             sums = backbone.precision == "float32" and not has_gpu()
-            best, preprocess = fold(model, preprocess, winograd) if sums else fold(model, preprocess)
-        return lambda x: best(preprocess(x), training=False), [weight.value for weight in best.weights]
+            with of_one_name():
+                best, preprocess = fold(model, preprocess, winograd) if sums else fold(model, preprocess)
+        function, variables = with_constants(best)
+        return lambda x: function(preprocess(x)), variables
 
-    return Model(Facts(_dim(model.output_shape, backbone), sha256_of_values(model)), prepare)
+    dim = _dim(model.output_shape, backbone)
+    return Model(lambda: Facts(dim, sha256_of_values(model)), prepare)
 
 
 def _saved_model(backbone: Backbone) -> Model:
@@ -151,7 +157,7 @@ def _saved_model(backbone: Backbone) -> Model:
         return tf.nest.flatten(constant(x))[0] if constant else signature(**{argument: x})[result]
 
     dim = _dim(signature.structured_outputs[result].shape, backbone)
-    return Model(Facts(dim, weights_sha256), lambda: (function, loaded))
+    return Model(lambda: Facts(dim, weights_sha256), lambda: (function, loaded))
 
 
 def _frozen(signature: Any, backbone: Backbone) -> Any:

@@ -57,10 +57,11 @@ def _load(backbone: Backbone) -> LoadedBackbone:
 
 
 def _built(backbone: Backbone, name: str | None) -> cache.Entry:
-    from transforms.backbones.graph import build_graph
+    from transforms.backbones.graph import build_graph, read_model
 
-    graph = build_graph(backbone)
+    model = read_model(backbone)
+    graph = build_graph(backbone, model)
     if backbone.weights == "imagenet":
         # Keras may have downloaded the file that the name stands for.
         name = cache.name_of(backbone)
-    return cache.keep(name, graph.save, graph.facts)
+    return cache.keep(name, graph.save, model.facts())

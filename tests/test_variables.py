@@ -1,0 +1,56 @@
+"""Few variables, made sooner: the same numbers, the same weights in files, and no more of them than said."""
+
+import math
+import pathlib
+
+import numpy as np
+import pytest
+
+from transforms.backbones.keras_applications import keras
+from transforms.backbones.tensorflow_setup import tf
+from transforms.backbones.variables import SMALL, of_one_name, with_constants
+
+
+def mobilenet() -> keras.Model:
+    return keras.applications.MobileNet(alpha=0.5, input_shape=(32, 32, 3), include_top=False, weights=None)
+
+
+def test_variables_of_one_name_are_found_in_files_by_keras_names(tmp_path: pathlib.Path) -> None:
+    named = mobilenet()
+    with of_one_name():
+        alike = mobilenet()
+    after = mobilenet()
+    assert {weight.value.name for weight in alike.weights} == {"weight:0"}
+    assert len({weight.value.name for weight in after.weights}) == len(after.weights)
+    assert [weight.path.split("/")[-2:] for weight in alike.weights] == [
+        weight.path.split("/")[-2:] for weight in named.weights
+    ]
+    named.save_weights(tmp_path / "mine.weights.h5")
+    alike.load_weights(tmp_path / "mine.weights.h5")
+    for mine, theirs in zip(named.weights, alike.weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(("policy", "rtol"), [("float32", 1e-3), ("mixed_bfloat16", 0.05)])
+def test_constants_give_the_same_numbers(policy: str, rtol: float) -> None:
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = mobilenet()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    pixels = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    expected = tf.function(lambda x: model(x, training=False))(pixels)
+    assert np.std(expected) > 0
+    function, _ = with_constants(model)
+    # Of constants TensorFlow computes some things before.
+    np.testing.assert_allclose(tf.function(function)(pixels), expected, rtol)
+
+
+def test_only_large_weights_are_left_as_variables() -> None:
+    model = mobilenet()
+    function, variables = with_constants(model)
+    traced = tf.function(function).get_concrete_function(tf.TensorSpec([None, 32, 32, 3]))
+    large = [weight.value.ref() for weight in model.weights if math.prod(weight.shape) > SMALL]
+    assert 0 < len(large) < len(model.weights)
+    assert {variable.ref() for variable in traced.graph.variables} == {*large}
+    assert [variable.ref() for variable in variables] == large
