@@ -65,12 +65,19 @@ def measure(way: str, photos: str, backbone: str, environment: dict[str, str], m
 
 
 def _memory(process: psutil.Process) -> int:
-    total = 0
+    total = highest = 0
     for one in [process, *_children(process)]:
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):
             # Proportional: what processes share counts once.
             total += one.memory_full_info().pss
-    return total
+            highest = max(highest, _peak(one.pid))
+    return max(total, highest)
+
+
+def _peak(pid: int) -> int:
+    """Return the most bytes that one process has had by now, also between two looks."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
