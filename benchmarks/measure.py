@@ -65,6 +65,7 @@ def measure(way: str, photos: str, backbone: str, environment: dict[str, str], m
 
 
 def _memory(process: psutil.Process) -> int:
+    """Return the bytes of all processes now, or the most that one of them has had by now, if that is more."""
     total = highest = 0
     for one in [process, *_children(process)]:
         with contextlib.suppress(psutil.Error, OSError):
@@ -75,7 +76,6 @@ def _memory(process: psutil.Process) -> int:
 
 
 def _peak(pid: int) -> int:
-    """Return the most bytes that one process has had by now, also between two looks."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 

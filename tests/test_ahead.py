@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -101,6 +102,43 @@ def test_what_cannot_be_read_is_the_same_one_line(arguments: list[str], environm
     code, out, err = run(COMMAND + IMPORTED, [*arguments, "--layer", "block_1_padd"], environment)
     assert (code, out) == (2, ["False"])
     assert err == "embed-images: MobileNetV2 has no layer 'block_1_padd' (did you mean 'block_1_pad'?)\n"
+
+
+@pytest.mark.parametrize(
+    ("facts", "graph", "messages"),
+    [
+        ("return 'facts'", "return types.SimpleNamespace(save=None)", ["'facts'", "'kept'"]),
+        ("return 'facts'", "raise UsageError('no such size')", ["'facts'", "UsageError('no such size')"]),
+        ("raise MemoryError", "return types.SimpleNamespace(save=None)", []),
+    ],
+    ids=["kept", "no graph", "no facts"],
+)
+def test_facts_are_told_before_the_graph(
+    facts: str, graph: str, messages: list[str], environment: dict[str, str]
+) -> None:
+    code = f"""
+        import multiprocessing, sys, time, types
+        from transforms import Backbone
+        from transforms.backbones import ahead, cache, graph
+        from transforms.errors import UsageError
+        def facts():
+            time.sleep(0.5)
+            {facts}
+        def build_graph(*_):
+            {graph}
+        graph.read_model = lambda _: graph.Model(facts, None)
+        graph.build_graph = build_graph
+        cache.store = lambda *_: "kept"
+        ours, theirs = multiprocessing.Pipe(duplex=False)
+        ahead._build([Backbone("MobileNet", weights="random")], [theirs])
+        code = 0
+        while ours.poll():
+            try:
+                print(repr(ours.recv()))
+            except EOFError:
+                break
+    """
+    assert run(textwrap.dedent(code), [], environment) == (0, messages, "")
 
 
 def test_a_mistake_does_not_wait_for_the_graph(

@@ -68,7 +68,7 @@ def end() -> None:
 
 
 def facts(backbone: Backbone) -> Facts | None:
-    """Wait until the weights of a backbone are read; None where that was not begun.
+    """Wait until the weights of a backbone are read and hashed; None where that was not begun.
 
     Raises:
       UsageError: the weights cannot be had or do not fit.
@@ -134,6 +134,8 @@ def _build(backbones: Sequence[Backbone], pipes: Sequence[Connection]) -> None:
                 with concurrent.futures.ThreadPoolExecutor(1) as thread:
                     facts = thread.submit(_tell, pipe, model)
                     graph = build_graph(backbone, model)
+                # The graph has weights of its own.
+                del model
                 pipe.send(cache.store(cache.name_of(backbone), graph.save, facts.result()))
             except UsageError as e:
                 pipe.send(e)

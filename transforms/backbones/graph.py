@@ -24,9 +24,11 @@ LARGEST_CONSTANTS = 1_900_000_000
 
 
 class Model(NamedTuple):
-    """A backbone with its weights; `prepare` gives a function of float32 pixels, and what has its variables.
+    """A backbone with its weights.
 
-    `facts` hashes the weights, which is work, but not Python's.
+    Attributes:
+      facts: hashes the weights; a thread can do it while another one prepares.
+      prepare: gives a function of float32 pixels, and what has its variables.
     """
 
     facts: Callable[[], Facts]

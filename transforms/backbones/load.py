@@ -60,8 +60,10 @@ def _built(backbone: Backbone, name: str | None) -> cache.Entry:
     from transforms.backbones.graph import build_graph, read_model
 
     model = read_model(backbone)
-    graph = build_graph(backbone, model)
+    graph, facts = build_graph(backbone, model), model.facts()
+    # The graph has weights of its own.
+    del model
     if backbone.weights == "imagenet":
         # Keras may have downloaded the file that the name stands for.
         name = cache.name_of(backbone)
-    return cache.keep(name, graph.save, model.facts())
+    return cache.keep(name, graph.save, facts)

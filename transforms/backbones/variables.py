@@ -9,29 +9,28 @@ from transforms.backbones.keras_applications import keras
 from transforms.backbones.tensorflow_setup import tf
 
 SMALL = 16_384
-"""The most numbers of a weight that is rather a part of the graph: most are smaller, and together a small part of it.
-Of larger ones the graph would become slow to build and to read."""
+"""Weights of at most so many numbers become constants of the graph: most weights, and a small part of all numbers. With
+larger ones the graph would become slow to build and to read."""
 
 
 @contextlib.contextmanager
 def of_one_name() -> Iterator[None]:
-    """Make TensorFlow's variables sooner, all of one name: it compiles the making of one for each name and shape.
+    """Give all of TensorFlow's variables one name: it compiles the making of one anew for each name and shape.
 
-    The names that Keras gives its weights, by which they are found in files, are not affected.
+    Keras finds its weights in files by names of its own.
     """
-    # A name that ends like this stands for itself, whatever the names around it are.
+    # The slash leaves out the names of the layers around it.
     with tf.variable_creator_scope(lambda make, **settings: make(**{**settings, "name": "weight/"})):
         yield
 
 
 def with_constants(model: Any) -> tuple[Callable[[Any], Any], list[Any]]:
-    """Take the small weights for constants: keras.Model -> a function of its input, and the variables that are left."""
-    small = [weight for weight in model.weights if math.prod(weight.shape) <= SMALL]
-    constants = [(weight, weight.numpy()) for weight in small]
+    """Take small weights for constants, as they are now: keras.Model -> its function, and the other variables."""
+    small = {id(weight) for weight in model.weights if math.prod(weight.shape) <= SMALL}
+    constants = [(weight, weight.numpy()) for weight in model.weights if id(weight) in small]
 
     def call(x: Any) -> Any:
         with keras.StatelessScope(state_mapping=constants):
             return model(x, training=False)
 
-    names = {id(weight) for weight in small}
-    return call, [weight.value for weight in model.weights if id(weight) not in names]
+    return call, [weight.value for weight in model.weights if id(weight) not in small]
