@@ -15,7 +15,11 @@ def build_ahead(options: argparse.Namespace, beam_args: list[str]) -> None:
 
 
 def make_backbone(name: str, options: argparse.Namespace, remote: bool = False) -> Backbone:
-    """Return one of the backbones that the options name; what another machine has installed is not known here."""
+    """Return one of the backbones that the options name.
+
+    TensorFlow, which is everywhere, runs it where a GPU is required, and on another machine, which is not known here.
+    """
+    engine = "tensorflow" if options.engine == "auto" and (remote or options.require_gpu) else options.engine
     weights = options.weights
     if weights not in ("imagenet", "random"):
         from transforms.uris import canonical_uri
@@ -34,6 +38,6 @@ def make_backbone(name: str, options: argparse.Namespace, remote: bool = False) 
         image_size=options.image_size,
         normalize=options.normalize,
         precision=options.precision,
-        engine="tensorflow" if remote and options.engine == "auto" else choose_engine(options.engine),
+        engine=choose_engine(engine),
         trust_saved_model=options.trust_saved_model,
     )

@@ -49,6 +49,18 @@ def test_a_relative_output_is_one_from_here(
     assert planned(photos, "o ut/").targets[0].output == str(tmp_path / "o ut")
 
 
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [("auto", "TensorFlow sees no GPU here"), ("openvino", "needs --engine tensorflow, is openvino")],
+)
+def test_a_required_gpu_that_is_not_here_is_missed_at_once(
+    engine: str, message: str, photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transforms.backbones.engines.tensorflow.device", lambda: "CPU")
+    with pytest.raises(UsageError, match=message):
+        planned(photos, tmp_path / "out", "--require_gpu", "--engine", engine)
+
+
 @pytest.mark.parametrize("inside", ["a", "a/new/deep", "."])
 def test_an_output_inside_an_input_folder_is_refused(inside: str, photos: pathlib.Path) -> None:
     with pytest.raises(UsageError, match="lies in an --input folder"):
