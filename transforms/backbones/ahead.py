@@ -3,7 +3,6 @@
 Where that was not begun, or that process died, a graph is built when it is asked for.
 """
 
-import concurrent.futures
 import contextlib
 import gc
 import multiprocessing
@@ -13,15 +12,12 @@ import sys
 import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transforms.backbones import cache
 from transforms.backbones.backbone import Backbone, Facts
 from transforms.backbones.engines import has_gpu
 from transforms.errors import UsageError
-
-if TYPE_CHECKING:
-    from transforms.backbones.graph import Model
 
 UNUSED = ("matplotlib", "pandas")
 """What Keras imports, for its charts and tables, where it is installed; it can do without."""
@@ -123,25 +119,14 @@ def _build(backbones: Sequence[Backbone], pipes: Sequence[Connection]) -> None:
     sys.modules.update({name: None for name in UNUSED if name not in sys.modules})  # type: ignore[misc]
     # What is imported stays: looking for garbage in it took a twelfth of the time.
     gc.disable()
-    from transforms.backbones.graph import build_graph, read_model
+    from transforms.backbones.graph import build_graph
 
     gc.freeze()
     gc.enable()
     for backbone, pipe in zip(backbones, pipes, strict=True):
         with pipe, contextlib.suppress(Exception):
             try:
-                model = read_model(backbone)
-                with concurrent.futures.ThreadPoolExecutor(1) as thread:
-                    facts = thread.submit(_tell, pipe, model)
-                    graph = build_graph(backbone, model)
-                # The graph has weights of its own.
-                del model
-                pipe.send(cache.store(cache.name_of(backbone), graph.save, facts.result()))
+                graph = build_graph(backbone, pipe.send)
+                pipe.send(cache.store(cache.name_of(backbone), graph.save, graph.facts))
             except UsageError as e:
                 pipe.send(e)
-
-
-def _tell(pipe: Connection, model: "Model") -> Facts:
-    facts = model.facts()
-    pipe.send(facts)
-    return facts

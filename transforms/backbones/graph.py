@@ -1,5 +1,6 @@
 """Build a backbone as one TensorFlow graph, from uint8 pixels to float32 vectors, preprocessing and all."""
 
+import concurrent.futures
 import dataclasses
 import os
 from collections.abc import Callable
@@ -27,7 +28,7 @@ class Model(NamedTuple):
     """A backbone with its weights.
 
     Attributes:
-      facts: hashes the weights; a thread can do it while another one prepares.
+      facts: hashes the weights; one thread can do it while another one prepares.
       prepare: gives a function of float32 pixels, and what has its variables.
     """
 
@@ -42,11 +43,13 @@ class Graph:
     Attributes:
       function: TensorFlow's.
       weights: TensorFlow's object that has the function's variables and tables.
+      facts: of the backbone.
       engine: what will read it.
     """
 
     function: Any
     weights: Any
+    facts: Facts
     engine: str
 
     def save(self, folder: str) -> None:
@@ -61,23 +64,31 @@ class Graph:
             raise OSError(one_line(e)) from e
 
 
-def read_model(backbone: Backbone) -> Model:
-    """Read a backbone with its weights.
+def build_graph(backbone: Backbone, tell: Callable[[Facts], None] = lambda facts: None) -> Graph:
+    """Build the graph of a backbone, and tell its facts before that is done.
+
+    Args:
+      tell: is called in a thread, once the weights are read and hashed.
 
     Raises:
-      UsageError: the weights cannot be had or do not fit, or it does not give one vector an image.
+      UsageError: the weights cannot be had or do not fit, or the backbone does not give one vector an image, or does
+        not take images of this size.
     """
     tf.get_logger().setLevel("ERROR")
-    return (_saved_model if is_saved_model(backbone.weights) else _keras_model)(backbone)
+    model = (_saved_model if is_saved_model(backbone.weights) else _keras_model)(backbone)
+
+    def hash_weights() -> Facts:
+        facts = model.facts()
+        tell(facts)
+        return facts
+
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        facts = thread.submit(hash_weights)
+        function, weights = _trace(backbone, model)
+    return Graph(function, weights, facts.result(), backbone.engine)
 
 
-def build_graph(backbone: Backbone, model: Model | None = None) -> Graph:
-    """Build the graph of a backbone, of the model of it that was read where one was.
-
-    Raises:
-      UsageError: the weights cannot be had or do not fit, or the backbone does not take images of this size.
-    """
-    model = model or read_model(backbone)
+def _trace(backbone: Backbone, model: Model) -> tuple[Any, Any]:
     function, weights = model.prepare()
 
     @tf.function(input_signature=[tf.TensorSpec([None, *backbone.size, 3], tf.uint8)], autograph=False)
@@ -90,7 +101,7 @@ def build_graph(backbone: Backbone, model: Model | None = None) -> Graph:
         return output
 
     try:
-        return Graph(embed.get_concrete_function(), weights, backbone.engine)
+        return embed.get_concrete_function(), weights
     except (ValueError, TypeError, tf.errors.OpError) as e:
         raise UsageError(f"{backbone.name} cannot be run on images of {backbone.size}: {one_line(e)}") from e
 

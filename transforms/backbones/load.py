@@ -57,13 +57,10 @@ def _load(backbone: Backbone) -> LoadedBackbone:
 
 
 def _built(backbone: Backbone, name: str | None) -> cache.Entry:
-    from transforms.backbones.graph import build_graph, read_model
+    from transforms.backbones.graph import build_graph
 
-    model = read_model(backbone)
-    graph, facts = build_graph(backbone, model), model.facts()
-    # The graph has weights of its own.
-    del model
+    graph = build_graph(backbone)
     if backbone.weights == "imagenet":
         # Keras may have downloaded the file that the name stands for.
         name = cache.name_of(backbone)
-    return cache.keep(name, graph.save, facts)
+    return cache.keep(name, graph.save, graph.facts)

@@ -26,11 +26,11 @@ def of_one_name() -> Iterator[None]:
 
 def with_constants(model: Any) -> tuple[Callable[[Any], Any], list[Any]]:
     """Take small weights for constants, as they are now: keras.Model -> its function, and the other variables."""
-    small = {id(weight) for weight in model.weights if math.prod(weight.shape) <= SMALL}
-    constants = [(weight, weight.numpy()) for weight in model.weights if id(weight) in small]
+    sizes = [(weight, math.prod(weight.shape)) for weight in model.weights]
+    constants = [(weight, weight.numpy()) for weight, size in sizes if size <= SMALL]
 
     def call(x: Any) -> Any:
         with keras.StatelessScope(state_mapping=constants):
             return model(x, training=False)
 
-    return call, [weight.value for weight in model.weights if id(weight) not in small]
+    return call, [weight.value for weight, size in sizes if size > SMALL]
