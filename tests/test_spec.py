@@ -2,10 +2,15 @@
 
 import dataclasses
 import hashlib
+import os
+import pathlib
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
+from transforms import Backbone, embedding_spec
 from transforms.spec import EmbeddingSpec
 
 FIELDS: dict[str, Any] = {
@@ -73,3 +78,16 @@ def test_equal_specs_have_equal_fingerprints_in_whatever_order_their_kwargs_are(
     one = EmbeddingSpec(**FIELDS | {"backbone_kwargs": {"a": 1, "b": 2}})
     other = EmbeddingSpec(**FIELDS | {"backbone_kwargs": {"b": 2, "a": 1}})
     assert one.fingerprint == other.fingerprint
+
+
+def test_the_fingerprint_of_a_backbone_is_pinned() -> None:
+    spec = embedding_spec(Backbone("MobileNet", weights="random", image_size=(32, 32), backbone_kwargs={"alpha": 0.25}))
+    assert spec.fingerprint == "9d2e13955edc6cd8"
+
+
+def test_the_fingerprint_of_imagenet_weights_is_pinned(test_data: pathlib.Path) -> None:
+    # Keras reads KERAS_HOME at its import, so the spec is made in a process of its own.
+    code = "from transforms import Backbone, embedding_spec; print(embedding_spec(Backbone('MobileNetV2')).fingerprint)"
+    environment = {**os.environ, "KERAS_HOME": str(test_data / "keras_home")}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["cd0d931cedce7f61"]
