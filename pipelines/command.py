@@ -7,8 +7,8 @@ import os
 import sys
 import warnings
 
-from pipelines.options import check_beam_flags, parse
-from transforms.errors import RunError, UsageError
+from pipelines.options.flags import check_beam_flags, parse
+from transforms.core.errors import RunError, UsageError
 
 EXIT_CODES = {
     0: "done",
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
             list_backbones()
             return 0
         collect_seldom()
-        from pipelines.backbones import build_ahead
+        from pipelines.plan.backbone_of import build_ahead
 
         build_ahead(options, beam_args)
         check_beam_flags(beam_args)
@@ -63,7 +63,7 @@ def collect_seldom() -> None:
 
 def list_backbones() -> None:
     """Print the backbones as a table: input size, width, parameters, preprocessing."""
-    from transforms.backbones import catalog
+    from transforms.backbones.catalog.facts import catalog
 
     print(f"{'backbone':<18} {'size':>4} {'width':>5} {'parameters':>11}  preprocessing")
     for b in catalog().values():

@@ -17,13 +17,13 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipelines.dataflow import dataflow_job, is_remote
-from pipelines.dry_run import print_dry_run
-from pipelines.estimate import check_memory
-from pipelines.preflight import Plan, Target, make_plan
-from pipelines.run import run_to_end
-from pipelines.submission import run_on_dataflow
-from pipelines.summary import exit_code, print_summary
+from pipelines.console.summary import exit_code, print_summary
+from pipelines.launch.dataflow.estimate import check_memory
+from pipelines.launch.dataflow.job import dataflow_job, is_remote
+from pipelines.launch.dataflow.submission import run_on_dataflow
+from pipelines.launch.dry_run import print_dry_run
+from pipelines.launch.local import run_to_end
+from pipelines.plan.plan import Plan, Target, make_plan
 from transforms import (
     CountReasons,
     DecodeImages,
@@ -35,7 +35,7 @@ from transforms import (
     WriteFailures,
     WriteManifest,
 )
-from transforms.tfrecord import example_features
+from transforms.write.tfrecord import example_features
 
 
 def build(root: Any, plan: Plan, options: argparse.Namespace, hints: Mapping[str, str] | None = None) -> None:

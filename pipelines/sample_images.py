@@ -9,7 +9,7 @@ import os
 import numpy as np
 import PIL.Image
 
-from pipelines.arguments import a_count
+from pipelines.options.arguments import a_count
 
 WIDTH, HEIGHT = 500, 375
 """Pixels of a sample, the usual size of a photo on the web and in ImageNet."""

@@ -10,8 +10,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.protobuf.json_format import MessageToDict
 
-from pipelines.arguments import Parser
-from transforms.errors import RunError, UsageError, one_line
+from pipelines.options.arguments import Parser
+from transforms.core.errors import RunError, UsageError, one_line
 
 
 def connect(client: Any, endpoint: str) -> Any:

@@ -26,11 +26,11 @@ from apache_beam.io.filesystems import FileSystems
 from google.cloud.devtools import cloudbuild_v1
 from google.protobuf.duration_pb2 import Duration
 
-from pipelines.arguments import Parser
+from pipelines.options.arguments import Parser
 from templates.clients import add_project, as_json, connect, run_command, show
 from templates.metadata import metadata
 from templates.source import pack_source, source_files
-from transforms.errors import RunError, UsageError
+from transforms.core.errors import RunError, UsageError
 
 PROJECT, NAME = "beam-image-embeddings", "embed_images"
 BUILD_SECONDS = 3600

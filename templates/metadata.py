@@ -7,9 +7,9 @@ import argparse
 import json
 from typing import Any
 
-from pipelines import arguments
-from pipelines.machines import GPUS
-from pipelines.options import NEEDED, CommandOnly, parser
+from pipelines.launch.dataflow.machines import GPUS
+from pipelines.options import arguments
+from pipelines.options.flags import NEEDED, CommandOnly, parser
 
 NUMBER, TEXT, BOOLEAN, ENUM = "NUMBER", "TEXT", "BOOLEAN", "ENUM"
 PARSED_BY: dict[Any, tuple[str, str]] = {

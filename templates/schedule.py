@@ -25,11 +25,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict, ParseError
 
-from pipelines.arguments import Parser, a_count, an_object
-from pipelines.options import NEEDED, parse
+from pipelines.options.arguments import Parser, a_count, an_object
+from pipelines.options.flags import NEEDED, parse
 from templates.clients import add_project, as_json, connect, run_command, show
 from templates.metadata import metadata
-from transforms.errors import UsageError, did_you_mean
+from transforms.core.errors import UsageError, did_you_mean
 
 DATAFLOW = "https://dataflow.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"

@@ -12,9 +12,9 @@ import PIL.Image
 import pytest
 
 from pipelines.sample_images import sample_pixels
-from tests.dataflow_server import bucket, dataflow, storage
-from tests.gcs_server import SERVERS, GcsServer, gcs_server
-from tests.rest_server import rest
+from tests.servers.dataflow import bucket, dataflow, storage
+from tests.servers.gcs import SERVERS, GcsServer, gcs_server
+from tests.servers.rest import rest
 
 __all__ = ["bucket", "dataflow", "rest", "storage"]
 

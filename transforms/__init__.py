@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transforms.backbones import Backbone, embedding_spec
+    from transforms.commit.commit import WriteManifest
+    from transforms.core.elements import Embedding, Image, ImageFacts, ImageUri, Pixels
+    from transforms.core.failures import CountReasons, Failure, ImageError, WriteFailures
+    from transforms.core.spec import EmbeddingSpec
     from transforms.decode import DecodeImages
-    from transforms.elements import Embedding, Image, ImageFacts, ImageUri, Pixels
-    from transforms.embed import EmbedImages
-    from transforms.failures import CountReasons, Failure, ImageError, WriteFailures
-    from transforms.fetch import FetchImages
-    from transforms.health import MeasureHealth
-    from transforms.manifest import WriteManifest
-    from transforms.parquet import WriteEmbeddingsToParquet
-    from transforms.spec import EmbeddingSpec
-    from transforms.tfrecord import WriteEmbeddingsToTFRecord
-    from transforms.uris import ReadImageUris
+    from transforms.embed.images import EmbedImages
+    from transforms.fetch.images import FetchImages
+    from transforms.measure.health import MeasureHealth
+    from transforms.read.uris import ReadImageUris
+    from transforms.write.parquet import WriteEmbeddingsToParquet
+    from transforms.write.tfrecord import WriteEmbeddingsToTFRecord
 
 __all__ = [
     "Backbone",
@@ -57,23 +57,23 @@ _HOMES = {
     "Backbone": "transforms.backbones",
     "embedding_spec": "transforms.backbones",
     "DecodeImages": "transforms.decode",
-    "Embedding": "transforms.elements",
-    "Image": "transforms.elements",
-    "ImageFacts": "transforms.elements",
-    "ImageUri": "transforms.elements",
-    "Pixels": "transforms.elements",
-    "EmbedImages": "transforms.embed",
-    "CountReasons": "transforms.failures",
-    "Failure": "transforms.failures",
-    "ImageError": "transforms.failures",
-    "WriteFailures": "transforms.failures",
-    "FetchImages": "transforms.fetch",
-    "MeasureHealth": "transforms.health",
-    "WriteManifest": "transforms.manifest",
-    "WriteEmbeddingsToParquet": "transforms.parquet",
-    "EmbeddingSpec": "transforms.spec",
-    "WriteEmbeddingsToTFRecord": "transforms.tfrecord",
-    "ReadImageUris": "transforms.uris",
+    "Embedding": "transforms.core.elements",
+    "Image": "transforms.core.elements",
+    "ImageFacts": "transforms.core.elements",
+    "ImageUri": "transforms.core.elements",
+    "Pixels": "transforms.core.elements",
+    "EmbedImages": "transforms.embed.images",
+    "CountReasons": "transforms.core.failures",
+    "Failure": "transforms.core.failures",
+    "ImageError": "transforms.core.failures",
+    "WriteFailures": "transforms.core.failures",
+    "FetchImages": "transforms.fetch.images",
+    "MeasureHealth": "transforms.measure.health",
+    "WriteManifest": "transforms.commit.commit",
+    "WriteEmbeddingsToParquet": "transforms.write.parquet",
+    "EmbeddingSpec": "transforms.core.spec",
+    "WriteEmbeddingsToTFRecord": "transforms.write.tfrecord",
+    "ReadImageUris": "transforms.read.uris",
 }
 
 

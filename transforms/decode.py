@@ -21,11 +21,11 @@ import PIL.Image
 from PIL import ExifTags, ImageOps, UnidentifiedImageError
 from PIL.Image import Resampling
 
-from transforms.counters import count
-from transforms.elements import Image, ImageFacts, Pixels, Size
-from transforms.errors import one_line
-from transforms.failures import FAILURES, ImageError, capture
-from transforms.thread_map import ThreadMap
+from transforms.core.counters import count
+from transforms.core.elements import Image, ImageFacts, Pixels, Size
+from transforms.core.errors import one_line
+from transforms.core.failures import FAILURES, ImageError, capture
+from transforms.core.thread_map import ThreadMap
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "PPM", "ICO")
 RESIZES = ("crop", "stretch", "pad")

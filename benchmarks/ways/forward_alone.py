@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.ways import run
 from transforms.backbones import Backbone, load_backbone
-from transforms.batches import default_batch_size
 from transforms.decode import decode_image
+from transforms.embed.batches import default_batch_size
 
 
 def embed(paths: list[str], output: str, backbone: str) -> float:

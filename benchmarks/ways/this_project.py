@@ -13,7 +13,7 @@ def embed(paths: list[str], output: str, backbone: str) -> float:
     if main(["--input", folder, "--output", output, *flags]):
         raise SystemExit(1)
     from transforms import Backbone, EmbedImages
-    from transforms.counters import when_counted
+    from transforms.core.counters import when_counted
 
     first_batch = EmbedImages(Backbone(backbone)).images_a_batch
     first, last = when_counted("batches-on-cpu") or (0.0, 0.0)

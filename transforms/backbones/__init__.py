@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from transforms.backbones.backbone import ACTIVATIONS, POOLINGS, Backbone
-from transforms.backbones.catalog import BackboneFacts, catalog, find_backbone
+from transforms.backbones.catalog.facts import BackboneFacts, find_backbone
 from transforms.backbones.engines import Engine, choose_engine, count_gpus, device_of, has_gpu
-from transforms.elements import Size
-from transforms.spec import PIXELS_POLICY, EmbeddingSpec
+from transforms.core.elements import Size
+from transforms.core.spec import PIXELS_POLICY, EmbeddingSpec
 
 if TYPE_CHECKING:
-    from transforms.backbones.classes import Classes
+    from transforms.backbones.graph.classes import Classes
 
 __all__ = [
     "ACTIVATIONS",
@@ -22,7 +22,6 @@ __all__ = [
     "Backbone",
     "BackboneFacts",
     "Engine",
-    "catalog",
     "choose_engine",
     "count_gpus",
     "device_of",
@@ -35,15 +34,15 @@ __all__ = [
 
 
 def load_backbone(backbone: Backbone) -> Engine:
-    """Return the process's one copy of a backbone, loading it at the first call; see `transforms.backbones.load`."""
-    from transforms.backbones.load import load
+    """Return the process's one copy of a backbone, loading it at the first call; see `transforms.backbones.loaded`."""
+    from transforms.backbones.loaded import load
 
     return load(backbone).engine
 
 
 def name_classes(scores: np.ndarray, k: int) -> "list[Classes]":
-    """Name the k best classes of each image, see `transforms.backbones.classes`."""
-    from transforms.backbones.classes import top_classes
+    """Name the k best classes of each image, see `transforms.backbones.graph.classes`."""
+    from transforms.backbones.graph.classes import top_classes
 
     return top_classes(scores, k)
 
@@ -62,7 +61,7 @@ def embedding_spec(
     Raises:
       UsageError: the weights cannot be had or do not fit.
     """
-    from transforms.backbones.load import facts_of
+    from transforms.backbones.loaded import facts_of
 
     facts = facts_of(backbone)
     return EmbeddingSpec(

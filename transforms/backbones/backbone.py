@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from transforms.backbones.catalog import find_backbone
+from transforms.backbones.catalog.facts import find_backbone
 from transforms.backbones.engines import ENGINES, PRECISIONS
-from transforms.elements import Size
-from transforms.errors import UsageError
+from transforms.core.elements import Size
+from transforms.core.errors import UsageError
 
 POOLINGS = ("avg", "max", "flatten")
 ACTIVATIONS = ("softmax", "linear")

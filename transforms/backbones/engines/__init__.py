@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from transforms.errors import UsageError
+from transforms.core.errors import UsageError
 
 ENGINES = ("tensorflow", "openvino")
 PRECISIONS = ("float32", "bfloat16", "float16")

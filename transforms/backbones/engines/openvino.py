@@ -12,8 +12,8 @@ import numpy as np
 import openvino
 
 from transforms.backbones.engines import processor_flags
-from transforms.backbones.files import size_of_files
-from transforms.errors import UsageError
+from transforms.backbones.weights.hashing import size_of_files
+from transforms.core.errors import UsageError
 
 DEVICE = "CPU"
 MOST_IMAGES = 16

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from transforms.backbones.engines import processor_flags
-from transforms.backbones.tensorflow_setup import device_lib, tf
-from transforms.errors import UsageError, one_line
+from transforms.backbones.graph.tensorflow_setup import device_lib, tf
+from transforms.core.errors import UsageError, one_line
 
 IMAGES_A_CALL = 16
 """On a processor, whose cores work on several calls at once: in one call of all images each operation waits for its

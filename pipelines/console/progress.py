@@ -1,0 +1,73 @@
+"""Show how far a run is: one live line on a terminal, elsewhere a plain line every 30 s, always on stderr."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from transforms.core.counters import tally
+
+PLAIN_EVERY = 30.0
+"""Seconds between two lines where stderr is no terminal."""
+
+
+def progress_line(counters: dict[str, int], backbones: int, seconds: float) -> str:
+    """Say how far a run is, from its counters; the total is known when the first image is fetched."""
+    total = counters.get("uris-read", 0)
+    failed = counters.get("images-failed", 0)
+    embedded = counters.get("images-embedded", 0) // backbones
+    done = min(embedded + failed + counters.get("uris-repeated", 0), total)
+    if not counters.get("images-fetched") and not failed:
+        return f"reading uris: {total:,}"
+    if done >= total:
+        return f"writing: {total:,} images done, {counters.get('files-written', 0)} files written"
+    rate = done / seconds if seconds > 0 else 0.0
+    left = f", {_duration((total - done) / rate)} left" if embedded and rate else ""
+    return f"{done:,} of {total:,} images ({100 * done // total}%), {rate:.1f} img/s, {failed:,} failed{left}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
+class Progress:
+    """Print the progress of a run while it is open.
+
+    Args:
+      backbones: of the run.
+      counters: gives them as they are; by default those of this process.
+    """
+
+    def __init__(self, backbones: int, counters: Callable[[], dict[str, int]] = tally):
+        self._backbones, self._counters = backbones, counters
+        self._started = self._printed = time.monotonic()
+        self._fetching: float | None = None
+        console = Console(stderr=True)
+        self._live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+
+    def __enter__(self) -> "Progress":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._live:
+            self._live.stop()
+
+    def update(self) -> None:
+        """Show the counters as they are now."""
+        counters, now = self._counters(), time.monotonic()
+        if self._fetching is None and counters.get("images-fetched"):
+            self._fetching = now
+        line = progress_line(counters, self._backbones, now - (self._fetching or now))
+        if self._live:
+            self._live.update(Text(line), refresh=True)
+        elif now - self._printed >= PLAIN_EVERY:
+            self._printed = now
+            print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,119 @@
+"""What a Dataflow job needs and costs, before it is paid for: estimates, each from assumptions that are stated."""
+
+import dataclasses
+
+from pipelines.launch.dataflow.job import DataflowJob
+from pipelines.launch.dataflow.machines import GPUS, PRICE_SOURCE, hourly_price
+from pipelines.plan.plan import Plan
+from transforms.backbones import find_backbone
+from transforms.core.errors import UsageError
+from transforms.embed.batches import CPU_BATCH, GPU_BATCH, default_batch_size
+
+RUNTIME_GB = 1.5
+"""Of a worker process with Beam and TensorFlow and no model in it."""
+
+WEIGHT_COPIES = 3
+"""Of float32 weights in a process while it loads: as Keras built them, as they are saved, and those that run."""
+
+GPU_RUNTIME_GB = 1.0
+"""Of a GPU that CUDA and its libraries take."""
+
+ACTIVATION_CHANNELS = 64
+"""Floats at the resolution of the input that an image keeps alive in a forward pass: the widest layers of VGG."""
+
+PROCESS_RATE = 1500.0
+"""Images a second that a process hands through at most, however fast its devices: 1,450 measured, images of 64 x 48."""
+
+START_HOURS = {"image": 0.15, "packages": 0.2}
+"""Until a worker begins, with an image to pull or packages to install."""
+
+GPU_CORES = {
+    "nvidia-l4": 80.0,
+    "nvidia-tesla-t4": 40.0,
+    "nvidia-tesla-p4": 25.0,
+    "nvidia-tesla-p100": 45.0,
+    "nvidia-tesla-v100": 80.0,
+    "nvidia-tesla-a100": 150.0,
+    "nvidia-a100-80gb": 160.0,
+}
+"""Forward passes of a GPU in those of one processor core: guessed from peak float32 rates, never measured here."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Needs:
+    """Memory in GB: of a worker's processes together, and of its GPU."""
+
+    host_gb: float
+    gpu_gb: float
+
+
+def memory_needs(plan: Plan, job: DataflowJob) -> Needs:
+    """Estimate the memory of a worker."""
+    gpu = bool(job.gpu)
+    weights = sum(4 * find_backbone(target.backbone.name).params for target in plan.targets) / 1e9
+    pixels = sum(3 * height * width for height, width in plan.image_sizes)
+    batch = max(default_batch_size(t.backbone.size, GPU_BATCH if gpu else CPU_BATCH) for t in plan.targets)
+    # Six batches of pixels in each bundle: one is computed and one is next, each with its copy in one piece, one is
+    # gathered and one decoded; and what a forward pass of 32 images keeps alive.
+    ahead = 6 * batch * pixels * job.bundles / 1e9
+    forward = 32 * ACTIVATION_CHANNELS * 4 * max(t.backbone.size[0] * t.backbone.size[1] for t in plan.targets) / 1e9
+    host = job.processes * (RUNTIME_GB + WEIGHT_COPIES * weights + ahead + (0 if gpu else forward))
+    return Needs(host, GPU_RUNTIME_GB + weights + forward if gpu else 0.0)
+
+
+def check_memory(plan: Plan, job: DataflowJob) -> Needs:
+    """Refuse a job whose model does not fit its machine or its GPU.
+
+    Raises:
+      UsageError: by the estimate, it does not.
+    """
+    needs = memory_needs(plan, job)
+    if job.machine and needs.host_gb > job.machine.memory_gb:
+        raise UsageError(
+            f"{job.machine.name} has {job.machine.memory_gb:.0f} GB, {job.processes} processes with the model need "
+            f"about {needs.host_gb:.0f} GB; give a larger --machine_type"
+        )
+    if job.gpu and needs.gpu_gb > GPUS[job.gpu].memory_gb:
+        raise UsageError(
+            f"--gpu {job.gpu} has {GPUS[job.gpu].memory_gb} GB, the model needs about {needs.gpu_gb:.0f} GB; "
+            "give a larger GPU or a smaller --image_size"
+        )
+    return needs
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """Seconds of one core of this machine for an image, as a dry run measures them."""
+
+    decode: float
+    forward: float
+
+
+def worker_rate(job: DataflowJob, speed: Speed) -> float:
+    """Estimate the images a second of a worker, as if a vCPU were a core of this machine; 0.0 if unknown."""
+    if job.machine is None:
+        return 0.0
+    if job.gpu:
+        gpus = job.gpu_count * GPU_CORES[job.gpu]
+        rate = min(job.machine.vcpus / max(speed.decode, 1e-6), gpus / max(speed.forward, 1e-6))
+    else:
+        rate = job.machine.vcpus / max(speed.decode + speed.forward, 1e-6)
+    return min(rate, PROCESS_RATE * job.processes)
+
+
+def cost_lines(job: DataflowJob, images: int, speed: Speed, workers: int) -> list[str]:
+    """Say how long the job takes and what it costs, and what that rests on."""
+    rate = worker_rate(job, speed)
+    if job.machine is None or not rate:
+        return ["  cost      unknown: the machine type is not known here"]
+    start = START_HOURS["image" if job.image else "packages"]
+    hours = start + images / rate / workers / 3600
+    price = hourly_price(job.machine, job.disk_gb, job.gpu, job.gpu_count)
+    on = f"a {job.gpu} as {GPU_CORES[job.gpu]:.0f} cores (a guess)" if job.gpu else "a vCPU as a core of this machine"
+    return [
+        f"  speed     about {rate:,.0f} img/s a worker: decoding {1000 * speed.decode:.1f} ms and embedding "
+        f"{1000 * speed.forward:.1f} ms of a core an image, measured here; {on}; fetching keeps up",
+        f"  cost      about {hours:.1f} h on {workers} workers, {hours * workers * price:,.2f} US dollars: "
+        f"{start} h to start, {price:.3f} an hour and worker",
+        f"  prices    assumed, without storage, network and shuffle: {PRICE_SOURCE}",
+    ]

@@ -1,0 +1,93 @@
+"""From the text of a command's argument to its value, and one line where it has none: for every command here."""
+
+import argparse
+import json
+from typing import Any, NoReturn
+
+from pipelines.launch.dataflow.machines import GPUS
+from transforms.core.errors import UsageError, did_you_mean
+
+FORMATS = ("parquet", "tfrecord")
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are ours: one line, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def a_count(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, is {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Parse a positive number of seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number of seconds, is {text!r}")
+    return value
+
+
+def a_ratio(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, is {text!r}")
+    return value
+
+
+def yes_or_no(text: str) -> bool:
+    """Parse the value of a switch, which a template's launcher always gives: --normalize=true."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"must be true or false, is {text!r}")
+    return text.lower() == "true"
+
+
+def a_size(text: str) -> tuple[int, int]:
+    """Parse 224 or 224x320: height and width, in px."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise argparse.ArgumentTypeError(f"must be a side such as 224 or HEIGHTxWIDTH such as 224x320, is {text!r}")
+    return int(sides[0]), int(sides[-1])
+
+
+def an_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f'must be a JSON object such as {{"alpha": 0.25}}, is {text!r}')
+    return value
+
+
+def some_formats(text: str) -> tuple[str, ...]:
+    """Parse 'parquet', 'tfrecord' or both, comma-separated."""
+    formats = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+    for name in formats:
+        if name not in FORMATS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(FORMATS)}{did_you_mean(name, FORMATS)}")
+    return formats
+
+
+def some_names(text: str) -> tuple[str, ...]:
+    """Parse names, comma-separated."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def a_gpu(text: str) -> str:
+    """Parse the name of a type of GPU."""
+    if text not in GPUS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(GPUS)}{did_you_mean(text, GPUS)}")
+    return text

@@ -1,0 +1,294 @@
+"""The command end to end, on real files, against the same calculation by plain Keras in a for loop."""
+
+import json
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import keras
+import numpy as np
+import pandas as pd
+import PIL.Image
+import polars
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+from PIL import ImageOps
+
+from pipelines.command import main
+from tests.conftest import sample_image
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def manifest_of(output: pathlib.Path) -> dict:
+    return json.loads((output / "manifest.json").read_text())
+
+
+def table_of(output: pathlib.Path) -> pd.DataFrame:
+    files = [output / f["name"] for f in manifest_of(output)["files"] if f["name"].endswith(".parquet")]
+    return pd.concat([pd.read_parquet(file) for file in files]).sort_values("uri", ignore_index=True)
+
+
+def pixels_of(path: str, side: int) -> np.ndarray:
+    image = PIL.Image.open(path)
+    image.draft(None, (side, side))
+    image = ImageOps.exif_transpose(image).convert("RGB")
+    return np.asarray(ImageOps.fit(image, (side, side), PIL.Image.Resampling.BILINEAR), np.float32)
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def by_hand(name: str, module: object, paths: list[str], side: int) -> list[np.ndarray]:
+    keras.utils.set_random_seed(0)
+    model = getattr(keras.applications, name)(
+        weights=None, include_top=False, pooling="avg", input_shape=(side, side, 3)
+    )
+    return [model.predict(module.preprocess_input(pixels_of(path, side)[None]), verbose=0)[0] for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "engine"),
+    [
+        ("MobileNetV2", keras.applications.mobilenet_v2, "openvino"),
+        ("ResNet50", keras.applications.resnet, "tensorflow"),
+        ("DenseNet121", keras.applications.densenet, "openvino"),
+        ("EfficientNetB0", keras.applications.efficientnet, "tensorflow"),
+    ],
+)
+def test_each_embedding_is_what_plain_keras_says(
+    name: str, module: object, engine: str, photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    output = tmp_path / "out"
+    assert (
+        run("--input", photos, "--output", output, "--backbone", name, "--weights", "random", "--engine", engine) == 0
+    )
+    table = table_of(output)
+    assert list(table.uri) == sorted(str(p) for p in photos.rglob("*.jpg"))
+    for vector, expected in zip(table.embedding, by_hand(name, module, list(table.uri), 224), strict=True):
+        assert cosine(vector, expected) >= 0.99999
+    sizes = [PIL.Image.open(uri).size for uri in table.uri]
+    assert list(zip(table.width, table.height, strict=True)) == sizes
+
+
+def test_imagenet_weights_know_the_photos(
+    test_data: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Keras reads KERAS_HOME at its import, so the command runs in a process of its own.
+    monkeypatch.setenv("KERAS_HOME", str(test_data / "keras_home"))
+    for alpha, at_least in ((0.75, 0.85), (0.25, 0.53)):
+        output = tmp_path / str(alpha)
+        kwargs = json.dumps({"alpha": alpha})
+        arguments = ["--input", test_data / "photos", "--output", output, "--backbone", "MobileNet"]
+        arguments += ["--backbone_kwargs", kwargs, "--include_top", "--top_k", "5"]
+        subprocess.run([sys.executable, "-m", "pipelines.embed_images", *map(str, arguments)], check=True)
+        table = table_of(output)
+        assert len(table) == 125
+        wnids = [pathlib.Path(uri).name.partition("_")[0] for uri in table.uri]
+        right = [ids[0] == wnid for ids, wnid in zip(table.top_class_ids, wnids, strict=True)]
+        assert np.mean(right) >= at_least
+        assert all(len(names) == 5 for names in table.top_class_names)
+        best = [scores[0] for scores in table.top_scores]
+        np.testing.assert_allclose(best, [vector.max() for vector in table.embedding], rtol=1e-6)
+
+
+def test_imagenet_embeddings_are_what_plain_keras_says(test_data: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    code = f"""
+import json, sys, numpy as np, keras
+from tests.end_to_end.test_embed_images import cosine, pixels_of, run, table_of
+import pathlib
+output = pathlib.Path({str(tmp_path / "out")!r})
+assert run("--input", {str(test_data / "photos")!r}, "--output", output) == 0
+table = table_of(output)
+model = keras.applications.MobileNetV2(include_top=False, pooling="avg")
+worst = 1.0
+for uri, vector in zip(table.uri, table.embedding):
+    x = keras.applications.mobilenet_v2.preprocess_input(pixels_of(uri, 224)[None])
+    worst = min(worst, cosine(vector, model.predict(x, verbose=0)[0]))
+print(len(table), worst)
+"""
+    environment = {**os.environ, "KERAS_HOME": str(test_data / "keras_home")}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    rows, worst = result.stdout.splitlines()[-1].split()
+    assert int(rows) == 125
+    assert float(worst) >= 0.99999
+
+
+def test_a_manifest_with_everything_is_accounted_for(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    odd = photos / "50% of #1 ä ü.jpg"
+    sample_image(42).save(odd)
+    (photos / "broken.jpg").write_bytes((photos / "a" / "1.jpg").read_bytes()[:500])
+    manifest = photos / "list.csv"
+    manifest.write_text(
+        "path,label,price\na/1.jpg,x,1\na/1.jpg,x,1\na/3.jpg,007,\n50% of #1 ä ü.jpg,,2\nbroken.jpg,b,3\n"
+        "missing.jpg,m,4\n,empty,5\nshort row\n",
+        encoding="utf-8",
+    )
+    output = tmp_path / "out"
+    flags = ["--uri_column", "path", "--weights", "random", "--output_format", "parquet,tfrecord"]
+    assert run("--input", manifest, "--output", output, *flags) == 0
+    manifest_file = manifest_of(output)
+    assert manifest_file["counts"] == {"inputs": 8, "embedded": 3, "failed": 4, "skipped": 0, "duplicates": 1}
+    table = table_of(output)
+    assert list(table.uri) == sorted(str(p) for p in (photos / "a/1.jpg", photos / "a/3.jpg", odd))
+    assert dict(zip(table.uri, table.label, strict=True))[str(photos / "a/3.jpg")] == "007"
+    schema = pq.read_schema(output / manifest_file["files"][0]["name"])
+    assert str(schema.field("price").type) == "int64"
+    assert json.loads(schema.metadata[b"embedding_spec"])["backbone"] == "MobileNetV2"
+    assert schema.metadata[b"embedding_spec_fingerprint"].decode() == manifest_file["embedding_spec_fingerprint"]
+    (failures,) = output.glob("failures-*.jsonl")
+    lost = [json.loads(line) for line in failures.read_text(encoding="utf-8").splitlines()]
+    assert sorted((f["stage"], f["reason"]) for f in lost) == [
+        ("decode", "truncated"),
+        ("fetch", "not_found"),
+        ("read", "bad_row"),
+        ("read", "no_uri"),
+    ]
+    assert sorted(p.name for p in output.iterdir() if p.name.startswith(".")) == []
+
+    retried = tmp_path / "retried"
+    sample_image(43).save(photos / "missing.jpg")
+    assert run("--input", failures, "--output", retried, "--weights", "random") == 0
+    assert list(table_of(retried).label) == ["m"]
+
+
+def test_readers_of_others_see_the_same(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    output = tmp_path / "out"
+    flags = ["--weights", "random", "--output_format", "parquet,tfrecord", "--num_shards", "3"]
+    assert run("--input", photos, "--output", output, *flags) == 0
+    files = [output / f["name"] for f in manifest_of(output)["files"]]
+    parquet = [str(file) for file in files if file.suffix == ".parquet"]
+    assert [f["rows"] for f in manifest_of(output)["files"] if f["name"].endswith(".parquet")] == [3, 3, 4]
+    expected = table_of(output)
+    vectors = np.stack(expected.embedding)
+    in_duckdb = duckdb.sql(f"select uri, embedding from read_parquet({parquet!r}) order by uri").fetchall()
+    assert [row[0] for row in in_duckdb] == list(expected.uri)
+    np.testing.assert_array_equal(np.array([row[1] for row in in_duckdb], np.float32), vectors)
+    in_polars = polars.read_parquet(parquet).sort("uri")
+    np.testing.assert_array_equal(np.array(in_polars["embedding"].to_list(), np.float32), vectors)
+    features = {
+        name: getattr(tf.io, f["kind"])(f["shape"], f["dtype"], **f["arguments"])
+        for name, f in json.loads((output / "features.json").read_text()).items()
+    }
+    records = [str(file) for file in files if file.suffix == ".gz"]
+    examples = [tf.io.parse_single_example(record, features) for record in tf.data.TFRecordDataset(records, "GZIP")]
+    by_uri = {example["uri"].numpy().decode(): example["embedding"].numpy() for example in examples}
+    np.testing.assert_array_equal(np.stack([by_uri[uri] for uri in expected.uri]), vectors)
+
+
+def test_several_backbones_fetch_and_decode_once(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    output = tmp_path / "out"
+    names = "MobileNet,MobileNetV2"
+    (photos / "bad.jpg").write_bytes(b"bad")
+    assert run("--input", photos, "--output", output, "--backbone", names, "--weights", "random") == 0
+    from transforms.core.counters import tally
+
+    counters = tally()
+    assert (counters["images-fetched"], counters["images-decoded"], counters["images-embedded"]) == (11, 10, 20)
+    for name in names.split(","):
+        assert manifest_of(output / name)["counts"]["embedded"] == 10
+        assert manifest_of(output / name)["counts"]["failed"] == 1
+        assert manifest_of(output / name)["embedding_spec"]["backbone"] == name
+
+
+def test_overwrite_replaces_a_finished_run(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    output = tmp_path / "out"
+    arguments = ["--input", photos, "--output", output, "--weights", "random"]
+    assert run(*arguments) == 0
+    before = set(output.iterdir())
+    assert run(*arguments) == 2
+    assert set(output.iterdir()) == before
+    assert run(*arguments, "--overwrite", "--num_shards", "2") == 0
+    assert len(list(output.glob("*.parquet"))) == 2
+    assert not before & set(output.glob("*.parquet"))
+
+
+def test_a_failure_budget_and_a_total_loss_exit_3(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (photos / "bad.jpg").write_bytes(b"bad")
+    arguments = ["--weights", "random", "--input"]
+    assert run(*arguments, photos, "--output", tmp_path / "1", "--max_failure_ratio", "0.05") == 3
+    assert manifest_of(tmp_path / "1")["counts"]["embedded"] == 10
+    assert run(*arguments, photos, "--output", tmp_path / "2", "--max_failure_ratio", "0.1") == 0
+    assert run(*arguments, photos / "bad.jpg", "--output", tmp_path / "3") == 3
+    assert manifest_of(tmp_path / "3")["counts"]["failed"] == 1
+
+
+def test_ten_thousand_uris_of_which_half_are_missing(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    data = (photos / "a" / "1.jpg").read_bytes()
+    for i in range(50):
+        (photos / f"{i}.jpg").write_bytes(data)
+    (photos / "uris.txt").write_text(
+        "".join(f"{i}.jpg\n" for i in range(50)) * 100 + "".join(f"x{i}\n" for i in range(5000))
+    )
+    output = tmp_path / "out"
+    assert run("--input", photos / "uris.txt", "--output", output, "--weights", "random", "--image_size", "32") == 0
+    counts = manifest_of(output)["counts"]
+    assert counts == {"inputs": 10_000, "embedded": 50, "failed": 5000, "skipped": 0, "duplicates": 4950}
+
+
+def test_a_dry_run_reports_and_writes_nothing(
+    photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    assert run("--input", photos, "--output", output, "--weights", "random", "--dry_run") == 0
+    printed = capsys.readouterr().out
+    assert "inputs    10" in printed
+    assert "MobileNetV2: 5 of 5 embedded, 1280 x float32" in printed
+    assert "embedding list<element: float not null>" in printed
+    assert not output.exists()
+
+
+def test_the_summary_is_all_there_is_and_its_commands_work(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (photos / "bad.jpg").write_bytes(b"bad")
+    command = [sys.executable, "-m", "pipelines.embed_images"]
+    arguments = ["--input", str(photos), "--output", str(tmp_path / "o ut"), "--weights", "random"]
+    result = subprocess.run([*command, *arguments, "--runner=DirectRunner"], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert 8 <= len(lines) <= 12
+    assert "inputs 11 = embedded 10 + failed 1 + skipped 0 + duplicates 0" in result.stdout
+    retry, read = (shlex.split(line.partition(":")[2]) for line in lines[-2:])
+    (photos / "bad.jpg").write_bytes((photos / "a" / "1.jpg").read_bytes())
+    assert retry[0] == "embed-images"
+    result = subprocess.run([*command, *retry[1:]], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "inputs 1 = embedded 1 " in result.stdout
+    assert (
+        "bad.jpg" not in subprocess.run([sys.executable, *read[1:]], capture_output=True, text=True, check=True).stdout
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_nothing_half_written(number: int, photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    output = tmp_path / "out"
+    data = (photos / "a" / "1.jpg").read_bytes()
+    for i in range(3000):
+        (photos / f"{i:04d}.jpg").write_bytes(data)
+    command = [sys.executable, "-m", "pipelines.embed_images", "--input", str(photos), "--output", str(output)]
+    with subprocess.Popen([*command, "--weights", "random"], stderr=subprocess.PIPE, text=True) as process:
+        while not list(output.glob(".run-*")):
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(3)
+        process.send_signal(number)
+        assert process.wait(timeout=20) == 130
+        assert f"--input {photos} --output {output} --weights random" in process.stderr.read()
+    assert list(output.iterdir()) == []
+
+
+def test_the_table_of_backbones_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--list_backbones") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 41
+    assert any(line.split()[:4] == ["ResNet50", "224", "2048", "23,587,712"] for line in lines)

@@ -1,0 +1,101 @@
+"""Estimates of what a Dataflow job needs and costs."""
+
+import pathlib
+
+import pytest
+
+from pipelines.launch.dataflow.estimate import (
+    GPU_CORES,
+    PROCESS_RATE,
+    Speed,
+    check_memory,
+    cost_lines,
+    memory_needs,
+    worker_rate,
+)
+from pipelines.launch.dataflow.job import DataflowJob, dataflow_job
+from pipelines.launch.dataflow.machines import GPUS
+from pipelines.options.flags import parse
+from pipelines.plan.plan import Plan, make_plan
+from transforms.core.errors import UsageError
+
+SPEED = Speed(decode=0.004, forward=0.016)
+
+
+def planned(photos: pathlib.Path, *flags: str) -> Plan:
+    light = ["--weights", "random", "--backbone", "MobileNet", "--image_size", "32"]
+    return make_plan(parse(["--input", str(photos), "--output", str(photos / ".." / "out"), *light, *flags])[0], True)
+
+
+def job_of(*flags: str) -> DataflowJob:
+    google = ["--runner=DataflowRunner", "--project=p", "--region=r", "--temp_location=gs://b/tmp"]
+    image = "--sdk_container_image=r-docker.pkg.dev/p/i/embed-images:1"
+    job = dataflow_job(*parse(["--input", "gs://b/in", "--output", "gs://b/out", *google, image, *flags]))
+    assert job is not None
+    return job
+
+
+def test_every_gpu_has_a_guess_of_its_speed() -> None:
+    assert set(GPU_CORES) == set(GPUS)
+
+
+def test_a_small_model_fits_wherever_it_may_run(photos: pathlib.Path) -> None:
+    plan = planned(photos)
+    for job in (job_of(), job_of("--gpu=nvidia-tesla-p4")):
+        needs = check_memory(plan, job)
+        assert job.machine is not None
+        assert 0 < needs.host_gb < job.machine.memory_gb
+
+
+def test_as_many_models_as_processes_do_not_fit_a_lean_machine(photos: pathlib.Path) -> None:
+    plan = planned(photos)
+    lean = job_of("--machine_type=n2-highcpu-16", "--experiments=use_multiple_sdk_containers")
+    one = memory_needs(plan, job_of("--machine_type=n2-highcpu-16")).host_gb
+    assert memory_needs(plan, lean).host_gb == pytest.approx(16 * one)
+    with pytest.raises(UsageError, match=r"n2-highcpu-16 has 16 GB, 16 processes .* give a larger --machine_type"):
+        check_memory(plan, lean)
+    check_memory(plan, job_of("--machine_type=n2-highcpu-16"))
+
+
+def test_each_bundle_that_is_worked_on_holds_six_batches(photos: pathlib.Path) -> None:
+    plan = planned(photos)
+    few, many = (job_of(f"--number_of_worker_harness_threads={threads}") for threads in (2, 12))
+    batches = 6 * 10 * 4096 * 3 * 32 * 32 / 1e9
+    assert memory_needs(plan, many).host_gb - memory_needs(plan, few).host_gb == pytest.approx(batches)
+
+
+def test_large_images_do_not_fit_a_small_gpu(photos: pathlib.Path) -> None:
+    plan = planned(photos, "--image_size=1024")
+    with pytest.raises(UsageError, match="nvidia-tesla-p4 has 8 GB"):
+        check_memory(plan, job_of("--gpu=nvidia-tesla-p4", "--machine_type=n1-highmem-16"))
+
+
+def test_a_worker_on_processors_decodes_and_embeds_with_the_same_ones() -> None:
+    assert worker_rate(job_of("--machine_type=n2-standard-8"), SPEED) == pytest.approx(8 / 0.020)
+
+
+def test_a_worker_with_a_gpu_is_as_fast_as_the_slower_of_both() -> None:
+    job = job_of("--gpu=nvidia-l4")
+    assert worker_rate(job, Speed(0.008, 0.016)) == pytest.approx(8 / 0.008)
+    assert worker_rate(job, Speed(0.004, 0.8)) == pytest.approx(GPU_CORES["nvidia-l4"] / 0.8)
+
+
+def test_a_process_hands_through_so_many_images_and_no_more() -> None:
+    assert worker_rate(job_of("--gpu=nvidia-l4"), Speed(1e-5, 1e-5)) == PROCESS_RATE
+
+
+def test_the_cost_is_the_hours_of_all_workers_and_says_what_it_rests_on() -> None:
+    speed, cost, prices = cost_lines(job_of("--machine_type=n2-standard-4"), 720_000, SPEED, workers=2)
+    assert "about 200 img/s a worker: decoding 4.0 ms and embedding 16.0 ms" in speed
+    # 720,000 images at 200 img/s by 2 workers: half an hour, and a start of 0.15.
+    hours = 0.65
+    price = 4 * 0.056 + 16 * 0.003557 + 25 * 0.000054
+    assert f"about {hours:.1f} h on 2 workers, {hours * 2 * price:.2f} US dollars: 0.15 h to start" in cost
+    assert "assumed" in prices
+    assert "2026-11" in prices
+
+
+def test_a_machine_that_is_not_known_has_no_estimate_and_no_check(photos: pathlib.Path) -> None:
+    job = job_of("--machine_type=m3-ultramem-32")
+    assert cost_lines(job, 100, SPEED, 1) == ["  cost      unknown: the machine type is not known here"]
+    check_memory(planned(photos), job)

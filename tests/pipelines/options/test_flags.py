@@ -1,0 +1,101 @@
+"""The flags: declared once, checked when they are parsed, Beam's own let through."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.options.flags import check_beam_flags, parse, parser
+from transforms.core.errors import UsageError
+
+NEEDED = ["--input", "photos", "--output", "out"]
+
+
+def test_the_defaults_are_what_the_contract_says() -> None:
+    options, beam_args = parse(NEEDED)
+    assert beam_args == []
+    assert (options.input, options.output, options.uri_column) == (["photos"], "out", "uri")
+    assert (options.backbone, options.weights, options.pooling) == (("MobileNetV2",), "imagenet", "avg")
+    assert (options.resize, options.output_format, options.embedding_dtype) == ("crop", ("parquet",), "float32")
+    assert (options.max_image_bytes, options.max_image_pixels) == (64 * 1024**2, 100_000_000)
+    assert options.max_failure_ratio == 1.0
+
+
+def test_inputs_add_up_and_lists_are_comma_separated() -> None:
+    options, _ = parse(
+        [*NEEDED, "--input", "more", "--backbone", "VGG16, ResNet50,VGG16", "--output_format=tfrecord,parquet"]
+    )
+    assert options.input == ["photos", "more"]
+    assert options.backbone == ("VGG16", "ResNet50")
+    assert options.output_format == ("tfrecord", "parquet")
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--batch_size", "0"], "must be a whole number of at least 1, is '0'"),
+        (["--batch_size", "many"], "must be a whole number of at least 1, is 'many'"),
+        (["--fetch_timeout", "nan"], "must be a positive number of seconds, is 'nan'"),
+        (["--fetch_timeout", "inf"], "must be a positive number of seconds, is 'inf'"),
+        (["--max_failure_ratio", "1.5"], "must be a number from 0 to 1, is '1.5'"),
+        (["--normalize=yes"], "must be true or false, is 'yes'"),
+        (["--image_size", "1x2x3"], "must be a side such as 224"),
+        (["--backbone_kwargs", "[1]"], "must be a JSON object"),
+        (["--output_format", "parket"], "did you mean 'parquet'?"),
+        (["--backbone", ","], "--backbone is empty"),
+        (["--backbone", "VGG16,VGG19", "--weights", "w.h5"], "a weights file is for one --backbone"),
+        (["--weights_sha256", "ab"], "--weights_sha256 is for a weights file"),
+        (["--input"], "expected one argument"),
+    ],
+)
+def test_a_wrong_value_has_one_line_that_names_the_flag(flags: list[str], says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse([*NEEDED, *flags])
+    assert says in str(refused.value)
+    assert flags[0].partition("=")[0] in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("missing", ["--input", "--output"])
+def test_what_a_run_needs_is_asked_for(missing: str) -> None:
+    at = NEEDED.index(missing)
+    with pytest.raises(UsageError, match=f"{missing} is missing"):
+        parse(NEEDED[:at] + NEEDED[at + 2 :])
+
+
+def test_the_list_of_backbones_needs_nothing_else() -> None:
+    assert parse(["--list_backbones"])[0].list_backbones
+
+
+def test_beams_flags_pass_through_untouched() -> None:
+    flags = ["--runner=DataflowRunner", "--region", "europe-west4", "--experiments=use_runner_v2", "--experiments=x"]
+    _, beam_args = parse([*NEEDED, *flags])
+    assert beam_args == flags
+    check_beam_flags(beam_args)
+
+
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("--runer=DirectRunner", "unknown flag --runer (did you mean '--runner'?)"),
+        ("--uri_colum", "unknown flag --uri_colum (did you mean '--uri_column'?)"),
+        ("photos", "unexpected 'photos'"),
+    ],
+)
+def test_a_flag_that_nobody_knows_is_refused_with_the_nearest(flag: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        check_beam_flags(parse([*NEEDED, flag])[1])
+    assert says in str(refused.value)
+
+
+def test_help_names_every_flag_and_imports_neither_beam_nor_tensorflow() -> None:
+    code = (
+        "import sys\nfrom pipelines.command import main\n"
+        "try: main(['--help'])\nexcept SystemExit as e: assert e.code == 0\n"
+        "print(sorted({'apache_beam', 'tensorflow', 'keras', 'pyarrow'} & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[-1] == "[]"
+    for action in parser()._actions:
+        assert action.option_strings[-1] in printed
+        assert action.help

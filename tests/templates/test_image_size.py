@@ -1,0 +1,91 @@
+"""The image before it is built: what is pinned, that it fits together, and how large it becomes."""
+
+import importlib.metadata
+import json
+import pathlib
+import re
+import tomllib
+
+import pytest
+import tensorflow as tf
+from packaging.requirements import Requirement
+
+from templates.image_size import BUDGET_MB, RECORDED, REQUIREMENTS, layers, main, pins, report
+
+ROOT = pathlib.Path(__file__).parents[2]
+PINS = pins(REQUIREMENTS.read_text(encoding="utf-8"))
+DOCKERFILE = (REQUIREMENTS.parent / "Dockerfile").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+RECORD = json.loads(RECORDED.read_text(encoding="utf-8"))
+
+
+def required() -> list[Requirement]:
+    extras = PROJECT["optional-dependencies"]
+    return [Requirement(text) for text in (*PROJECT["dependencies"], *extras["gcp"], *extras["gpu"])]
+
+
+def cuda_of_tensorflow() -> list[Requirement]:
+    found = [Requirement(text) for text in importlib.metadata.requires("tensorflow") or []]
+    return [r for r in found if r.marker and r.marker.evaluate({"extra": "and-cuda"}) and r.name.startswith("nvidia-")]
+
+
+@pytest.mark.parametrize("requirement", required(), ids=str)
+def test_each_pin_is_in_the_range_that_the_project_allows(requirement: Requirement) -> None:
+    assert requirement.specifier.contains(PINS[requirement.name]), (
+        "compile requirements.txt anew: its second line says how"
+    )
+
+
+def test_cuda_is_what_tensorflow_was_built_for() -> None:
+    assert PINS["tensorflow"] == importlib.metadata.version("tensorflow")
+    libraries = cuda_of_tensorflow()
+    assert len(libraries) > 5
+    for library in libraries:
+        assert library.specifier.contains(PINS[library.name]), library
+    built = tf.sysconfig.get_build_info()
+    cuda, cudnn = (PINS[f"nvidia-{name}-cu12"].split(".") for name in ("cuda-runtime", "cudnn"))
+    assert (cuda[0], cudnn[0]) == (built["cuda_version"].split(".")[0], built["cudnn_version"].split(".")[0])
+    assert [int(part) for part in cuda[:2]] >= [int(part) for part in built["cuda_version"].split(".")[:2]]
+
+
+def test_launcher_worker_and_packages_are_of_one_python_and_one_beam() -> None:
+    assert f"FROM apache/beam_python3.11_sdk:{PINS['apache-beam']} AS beam" in DOCKERFILE
+    assert set(re.findall(r"python:?(3\.?\d+)", DOCKERFILE)) == {"3.11", "311"}
+    assert "--python-version 3.11" in REQUIREMENTS.read_text(encoding="utf-8")
+
+
+def test_the_last_stage_installs_nothing_and_so_has_no_compiler() -> None:
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+    assert last.startswith("python:3.11-slim")
+    assert not re.search(r"apt|gcc|g\+\+|pip install|make ", last)
+    assert last.rstrip().endswith('ENTRYPOINT ["/opt/apache/beam/boot"]')
+
+
+def test_all_that_is_copied_is_there() -> None:
+    lines = [line.split() for line in DOCKERFILE.splitlines() if re.match(r"COPY (?!--)", line)]
+    copied = [name for line in lines for name in line[1:-1]]
+    assert "pipelines" in copied
+    for name in copied:
+        assert (ROOT / name).exists(), name
+
+
+def test_the_recorded_sizes_are_of_what_is_pinned() -> None:
+    assert {name: package["version"] for name, package in RECORD["packages"].items()} == PINS, (
+        "run: python -m templates.image_size --record"
+    )
+
+
+def test_the_image_is_within_its_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = {name: package["bytes"] for name, package in RECORD["packages"].items()}
+    assert 2000 < sum(layers(sizes).values()) <= BUDGET_MB
+    assert main([]) == 0
+    assert f"the budget is {BUDGET_MB:,} MB" in capsys.readouterr().out
+
+
+def test_the_report_names_layers_and_the_largest_packages() -> None:
+    packages = {"nvidia-a": {"bytes": 2_000_000_000}, "b": {"bytes": 500_000_000}}
+    lines = list(report({"date": "2026-11-24", "packages": packages}))
+    assert lines[0].endswith("of 2026-11-24")
+    assert "     2,000 MB  CUDA's libraries" in lines
+    assert "       500 MB  the other packages" in lines
+    assert lines[-1] == "       500 MB  b"

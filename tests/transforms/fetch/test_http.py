@@ -1,0 +1,282 @@
+"""Http fetches keep their limits against real servers: time, bytes, redirects, attempts, addresses."""
+
+import dataclasses
+import gzip
+import http.server
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.conftest import Handler, answer
+from transforms.core.failures import ImageError
+from transforms.fetch.http import MAX_REDIRECTS, TRANSIENT_STATUSES, USER_AGENT, HttpFetch
+from transforms.fetch.public_hosts import is_public
+
+Serve = Callable[..., str]
+Request = http.server.BaseHTTPRequestHandler
+FETCH = HttpFetch(max_bytes=100_000, timeout=20.0, allow_private_hosts=True, pause=0.001)
+# For servers that never end: the fetch has to.
+HURRIED = dataclasses.replace(FETCH, timeout=0.3)
+OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+
+
+def lost(uri: str, fetch: HttpFetch = FETCH) -> ImageError:
+    with pytest.raises(ImageError) as error:
+        fetch(uri)
+    assert "\n" not in str(error.value)
+    return error.value
+
+
+def status(code: int, body: bytes = b"", **headers: str) -> Handler:
+    return lambda request: answer(request, code, body, **headers)
+
+
+def in_turn(*handlers: Handler) -> tuple[Handler, list[str]]:
+    """Answer the n-th request by the n-th handler, further ones by the last; give the paths that were asked for."""
+    paths: list[str] = []
+
+    def handler(request: Request) -> None:
+        paths.append(request.path)
+        handlers[min(len(paths), len(handlers)) - 1](request)
+
+    return handler, paths
+
+
+def sends(raw: bytes) -> Handler:
+    def handler(request: Request) -> None:
+        request.wfile.write(raw)
+        request.close_connection = True
+
+    return handler
+
+
+def reset(request: Request) -> None:
+    """Break the connection with a TCP reset."""
+    request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.close_connection = True
+    request.connection.close()
+
+
+hang_up = sends(OK + b"Content-Length: 1000\r\n\r\nhalf")
+
+
+@pytest.fixture
+def trickle() -> Iterator[Callable[[bytes, bytes], Handler]]:
+    """Send a start, then a drop again and again, so that no single read waits for long; ends with the test."""
+    over = threading.Event()
+
+    def handler_of(start: bytes, drop: bytes) -> Handler:
+        def handler(request: Request) -> None:
+            request.close_connection = True
+            request.wfile.write(start)
+            while not over.wait(0.02):
+                try:
+                    request.wfile.write(drop)
+                except OSError:
+                    return
+
+        return handler
+
+    yield handler_of
+    over.set()
+
+
+def test_the_body_is_returned_as_it_is(serve: Serve) -> None:
+    body = bytes(range(256)) * 300
+    handler, _ = in_turn(status(200, body), status(200), sends(OK + b"\r\nto the end"))
+    uri = serve(handler)
+    assert [FETCH(uri) for _ in range(3)] == [body, b"", b"to the end"]
+
+
+def test_a_request_says_who_asks_and_goes_by_no_proxy(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    asked: list[tuple[str, str | None]] = []
+
+    def handler(request: Request) -> None:
+        asked.append((request.path, request.headers["User-Agent"]))
+        answer(request, 200)
+
+    FETCH(serve(handler) + "/a%20b/ä.jpg?x=1&y=%2F#fragment")
+    assert asked == [("/a%20b/%C3%A4.jpg?x=1&y=%2F", USER_AGENT)]
+
+
+def test_a_chunked_body_is_put_together(serve: Serve) -> None:
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    assert FETCH(serve(sends(OK + chunks))) == b"abcde"
+
+
+def test_max_bytes_is_the_most_that_is_taken(serve: Serve) -> None:
+    handler, _ = in_turn(status(200, bytes(1000)), status(200, bytes(1001)))
+    uri, fetch = serve(handler), dataclasses.replace(FETCH, max_bytes=1000)
+    assert len(fetch(uri)) == 1000
+    error = lost(uri, fetch)
+    assert (error.reason, str(error), error.transient) == ("too_many_bytes", "more than 1000 bytes", False)
+
+
+def test_a_body_without_end_is_cut_at_max_bytes(serve: Serve, trickle: Callable[[bytes, bytes], Handler]) -> None:
+    assert lost(serve(trickle(OK + b"\r\n", bytes(70_000)))).reason == "too_many_bytes"
+
+
+def test_a_compressed_body_is_bounded_as_it_expands(serve: Serve) -> None:
+    small, bomb = (gzip.compress(bytes(n)) for n in (1000, 20_000_000))
+    assert len(bomb) < FETCH.max_bytes
+    handler, _ = in_turn(*(status(200, data, Content_Encoding="gzip") for data in (small, bomb)))
+    uri = serve(handler)
+    assert FETCH(uri) == bytes(1000)
+    assert lost(uri).reason == "too_many_bytes"
+
+
+def test_a_final_answer_is_not_asked_for_again(serve: Serve) -> None:
+    codes = [201, 204, 304, 400, 401, 403, 404, 410, 451, 501]
+    handler, paths = in_turn(*map(status, codes))
+    uri = serve(handler)
+    for code in codes:
+        error = lost(uri)
+        assert (error.reason, error.transient, error.attempts) == (f"http_{code}", False, 1)
+        assert str(error).startswith(f"the server answered {code}")
+    assert len(paths) == len(codes)
+
+
+@pytest.mark.parametrize(
+    ("failing", "reason", "says"),
+    [
+        *[(status(code), f"http_{code}", f"the server answered {code}") for code in (408, 429, 500, 502, 503, 504)],
+        (reset, "connection", "reset"),
+        (hang_up, "connection", "IncompleteRead"),
+    ],
+)
+def test_a_passing_failure_is_tried_again_and_at_last_called_transient(
+    serve: Serve, failing: Handler, reason: str, says: str
+) -> None:
+    handler, paths = in_turn(failing, failing, status(200, b"third"), failing)
+    uri = serve(handler)
+    assert FETCH(uri + "/a") == b"third"
+    assert paths == ["/a"] * 3
+    error = lost(uri + "/b", dataclasses.replace(FETCH, attempts=2))
+    assert (error.reason, error.transient, error.attempts, paths[3:]) == (reason, True, 2, ["/b"] * 2)
+    assert says in str(error)
+    assert {408, 429, 500, 502, 503, 504} <= TRANSIENT_STATUSES
+
+
+def test_pauses_double_until_the_next_would_outlast_the_timeout(serve: Serve) -> None:
+    handler, paths = in_turn(status(503))
+    error = lost(serve(handler), dataclasses.replace(FETCH, attempts=99, timeout=0.25))
+    # After 7 pauses, 127 ms are gone; the 8th would be of 128 ms.
+    assert error.transient
+    assert len(paths) == error.attempts <= 8
+
+
+def test_retry_after_is_heeded_where_it_makes_sense(serve: Serve) -> None:
+    handler, _ = in_turn(status(429, Retry_After="20"))
+    error = lost(serve(handler), dataclasses.replace(FETCH, timeout=10.0))
+    assert (error.reason, error.attempts) == ("http_429", 1)
+    odd = ["0", "-5", "soon", "", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 5000]
+    handler, paths = in_turn(*(status(503, Retry_After=value) for value in odd), status(200, b"last"))
+    assert dataclasses.replace(FETCH, attempts=9)(serve(handler)) == b"last"
+    assert len(paths) == 7
+
+
+@pytest.mark.parametrize(
+    ("start", "drop"),
+    [
+        (b"", b""),
+        (b"", b"H"),
+        (OK, b"X-A: b\r\n"),
+        (OK + b"\r\n", b"x"),
+        (OK + b"Content-Length: 90000\r\n\r\n", b"x"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+    ids=["nothing", "status", "headers", "body", "body of a length", "chunks"],
+)
+def test_a_server_that_trickles_is_left_when_time_is_up(
+    serve: Serve, trickle: Callable[[bytes, bytes], Handler], start: bytes, drop: bytes
+) -> None:
+    error = lost(serve(trickle(start, drop)), HURRIED)
+    assert (error.reason, error.transient, str(error)) == ("timeout", True, "no whole answer in 0.3 s")
+
+
+def test_redirects_are_followed_also_to_relative_places(serve: Serve) -> None:
+    elsewhere = serve(status(200, b"there"))
+    codes = {301: "../b?c", 302: "d", 303: "/e", 307: "?f", 308: elsewhere}
+    handler, paths = in_turn(*(status(code, Location=place) for code, place in codes.items()))
+    assert FETCH(serve(handler) + "/x/a") == b"there"
+    assert paths == ["/x/a", "/b?c", "/d", "/e", "/e?f"]
+    assert len(paths) == MAX_REDIRECTS
+
+
+def test_redirects_are_bounded(serve: Serve) -> None:
+    handler, paths = in_turn(status(302, Location="/again"))
+    error = lost(serve(handler))
+    assert (error.reason, error.transient, len(paths)) == ("too_many_redirects", False, MAX_REDIRECTS + 1)
+
+
+def test_a_redirect_to_what_is_no_http_uri_is_refused(serve: Serve) -> None:
+    places = ["http://[", "ftp://h/a.jpg", "file:///etc/passwd", "data:,x", "http://h:99999/"]
+    handler, _ = in_turn(*(status(302, Location=place) for place in places))
+    uri = serve(handler)
+    assert [lost(uri).reason for _ in places] == ["bad_uri"] * len(places)
+
+
+def test_private_addresses_are_refused_before_they_are_dialled(serve: Serve) -> None:
+    handler, paths = in_turn(status(200, b"secret"))
+    port = serve(handler).rpartition(":")[2]
+    for host in ("127.0.0.1", "localhost", "0.0.0.0", "[::1]", "2130706433", "0x7f.1", "169.254.169.254"):
+        error = lost(f"http://{host}:{port}/", dataclasses.replace(FETCH, allow_private_hosts=False))
+        assert (error.reason, error.transient, error.attempts, paths) == ("forbidden_address", False, 1, []), host
+        assert "is not a public address" in str(error)
+
+
+def test_a_redirect_to_a_private_address_is_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    # No test has a server on the internet: one loopback address stands for a public one, all others are what they are.
+    monkeypatch.setattr("transforms.fetch.http.is_public", lambda address: address == "127.0.0.1" or is_public(address))
+    handler, paths = in_turn(status(200, b"secret"))
+    inside = serve(handler, "127.0.0.2")
+    public, _ = in_turn(status(200, b"public"), status(302, Location=inside))
+    uri, fetch = serve(public), dataclasses.replace(FETCH, allow_private_hosts=False)
+    assert fetch(uri) == b"public"
+    error = lost(uri, fetch)
+    assert (error.reason, error.transient, paths) == ("forbidden_address", False, [])
+    assert FETCH(uri) == b"secret"
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://", "http://[::1", "http://a b/", "http://h:99999/", "http://%zz/", "http://h\n/"]
+)
+def test_a_uri_that_is_none_is_not_asked_for(uri: str) -> None:
+    error = lost(uri)
+    assert (error.reason, error.transient, error.attempts) == ("bad_uri", False, 1)
+
+
+def test_a_closed_port_is_a_connection_that_may_be_open_later() -> None:
+    with socket.socket() as bound:
+        # Bound and not listening: nobody else takes the port while the test runs.
+        bound.bind(("127.0.0.1", 0))
+        error = lost(f"http://127.0.0.1:{bound.getsockname()[1]}/")
+    assert (error.reason, error.transient, error.attempts) == ("connection", True, FETCH.attempts)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"no http at all\r\n\r\n",
+        OK + b"X: y\r\n" * 200 + b"\r\n",
+        OK + b"Content-Length: 1,2\r\n\r\nx",
+        OK + b"Content-Encoding: gzip\r\n\r\nno gzip",
+        OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nx",
+    ],
+)
+def test_an_answer_that_is_no_http_loses_one_image_and_not_the_run(serve: Serve, raw: bytes) -> None:
+    error = lost(serve(sends(raw)))
+    assert (error.reason, error.transient, error.attempts) == ("connection", True, FETCH.attempts)
+
+
+def test_a_length_that_is_no_number_is_ignored(serve: Serve) -> None:
+    lengths = [b"9" * 5000, b"\xb2", b"-5", b"many"]
+    handler, _ = in_turn(*(sends(OK + b"Content-Length: " + length + b"\r\n\r\nx") for length in lengths))
+    uri = serve(handler)
+    assert [FETCH(uri) for _ in lengths] == [b"x"] * len(lengths)

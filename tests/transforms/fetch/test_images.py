@@ -1,0 +1,191 @@
+"""Images are fetched whole from disk, filesystems and http, or lost with a reason."""
+
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
+
+from tests.conftest import answer
+from transforms import FetchImages, Image, ImageError, ImageUri
+from transforms.core.counters import counted
+from transforms.fetch.http import HttpFetch
+from transforms.fetch.images import Fetch, fetch_from_filesystem, fetch_local
+from transforms.storage.gcs_download import GcsFetch
+
+FETCH = Fetch(1000, HttpFetch(1000, timeout=20.0, attempts=2, allow_private_hosts=True, pause=0.001), GcsFetch(1000))
+
+
+def lost(function: Callable[..., Any], *arguments: Any) -> ImageError:
+    with pytest.raises(ImageError) as error:
+        function(*arguments)
+    assert "\n" not in str(error.value)
+    return error.value
+
+
+@pytest.mark.parametrize("function", [fetch_local, fetch_from_filesystem])
+def test_a_file_is_read_as_it_is(tmp_path: pathlib.Path, function: Callable[..., bytes]) -> None:
+    for name in ("a.jpg", "a b#1%.jpg", "Käse.jpg", "looks-compressed.jpg.gz"):
+        path, data = tmp_path / name, name.encode() + b"\x1f\x8b\x00"
+        path.write_bytes(data)
+        assert function(str(path), 1000) == data
+
+
+@pytest.mark.parametrize("function", [fetch_local, fetch_from_filesystem])
+def test_max_bytes_is_the_most_that_is_read(tmp_path: pathlib.Path, function: Callable[..., bytes]) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(bytes(1000))
+    assert len(function(str(path), 1000)) == 1000
+    error = lost(function, str(path), 999)
+    assert (error.reason, str(error), error.transient) == ("too_many_bytes", "more than 999 bytes", False)
+
+
+def test_a_file_that_claims_no_size_is_bounded_too() -> None:
+    assert os.stat("/proc/self/status").st_size == 0
+    assert lost(fetch_local, "/proc/self/status", 10).reason == "too_many_bytes"
+
+
+def test_an_empty_file_has_no_bytes(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    assert fetch_local(str(tmp_path / "a.jpg"), 1000) == b""
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "says"),
+    [
+        ("none.jpg", "not_found", "no such file: {folder}/none.jpg"),
+        ("file/below.jpg", "not_found", "no such file: {folder}/file/below.jpg"),
+        ("dangling", "not_found", "no such file: {folder}/dangling"),
+        ("", "not_a_file", "{folder}/ is a folder"),
+        ("pipe", "not_a_file", "{folder}/pipe is no regular file"),
+        ("../../../../../../../../dev/zero", "not_a_file", "dev/zero is no regular file"),
+        ("loop", "io_error", "Too many levels of symbolic links"),
+        ("x" * 300, "io_error", "File name too long"),
+        ("a\0b", "bad_uri", "embedded null byte"),
+    ],
+    ids=lambda value: value[:10].replace("\0", "0"),
+)
+def test_what_is_no_file_has_a_reason(tmp_path: pathlib.Path, name: str, reason: str, says: str) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    error = lost(fetch_local, f"{tmp_path}/{name}", 1000)
+    assert error.reason == reason
+    assert error.transient == (reason == "io_error")
+    assert says.format(folder=tmp_path) in str(error)
+
+
+def test_a_file_that_may_not_be_read_says_so(tmp_path: pathlib.Path) -> None:
+    path, user = tmp_path / "a.jpg", os.geteuid()
+    path.touch(mode=0o000)
+    if user == 0:
+        # For root there is no file that may not be read.
+        os.seteuid(65534)
+    try:
+        error = lost(fetch_local, str(path), 1000)
+    finally:
+        os.seteuid(user)
+    assert (error.reason, str(error)) == ("permission_denied", f"may not be read: {path}")
+
+
+def test_a_filesystem_tells_a_missing_object(tmp_path: pathlib.Path) -> None:
+    error = lost(fetch_from_filesystem, str(tmp_path / "none.jpg"), 1000)
+    assert (error.reason, error.transient) == ("not_found", False)
+
+
+def test_a_filesystem_that_fails_on_what_exists_may_work_later(tmp_path: pathlib.Path) -> None:
+    error = lost(fetch_from_filesystem, str(tmp_path), 1000)
+    assert (error.reason, error.transient) == ("io_error", True)
+
+
+@pytest.mark.parametrize("uri", ["ftp://h/a.jpg", "xyzzy://h/a.jpg"])
+def test_a_scheme_that_nothing_reads_is_unsupported(uri: str) -> None:
+    error = lost(fetch_from_filesystem, uri, 1000)
+    assert (error.reason, error.transient) == ("unsupported_scheme", False)
+    assert str(error) == f"nothing here reads {uri.partition(':')[0]}:// uris"
+
+
+def test_a_uri_is_fetched_by_its_scheme(tmp_path: pathlib.Path, serve: Callable[..., str]) -> None:
+    path = tmp_path / "ä #1%.jpg"
+    path.write_bytes(b"disk")
+    server = serve(lambda request: answer(request, 200, b"web"))
+    quoted = f"file://{tmp_path}/%C3%A4%20%231%25.jpg"
+    uris = {str(path): b"disk", quoted: b"disk", f"{server}/a.jpg": b"web", f"HTTP{server[4:]}": b"web"}
+    for uri, data in uris.items():
+        source = ImageUri(uri, {"label": 1})
+        assert FETCH(source) == Image(source, data)
+    assert lost(FETCH, ImageUri("xyzzy://h/a.jpg")).reason == "unsupported_scheme"
+
+
+def test_a_local_path_with_a_scheme_inside_is_a_path(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "http:" / "a.jpg"
+    path.parent.mkdir()
+    path.write_bytes(b"disk")
+    assert FETCH(ImageUri(f"{tmp_path}/http://a.jpg")).data == b"disk"
+
+
+def test_a_name_that_is_no_utf8_is_fetched_by_its_file_uri(tmp_path: pathlib.Path) -> None:
+    with open(os.fsencode(tmp_path) + b"/\xfc.jpg", "wb") as f:
+        f.write(b"disk")
+    assert FETCH(ImageUri(f"file://{tmp_path}/%FC.jpg")).data == b"disk"
+
+
+def test_a_name_that_is_no_utf8_can_be_told_where_it_fails(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ImageError) as failure:
+        FETCH(ImageUri(f"file://{tmp_path}/%FC.jpg"))
+    assert str(failure.value).encode().endswith(rb"\udcfc.jpg")
+
+
+@pytest.mark.parametrize("num_threads", [0, 4])
+def test_beam_learns_what_is_counted_in_threads(photos: pathlib.Path, num_threads: int) -> None:
+    pipeline = beam.Pipeline(FnApiRunner())
+    uris = [ImageUri(str(path)) for path in photos.rglob("*.jpg")]
+    _ = pipeline | beam.Create([*uris, ImageUri("/none.jpg")]) | FetchImages(num_threads=num_threads)
+    result = pipeline.run()
+    result.wait_until_finish()
+    found = counted(result)
+    assert (found["images-fetched"], found["images-failed"]) == (10, 1)
+    assert found["fetch-busy-us"] > 0
+
+
+@pytest.mark.parametrize("num_threads", [None, 0, 4])
+def test_each_uri_leaves_as_an_image_or_a_failure(
+    photos: pathlib.Path, serve: Callable[..., str], num_threads: int | None
+) -> None:
+    server = serve(lambda request: answer(request, 200 if request.path == "/a.jpg" else 404, b"web"))
+    files = {str(path): path.read_bytes() for path in photos.rglob("*.jpg")}
+    found = [ImageUri(uri, {"n": n}) for n, uri in enumerate([*files, f"{server}/a.jpg"])]
+    gone = [ImageUri(f"{photos}/none.jpg", {"n": -1}), ImageUri(f"{server}/b.jpg")]
+    with beam.Pipeline(FnApiRunner()) as p:
+        fetch = FetchImages(num_threads=num_threads, allow_private_hosts=True)
+        images, unfetched = p | beam.Create([*found, *gone]) | fetch
+        assert_that(images, equal_to([Image(s, files.get(s.uri, b"web")) for s in found]), label="images")
+        assert_that(
+            unfetched | beam.Map(lambda f: (f.source, f.stage, f.reason, f.kind, f.attempts)),
+            equal_to([(gone[0], "fetch", "not_found", "permanent", 1), (gone[1], "fetch", "http_404", "permanent", 1)]),
+            label="failures",
+        )
+
+
+def test_the_limits_of_a_run_hold_for_each_fetch(photos: pathlib.Path, serve: Callable[..., str]) -> None:
+    server = serve(lambda request: answer(request, 200, bytes(101)))
+    reasons: list[tuple[Any, list[str]]] = [
+        (FetchImages(max_image_bytes=100, allow_private_hosts=True), ["too_many_bytes", "too_many_bytes"]),
+        (FetchImages(max_image_bytes=100), ["too_many_bytes", "forbidden_address"]),
+    ]
+    for fetch, expected in reasons:
+        with beam.Pipeline(FnApiRunner()) as p:
+            uris = [ImageUri(str(photos / "a" / "1.jpg")), ImageUri(f"{server}/a.jpg")]
+            images, unfetched = p | beam.Create(uris) | fetch
+            assert_that(images, equal_to([]), label="images")
+            assert_that(unfetched | beam.Map(lambda f: f.reason), equal_to(expected), label="reasons")
+
+
+def test_wrong_arguments_are_told() -> None:
+    with pytest.raises(ValueError, match="max_image_bytes must be at least 1, is 0"):
+        FetchImages(max_image_bytes=0)

@@ -1,0 +1,229 @@
+"""Uris: what each input gives, once, with its columns, and what is said of an input that gives nothing."""
+
+import gzip
+import os
+import pathlib
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
+
+from transforms import ImageUri, ReadImageUris
+from transforms.core.errors import UsageError
+from transforms.read.uris import canonical_uri, find_sources, scheme_of
+
+
+def read(*inputs: object, uri_column: str = "uri") -> list[ImageUri | None]:
+    """Read inputs as a run does before Beam: with duplicates, and None for a row without a uri."""
+    return list(ReadImageUris([str(path) for path in inputs], uri_column).rows())
+
+
+def uris(*inputs: object) -> list[str]:
+    return [row.uri for row in read(*inputs) if row]
+
+
+def refused(*inputs: object, uri_column: str = "uri") -> str:
+    with pytest.raises(UsageError) as error:
+        read(*inputs, uri_column=uri_column)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def files(folder: pathlib.Path, *names: str) -> list[str]:
+    """Make empty files; return their absolute paths."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return [str(folder / name) for name in names]
+
+
+def test_an_image_is_its_absolute_path(photos: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos)
+    assert uris("a/1.jpg") == uris(photos / "a" / "1.jpg") == [str(photos / "a" / "1.jpg")]
+
+
+def test_a_file_uri_is_a_local_path(photos: pathlib.Path) -> None:
+    assert uris(f"file://{photos}/a/1.jpg", f"file://localhost{photos}/b") == [
+        str(photos / "a" / "1.jpg"),
+        *(str(photos / "b" / f"{i}.jpg") for i in range(0, 10, 2)),
+    ]
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_folder_gives_all_below_it_in_order(photos: pathlib.Path, end: str) -> None:
+    expected = [str(photos / "a" / f"{i}.jpg") for i in range(1, 10, 2)]
+    expected += [str(photos / "b" / f"{i}.jpg") for i in range(0, 10, 2)]
+    assert uris(f"{photos}{end}") == expected
+
+
+def test_hidden_files_and_folders_are_left_out(tmp_path: pathlib.Path) -> None:
+    shown = files(tmp_path / ".root", "a.jpg", "b/c/d.jpg")
+    files(tmp_path / ".root", ".a.jpg", "b/.c.jpg", ".git/a.jpg", "b/.thumbs/c/a.jpg")
+    assert uris(tmp_path / ".root") == shown
+
+
+def test_a_glob_gives_what_it_matches(photos: pathlib.Path) -> None:
+    assert uris(photos / "*" / "[1-4].jpg") == [str(photos / f) for f in ("a/1.jpg", "a/3.jpg", "b/2.jpg", "b/4.jpg")]
+    assert uris(photos / "**" / "7.jpg") == [str(photos / "a" / "7.jpg")]
+
+
+def test_a_glob_of_manifests_is_read_as_manifests(tmp_path: pathlib.Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_text(f"uri,label\n{name}.jpg,{name}\n")
+    assert read(tmp_path / "*.csv") == [ImageUri(str(tmp_path / f"{name}.jpg"), {"label": name}) for name in "ab"]
+
+
+def test_a_folder_of_a_name_with_wildcards_is_a_folder(tmp_path: pathlib.Path) -> None:
+    (one,) = files(tmp_path, "photos [1]*/a.jpg")
+    assert uris(tmp_path / "photos [1]*") == [one]
+
+
+ODD_NAMES = ["a b.jpg", "a#1.jpg", "100%.jpg", "a%20b.jpg", "Käse.jpg", "a?b=c.jpg", "🧀.jpg", "'\".jpg", "-a.jpg"]
+
+
+def test_odd_names_are_kept_as_they_are(tmp_path: pathlib.Path) -> None:
+    expected = sorted(files(tmp_path / "odd", *ODD_NAMES))
+    assert uris(tmp_path / "odd") == expected
+    assert uris(*expected) == expected
+    (tmp_path / "odd" / "list.txt").write_text("\n".join(f"./{name}" for name in ODD_NAMES))
+    assert sorted(uris(tmp_path / "odd" / "list.txt")) == expected
+
+
+def test_a_name_that_is_no_utf8_is_a_percent_encoded_uri(tmp_path: pathlib.Path) -> None:
+    path = os.fsencode(tmp_path) + b"/f%/\xfc \xc3\xa4.jpg"
+    os.mkdir(os.path.dirname(path))
+    with open(path, "wb"):
+        pass
+    expected = f"file://{tmp_path}/f%25/%FC%20%C3%A4.jpg"
+    assert uris(tmp_path / "f%") == [expected]
+    assert canonical_uri(expected) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["m.txt", "m.csv", "m.tsv", "m.jsonl", "m.txt.gz", "m.csv.gz", "m.tsv.gz", "m.jsonl.gz"]
+)
+def test_each_manifest_gives_its_uris_against_its_folder(tmp_path: pathlib.Path, name: str) -> None:
+    names = ["a b.jpg", "../c#1.jpg", "/abs/100%.jpg", "https://example.org/ä.jpg"]
+    content = {
+        "txt": "# comment\n\n" + "".join(f"{uri}\n" for uri in names),
+        "csv": "uri\n" + "".join(f"{uri}\n\n" for uri in names),
+        "tsv": "uri\n" + "".join(f"{uri}\n" for uri in names),
+        "jsonl": "".join(f'\n{{"uri": "{uri}"}}\n' for uri in names),
+    }[name.split(".")[1]].encode()
+    path = tmp_path / "lists" / name
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    folder = str(tmp_path)
+    assert uris(path) == [f"{folder}/lists/a b.jpg", f"{folder}/c#1.jpg", *names[2:]]
+
+
+def test_a_parquet_manifest_carries_its_columns(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "m.parquet"
+    pq.write_table(pa.table({"image": ["a.jpg", "b.jpg"], "tags": [["x"], []], "n": pa.array([1, None])}), path)
+    assert read(path, uri_column="image") == [
+        ImageUri(str(tmp_path / "a.jpg"), {"tags": ["x"], "n": 1}),
+        ImageUri(str(tmp_path / "b.jpg"), {"tags": [], "n": None}),
+    ]
+    columns = ReadImageUris([str(path)], "image").columns
+    assert columns == pa.schema([("tags", pa.list_(pa.string())), ("n", pa.int64())])
+
+
+def test_several_inputs_keep_their_order_and_share_one_schema(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "1.csv").write_text("uri,v,width\nx.jpg,1,9\n")
+    (tmp_path / "2.jsonl").write_text('{"uri": "y.jpg", "v": 0.5}\n')
+    inputs = [str(tmp_path / "2.jsonl"), str(photos / "b" / "*.jpg"), str(tmp_path / "1.csv"), "http://h/z.jpg"]
+    assert [source.kind for source in find_sources(inputs)] == ["manifest", "files", "manifest", "image"]
+    columns = ReadImageUris(inputs).columns
+    assert columns == pa.schema([("v", pa.float64()), ("manifest_width", pa.int64())])
+    found = read(*inputs)
+    assert [found[0], *found[-2:]] == [
+        ImageUri(str(tmp_path / "y.jpg"), {"v": 0.5}),
+        ImageUri(str(tmp_path / "x.jpg"), {"v": 1.0, "manifest_width": 9}),
+        ImageUri("http://h/z.jpg"),
+    ]
+    assert len(found) == 8
+
+
+def by_reason(failure: Any) -> tuple[str, str, str]:
+    return failure.source.uri, failure.stage, failure.reason
+
+
+def test_a_repeated_uri_is_one_image_with_its_first_columns(tmp_path: pathlib.Path) -> None:
+    (image,) = files(tmp_path, "a.jpg")
+    (tmp_path / "m.csv").write_text("uri,n\na.jpg,1\n./a.jpg,2\nb.jpg,3\n")
+    with beam.Pipeline(FnApiRunner()) as p:
+        found, unread, counts = p | ReadImageUris([str(tmp_path / "m.csv"), image])
+        expected = [ImageUri(image, {"n": 1}), ImageUri(str(tmp_path / "b.jpg"), {"n": 3})]
+        assert_that(found, equal_to(expected), label="uris")
+        assert_that(unread, equal_to([]), label="unread")
+        assert_that(counts, equal_to([("inputs", 4), ("duplicates", 2)]), label="counts")
+
+
+def test_rows_that_cannot_be_read_are_failures_and_inputs(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("n,uri\n1,a.jpg\n2,\n3\n")
+    with beam.Pipeline(FnApiRunner()) as p:
+        found, unread, counts = p | ReadImageUris([str(path)])
+        assert_that(found, equal_to([ImageUri(str(tmp_path / "a.jpg"), {"n": 1})]), label="uris")
+        lost = [(f"{path}#row=2", "read", "no_uri"), (f"{path}#row=3", "read", "bad_row")]
+        assert_that(unread | beam.Map(by_reason), equal_to(lost), label="unread")
+        assert_that(counts, equal_to([("inputs", 3)]), label="counts")
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("{folder}/none.jpg", "nothing matches --input {folder}/none.jpg; check the path, or quote the glob"),
+        ("{folder}/*.gif", "nothing matches --input {folder}/*.gif; check the path"),
+        ("{folder}/empty", "nothing matches --input {folder}/empty"),
+        ("htp://h/a.jpg", "no filesystem reads htp://h/a.jpg: unknown scheme 'htp' (did you mean 'http'?)"),
+        ("xyzzy://h/a.jpg", "no filesystem reads xyzzy://h/a.jpg: unknown scheme 'xyzzy'"),
+        (
+            "{folder}/url.csv",
+            "url.csv has no column 'uri' (did you mean 'url'?); it has url, n; choose one with --uri_col",
+        ),
+        ("{folder}/empty.csv", "the manifest {folder}/empty.csv has no rows"),
+        ("{folder}/broken.parquet", "cannot read the manifest {folder}/broken.parquet"),
+    ],
+)
+def test_an_input_that_gives_nothing_is_refused_at_once(tmp_path: pathlib.Path, path: str, says: str) -> None:
+    files(tmp_path, "a.jpg", "empty/.hidden", "empty.csv")
+    (tmp_path / "url.csv").write_text("url,n\na.jpg,1\n")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1" + bytes(100) + b"PAR1")
+    assert says.format(folder=tmp_path) in refused(tmp_path / "a.jpg", path.format(folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "uri"),
+    [
+        ("a.jpg", "/x", "/x/a.jpg"),
+        ("./b/../a.jpg", "/x", "/x/a.jpg"),
+        ("a#1 ä.jpg", "s3://b/x", "s3://b/x/a#1 ä.jpg"),
+        ("\udcfc ä.jpg", "s3://b/x", "s3://b/x/%FC ä.jpg"),
+        ("HTTPS://h/a?b=c#d", "/x", "HTTPS://h/a?b=c#d"),
+        ("file:///a%20b.jpg", "s3://b", "/a b.jpg"),
+        ("a/x://b.jpg", "/y", "/y/a/x:/b.jpg"),
+    ],
+)
+def test_a_uri_is_relative_to_the_folder_of_its_manifest(path: str, folder: str, uri: str) -> None:
+    assert canonical_uri(path, folder) == uri
+
+
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [
+        ("GS://b/x", "gs"),
+        ("/a", ""),
+        ("C:/a", ""),
+        ("a/b://c", ""),
+        ("1a://b", ""),
+        ("a.b+c-d://e", "a.b+c-d"),
+        ("ä://b", ""),
+    ],
+)
+def test_a_scheme_is_what_stands_before_its_slashes(path: str, scheme: str) -> None:
+    assert scheme_of(path) == scheme

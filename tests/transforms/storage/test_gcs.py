@@ -1,0 +1,129 @@
+"""Cloud Storage itself: names, credentials, conditional puts."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.servers.gcs import GcsServer
+from transforms.core.errors import UsageError
+from transforms.storage.gcs import LostRaceError, Stat, check_access, client, generation_of, is_gcs, put, split, stat
+
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+def test_a_uri_is_a_bucket_and_a_name_and_nothing_else() -> None:
+    assert split("gs://bucket/a/b #1%20?x=y.jpg") == ("bucket", "a/b #1%20?x=y.jpg")
+    assert split("GS://b.c-d_1//a") == ("b.c-d_1", "/a")
+    assert [is_gcs(path) for path in ("gs://b/a", "GS://b/a", "/gs://b/a", "s3://b/a", "gs:/b/a")] == [True, True] + [
+        False
+    ] * 3
+
+
+def test_what_the_service_says_of_an_object(gcs: GcsServer) -> None:
+    uri = gcs.put("a b.txt", b"123456789")
+    found = stat(uri)
+    assert found == Stat(generation_of(uri), 9, "4waSgw==")
+    assert stat(f"gs://{gcs.bucket}/none") is None
+    assert generation_of(f"gs://{gcs.bucket}/none") == 0
+
+
+def test_a_service_that_cannot_be_asked_is_an_os_error(gcs: GcsServer) -> None:
+    gcs.fail(403, matching="/o/a")
+    with pytest.raises(OSError, match="cannot look at gs://"):
+        stat(f"gs://{gcs.bucket}/a")
+    gcs.fail(403, matching="POST")
+    with pytest.raises(OSError, match="cannot write gs://"):
+        put(f"gs://{gcs.bucket}/a", b"x", 0)
+
+
+def test_a_put_is_tried_again(gcs: GcsServer) -> None:
+    gcs.fail(503, matching="POST")
+    put(f"gs://{gcs.bucket}/a", b"x", 0)
+    assert gcs.get("a") == b"x"
+    assert gcs.asked("POST") == 2
+
+
+def test_a_put_over_what_was_not_seen_is_refused(strict_gcs: GcsServer) -> None:
+    uri = f"gs://{strict_gcs.bucket}/a"
+    put(uri, b"first", 0)
+    seen = generation_of(uri)
+    with pytest.raises(LostRaceError, match=f"{uri} was written by another run meanwhile, and is left as it is"):
+        put(uri, b"second", 0)
+    assert strict_gcs.get("a") == b"first"
+    put(uri, b"third", seen)
+    with pytest.raises(LostRaceError):
+        put(uri, b"fourth", seen)
+    assert strict_gcs.get("a") == b"third"
+
+
+def test_threads_and_calls_share_one_client(gcs: GcsServer) -> None:
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(client())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({*map(id, found), id(client())}) == 1
+
+
+def without_credentials(folder: pathlib.Path) -> dict[str, str]:
+    """The environment of a machine that is not Google's, and on which nobody has logged in."""
+    google = ("GOOGLE_", "CLOUDSDK_", "STORAGE_EMULATOR_HOST")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(google)}
+    return {**environment, "HOME": str(folder), "NO_GCE_CHECK": "true"}
+
+
+@pytest.mark.parametrize("flag", ["--input", "--output", "--weights"])
+def test_absent_credentials_are_told_in_one_line_before_anything_is_tried(
+    flag: str, photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = {"--input": str(photos), "--output": str(tmp_path / "out"), "--weights": "random"}
+    flags[flag] = "gs://bucket/a.weights.h5"
+    command = [sys.executable, "-m", "pipelines.embed_images", *(word for pair in flags.items() for word in pair)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=without_credentials(tmp_path))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [
+        "embed-images: there are no Google credentials for gs://bucket/a.weights.h5; "
+        "run: gcloud auth application-default login, or let GOOGLE_APPLICATION_CREDENTIALS name a service account's key"
+    ]
+
+
+def test_credentials_that_are_none_are_told(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key.json").write_text("{half")
+    for name, value in without_credentials(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    with pytest.raises(UsageError, match="Google credentials"):
+        check_access(["photos", "gs://bucket/a"])
+
+
+def test_credentials_are_asked_for_only_where_there_is_something_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere")
+    check_access(["photos", "s3://bucket/a", "http://h/gs://b/a", "imagenet"])
+
+
+def test_without_the_extra_one_line_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["google.cloud.storage"] = sys.modules["google_crc32c"] = None
+from pipelines.plan.plan import check_access
+from transforms import ImageUri
+from transforms.fetch.images import Fetch
+from transforms.storage.gcs_download import GcsFetch
+from transforms.fetch.http import HttpFetch
+for attempt in (lambda: check_access(["gs://b/a"]), lambda: Fetch(9, HttpFetch(), GcsFetch())(ImageUri("gs://b/a"))):
+    try:
+        attempt()
+    except Exception as e:
+        print(type(e).__name__, getattr(e, "reason", ""), e)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert result.stdout.splitlines() == [
+        "UsageError  nothing here reads gs://b/a; for gs:// run: pip install 'beam-image-embeddings[gcp]'",
+        "ImageError unsupported_scheme nothing here reads gs:// uris; run: pip install 'beam-image-embeddings[gcp]'",
+    ], result.stderr

@@ -1,0 +1,36 @@
+"""Keras, set up the way its weights were trained: TensorFlow, channels last, float32."""
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import transforms.backbones.graph.tensorflow_setup  # noqa: F401
+
+# Keras reads it at its import; a keras.json of the user's may say another.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import keras
+
+keras.config.set_image_data_format("channels_last")
+keras.config.set_floatx("float32")
+
+__all__ = ["constructor", "constructors", "keras", "preprocess_of"]
+
+
+def constructors() -> list[str]:
+    """Return the names of all constructors of `keras.applications`."""
+    applications = vars(keras.applications)
+    return sorted(name for name, value in applications.items() if name[0].isupper() and callable(value))
+
+
+def constructor(name: str) -> Callable[..., Any]:
+    """Return a constructor by its name."""
+    found: Callable[..., Any] = getattr(keras.applications, name)
+    return found
+
+
+def preprocess_of(name: str) -> Callable[..., Any]:
+    """Return the `preprocess_input` beside a constructor: RGB of 0 to 255 -> what the weights expect."""
+    found: Callable[..., Any] = importlib.import_module(constructor(name).__module__).preprocess_input
+    return found

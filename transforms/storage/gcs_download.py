@@ -1,0 +1,207 @@
+"""Fetch objects of Google Cloud Storage: one request an image, checked, bounded, and read again when it went wrong."""
+
+import base64
+import dataclasses
+import functools
+import gzip
+import io
+import os
+import shutil
+import time
+import urllib.parse
+import zlib
+from collections.abc import Callable
+from typing import IO, Any, NamedTuple
+
+from transforms.core.counters import count
+from transforms.core.errors import ImageError, one_line
+from transforms.storage.gcs import bucket_exists, client, session, split, stat
+
+try:
+    import google_crc32c
+    from google.api_core.exceptions import RetryError
+    from google.api_core.retry import Retry
+    from google.auth.exceptions import GoogleAuthError, TransportError
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError, IncompleteRead
+except ImportError:
+    # transforms.storage.gcs.INSTALLED says so.
+    pass
+
+TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+LONGEST_PAUSE = 30.0
+CHUNK = 1 << 16
+
+Failing = Callable[..., ImageError]
+"""ImageError, with the number of the attempt."""
+
+
+class GcsObject(NamedTuple):
+    """An object as it was fetched: its bytes, its generation (None where the server does not say) and stored size."""
+
+    data: bytes
+    generation: int | None
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class GcsFetch:
+    """Fetch an object within limits: 'gs://bucket/name' -> GcsObject.
+
+    Args:
+      max_bytes: of the object, also of what it inflates to where it is stored as gzip.
+      timeout: seconds for the whole fetch, with its retries.
+      attempts: at most, for answers that may be better next time (408, 429, 5xx, broken connections, wrong bytes).
+      pause: seconds before the second attempt on average, doubled at each.
+    """
+
+    max_bytes: int = 64 << 20
+    timeout: float = 60.0
+    attempts: int = 4
+    pause: float = 0.5
+
+    def __call__(self, uri: str) -> GcsObject:
+        """Return the object, or raise ImageError."""
+        sink = io.BytesIO()
+        generation, encoding = self.copy(uri, sink)
+        data = sink.getvalue()
+        return GcsObject(self._inflated(data) if encoding == "gzip" else data, generation, len(data))
+
+    def copy(self, uri: str, sink: IO[bytes]) -> tuple[int | None, str]:
+        """Write an object's bytes as they are stored; return its generation and content encoding, or raise ImageError.
+
+        Args:
+          sink: emptied before each attempt.
+        """
+        try:
+            bucket, name = split(uri)
+            name.encode()
+        except ValueError as e:
+            raise ImageError("bad_uri", one_line(e)) from e
+        deadline, made = time.monotonic() + self.timeout, 0
+
+        def attempt() -> tuple[int | None, str]:
+            nonlocal made
+            made += 1
+            if made > 1:
+                count("fetches-retried")
+            sink.seek(0)
+            sink.truncate()
+            fail = functools.partial(ImageError, attempts=made)
+            return self._attempt(uri, (bucket, name), sink, deadline, fail)
+
+        retry = Retry(
+            lambda e: isinstance(e, ImageError) and e.transient and e.attempts < self.attempts,
+            initial=self.pause,
+            maximum=LONGEST_PAUSE,
+            multiplier=2.0,
+            timeout=self.timeout,
+        )
+        try:
+            result: tuple[int | None, str] = retry(attempt)()
+        except RetryError as e:
+            raise (e.cause or e) from e
+        return result
+
+    def _attempt(
+        self, uri: str, place: tuple[str, str], sink: IO[bytes], deadline: float, fail: Failing
+    ) -> tuple[int | None, str]:
+        try:
+            with self._open(place, deadline) as response:
+                if response.status_code != 200:
+                    raise self._refused(response, uri, place, fail)
+                if int(response.headers.get("X-Goog-Stored-Content-Length", 0)) > self.max_bytes:
+                    raise fail("too_many_bytes", f"more than {self.max_bytes} bytes")
+                crc32c = self._stream(response, sink, deadline, fail)
+                self._check(response, uri, sink.tell(), crc32c, fail)
+                generation = response.headers.get("X-Goog-Generation")
+                return int(generation) if generation else None, response.headers.get("Content-Encoding", "")
+        except (GoogleAuthError, RequestException, HTTPError, TimeoutError) as e:
+            if time.monotonic() >= deadline:
+                raise fail("timeout", f"no whole answer in {self.timeout:g} s", transient=True) from e
+            if isinstance(e.__cause__, IncompleteRead):
+                raise fail("corrupted_download", f"ended early: {one_line(e)}", transient=True) from e
+            if isinstance(e, GoogleAuthError) and not isinstance(e, TransportError):
+                raise fail("permission_denied", f"no credentials for {uri}: {one_line(e)}") from e
+            raise fail("connection", one_line(e), transient=True) from e
+
+    def _open(self, place: tuple[str, str], deadline: float) -> Any:
+        bucket, name = place
+        url = f"{client().api_endpoint}/download/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}"
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        # What is stored as gzip is asked for as gzip: only of the stored bytes does the service know the checksum.
+        headers = {"Accept-Encoding": "gzip"}
+        return session().get(
+            url, params={"alt": "media"}, headers=headers, stream=True, timeout=left, allow_redirects=False
+        )
+
+    def _stream(self, response: Any, sink: IO[bytes], deadline: float, fail: Failing) -> bytes:
+        checksum = google_crc32c.Checksum()
+        if (response.raw.length_remaining or 0) > self.max_bytes:
+            raise fail("too_many_bytes", f"more than {self.max_bytes} bytes")
+        # One read of the socket at a time, so that no trickle outlasts the deadline.
+        while chunk := response.raw.read1(CHUNK, decode_content=False):
+            sink.write(chunk)
+            checksum.update(chunk)
+            if sink.tell() > self.max_bytes:
+                raise fail("too_many_bytes", f"more than {self.max_bytes} bytes")
+            if time.monotonic() >= deadline:
+                raise TimeoutError
+        return bytes(checksum.digest())
+
+    def _check(self, response: Any, uri: str, size: int, crc32c: bytes, fail: Failing) -> None:
+        stored = response.headers.get("X-Goog-Stored-Content-Length")
+        if stored and int(stored) != size:
+            raise fail("corrupted_download", f"{size} of {stored} bytes came", transient=True)
+        hashes = dict(h.strip().split("=", 1) for h in response.headers.get("X-Goog-Hash", "").split(",") if "=" in h)
+        expected = hashes.get("crc32c")
+        if expected is None:
+            # Not every server says it with the bytes.
+            try:
+                found = stat(uri)
+            except OSError as e:
+                raise fail("connection", one_line(e), transient=True) from e
+            expected = found.crc32c if found else ""
+        if expected and base64.b64decode(expected) != crc32c:
+            raise fail("corrupted_download", f"the crc32c of what came is not {expected}", transient=True)
+
+    def _refused(self, response: Any, uri: str, place: tuple[str, str], fail: Failing) -> ImageError:
+        status = response.status_code
+        if status in (401, 403):
+            return fail("permission_denied", f"may not be read: {uri}", error="HTTPError")
+        if status == 404:
+            if bucket_exists(place[0]):
+                return fail("not_found", f"no such object: {uri}", error="HTTPError")
+            return fail("bucket_not_found", f"no such bucket: gs://{place[0]}", error="HTTPError")
+        message = f"the server answered {status} {response.reason or ''}".strip()
+        return fail(f"http_{status}", message, transient=status in TRANSIENT_STATUSES, error="HTTPError")
+
+    def _inflated(self, data: bytes) -> bytes:
+        inflate = zlib.decompressobj(wbits=31)
+        try:
+            inflated = inflate.decompress(data, self.max_bytes + 1)
+        except zlib.error as e:
+            raise ImageError("truncated", f"is stored as gzip, and is none: {one_line(e)}") from e
+        if len(inflated) > self.max_bytes:
+            raise ImageError("too_many_bytes", f"inflates to more than {self.max_bytes} bytes")
+        return inflated
+
+
+def download(uri: str, local: str, timeout: float = 3600.0) -> None:
+    """Copy an object to the local disk, checked.
+
+    Raises:
+      OSError: it cannot be had; FileNotFoundError where it is not there.
+    """
+    with open(local, "wb") as f:
+        try:
+            _, encoding = GcsFetch(1 << 50, timeout, attempts=8).copy(uri, f)
+        except ImageError as e:
+            raise (FileNotFoundError if e.reason.endswith("not_found") else OSError)(str(e)) from e
+    if encoding == "gzip":
+        os.rename(local, f"{local}.gz")
+        with gzip.open(f"{local}.gz") as stored, open(local, "wb") as f:
+            shutil.copyfileobj(stored, f, 1 << 20)
+        os.remove(f"{local}.gz")
