@@ -1,4 +1,4 @@
-"""The command: options first, so that --help and mistakes are answered before Beam and TensorFlow are imported."""
+"""The command: flags first, so that --help and mistakes are answered before Beam and TensorFlow are imported."""
 
 import atexit
 import gc
@@ -7,45 +7,43 @@ import os
 import sys
 import warnings
 
+from pipelines.console.exit_codes import DONE, INTERRUPTED, RUN_FAILED, USAGE
 from pipelines.options.flags import check_beam_flags, parse
-from transforms.core.errors import RunError, UsageError
-
-EXIT_CODES = {
-    0: "done",
-    1: "the run failed; nothing half-written was kept",
-    2: "an argument is wrong or a check failed; nothing was begun",
-    3: "finished and written, but more failed than --max_failure_ratio allows, or everything did",
-    130: "interrupted; nothing half-written was kept, and a Dataflow job that was submitted runs on",
-}
+from transforms.core.errors import Interrupted, RunError, UsageError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run `embed-images`; return one of EXIT_CODES."""
+    """Run `embed-images`; return one of `pipelines.console.exit_codes`."""
     try:
-        options, beam_args = parse(sys.argv[1:] if argv is None else argv)
-        if not options.verbose:
+        settings, beam_args = parse(sys.argv[1:] if argv is None else argv)
+        if not settings.verbose:
             silence()
-        if options.list_backbones:
+        if settings.list_backbones:
             list_backbones()
-            return 0
+            return DONE
         collect_seldom()
         from pipelines.plan.backbone_of import build_ahead
 
-        build_ahead(options, beam_args)
+        build_ahead(settings, beam_args)
         check_beam_flags(beam_args)
         from pipelines.embed_images import run
 
-        return run(options, beam_args)
+        return run(settings, beam_args)
+    except Interrupted as e:
+        print(f"\n{e}", file=sys.stderr, flush=True)
+        if e.leaves_threads:
+            end_now(INTERRUPTED)
+        return INTERRUPTED
     except KeyboardInterrupt:
         print("\nembed-images: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except (UsageError, RunError) as e:
         print(f"embed-images: {e}", file=sys.stderr)
-        return 2 if isinstance(e, UsageError) else 1
+        return USAGE if isinstance(e, UsageError) else RUN_FAILED
 
 
 def silence() -> None:
-    """Turn off what Beam and TensorFlow say by themselves; their own settings win where they are given."""
+    """Silence Beam and TensorFlow, unless their own settings say otherwise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     warnings.simplefilter("ignore")
@@ -53,18 +51,31 @@ def silence() -> None:
 
 
 def collect_seldom() -> None:
-    """Let Python look for garbage seldom: what the libraries make at their start stays until the process ends.
+    """Make Python collect garbage seldom: what the libraries create on import stays until the process ends.
 
-    It took a tenth of the start, and with TensorFlow 2 s of the end.
+    Collecting took a tenth of the start and, with TensorFlow, 2 s at the end.
     """
     gc.set_threshold(20_000, 10, 10)
     atexit.register(gc.freeze)
 
 
+def end_now(code: int) -> None:
+    """End the process without waiting for threads that cannot be stopped."""
+    from transforms.backbones.kept import prebuild
+
+    sys.stdout.flush()
+    prebuild.stop()
+    os._exit(code)
+
+
 def list_backbones() -> None:
     """Print the backbones as a table: input size, width, parameters, preprocessing."""
-    from transforms.backbones.catalog.facts import catalog
+    from transforms.backbones import catalog_rows
 
     print(f"{'backbone':<18} {'size':>4} {'width':>5} {'parameters':>11}  preprocessing")
-    for b in catalog().values():
-        print(f"{b.name:<18} {b.size:>4} {b.dim:>5} {b.params:>11,}  {b.preprocessing}")
+    for b in catalog_rows().values():
+        print(f"{b.name:<18} {b.side:>4} {b.dim:>5} {b.params:>11,}  {b.preprocessing}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,106 +3,82 @@
 embed-images --input photos/ --output embeddings/
 """
 
-import sys
-
-if __name__ == "__main__":
-    # Before the imports below, so that --help and mistakes are answered at once and in silence.
-    from pipelines.command import main
-
-    sys.exit(main())
-
-import argparse
-from collections.abc import Mapping
+import dataclasses
+import functools
 from typing import Any
 
 import apache_beam as beam
 
-from pipelines.console.summary import exit_code, print_summary
-from pipelines.launch.dataflow.estimate import check_memory
-from pipelines.launch.dataflow.job import dataflow_job, is_remote
-from pipelines.launch.dataflow.submission import run_on_dataflow
+from pipelines.console.summary import conclude
+from pipelines.launch import launcher_for
 from pipelines.launch.dry_run import print_dry_run
-from pipelines.launch.local import run_to_end
+from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, Target, make_plan
-from transforms import (
-    CountReasons,
-    DecodeImages,
-    EmbedImages,
-    FetchImages,
-    MeasureHealth,
-    WriteEmbeddingsToParquet,
-    WriteEmbeddingsToTFRecord,
-    WriteFailures,
-    WriteManifest,
-)
-from transforms.write.tfrecord import example_features
+from pipelines.plan.stages import decode_of, embed_of, fetch_of, manifest_of, sinks_of
+from transforms import CountReasons, MeasureHealth, WriteFailures
 
 
-def build(root: Any, plan: Plan, options: argparse.Namespace, hints: Mapping[str, str] | None = None) -> None:
-    """Apply the pipeline to its root: each image is fetched and decoded once, and embedded by each backbone.
-
-    Args:
-      root: of the pipeline.
-      plan: what is read and written, and by which backbones.
-      options: how.
-      hints: Beam's resource hints for the embedding.
-    """
-    fetch = FetchImages(
-        max_image_bytes=options.max_image_bytes,
-        num_threads=options.fetch_threads,
-        timeout=options.fetch_timeout,
-        allow_private_hosts=options.allow_private_hosts,
-    )
-    embeds = [
-        EmbedImages(
-            target.backbone, options.batch_size, options.embedding_dtype, options.require_gpu or bool(options.gpu)
-        ).with_resource_hints(**hints or {})
-        for target in plan.targets
-    ]
-    # A batch is decoded while those before it are embedded.
-    lookahead = max(embed.images_a_batch for embed in embeds)
-    decode = DecodeImages(plan.image_sizes, options.resize, options.max_image_pixels, lookahead=lookahead)
-
-    uris, unread, counts = root | plan.uris
-    images, unfetched = uris | fetch
-    pixels, undecoded = images | decode
-    for target, embed in zip(plan.targets, embeds, strict=True):
-        name = target.backbone.name
-        embeddings, unembedded = pixels | f"Embed{name}" >> embed
-        failures = (unread, unfetched, undecoded, unembedded) | f"Failures{name}" >> beam.Flatten()
-        write(embeddings, failures, counts, plan, target, options)
-
-
-def write(embeddings: Any, failures: Any, counts: Any, plan: Plan, target: Target, options: argparse.Namespace) -> None:
-    """Write what one backbone made of the images, and the manifest that holds it together."""
-    name, to = target.backbone.name, (target.output, plan.run_id)
-    sinks: dict[str, Any] = {"parquet": WriteEmbeddingsToParquet, "tfrecord": WriteEmbeddingsToTFRecord}
-    about = (target.spec, plan.uris.columns, target.backbone.top_k, options.num_shards, options.shard_bytes)
-    written = [embeddings | f"Write_{f}_{name}" >> sinks[f](*to, *about) for f in options.output_format]
-    features = example_features(*about[:3]) if "tfrecord" in options.output_format else None
-    outcome = {
-        "counts": counts,
-        "embeddings": written | f"Written{name}" >> beam.Flatten(),
-        "failures": failures | f"WriteFailures{name}" >> WriteFailures(*to),
-        "health": embeddings | f"Health{name}" >> beam.CombineGlobally(MeasureHealth()),
-        "reasons": failures | f"Reasons{name}" >> beam.CombineGlobally(CountReasons()).without_defaults(),
-    }
-    _ = outcome | f"WriteManifest{name}" >> WriteManifest(*to, target.spec, plan.started, features, target.seen)
-
-
-def run(options: argparse.Namespace, beam_args: list[str]) -> int:
-    """Check, run and report: the command's exit code.
+def run(settings: Settings, beam_args: list[str]) -> int:
+    """Check, run and report; return the exit code of the command.
 
     Raises:
       UsageError: something cannot work; one line says what to do.
+      RunError: the run began and failed.
+      Interrupted: a signal ended the run.
     """
-    job = dataflow_job(options, beam_args)
-    plan = make_plan(options, is_remote(beam_args))
-    if options.dry_run:
-        return print_dry_run(plan, options, job)
-    if job:
-        check_memory(plan, job)
-        return run_on_dataflow(lambda root: build(root, plan, options, job.hints), plan, job.named(plan), options)
-    facts = run_to_end(lambda root: build(root, plan, options), plan, beam_args, options.verbose)
-    print_summary(plan, facts)
-    return exit_code(plan, options.max_failure_ratio)
+    launcher = launcher_for(settings, beam_args)
+    plan = make_plan(settings, launcher.where)
+    if settings.dry_run:
+        return print_dry_run(plan, launcher)
+    stats = launcher.run(functools.partial(build, plan=plan), plan)
+    return conclude(plan, stats) if stats else 0
+
+
+def build(root: beam.Pipeline, plan: Plan) -> None:
+    """Apply a plan to the root of a pipeline: fetch and decode each image once, and embed it with each backbone."""
+    uris, unread, counts = root | plan.source
+    images, unfetched = uris | fetch_of(plan)
+    pixels, undecoded = images | decode_of(plan)
+    for target in plan.targets:
+        embed = EmbedAndCommit(plan, target, counts=counts, lost=(unread, unfetched, undecoded))
+        _ = pixels | target.backbone.name >> embed
+
+
+@dataclasses.dataclass
+class EmbedAndCommit(beam.PTransform):
+    """Embed images with one backbone, write embeddings and failures, and commit them: Pixels -> Manifest.
+
+    Args:
+      plan: the run's plan.
+      target: the backbone, and where its embeddings go.
+      counts: counts of the inputs, as `ReadImageUris` gives them.
+      lost: the failures of the stages before.
+    """
+
+    plan: Plan
+    target: Target
+    counts: Any
+    lost: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, pixels: Any) -> Any:
+        plan, target = self.plan, self.target
+        embed = embed_of(plan, target).with_resource_hints(**plan.where.resource_hints)
+        embeddings, unembedded = pixels | "Embed" >> embed
+        failures = (*self.lost, unembedded) | "Failures" >> beam.Flatten()
+        written = [embeddings | f"Write_{format_}" >> sink for format_, sink in sinks_of(plan, target)]
+        outcome = {
+            "counts": self.counts,
+            "embeddings": written | "Written" >> beam.Flatten(),
+            "failures": failures | "WriteFailures" >> WriteFailures(target.output, plan.run_id),
+            "health": embeddings | "Health" >> beam.CombineGlobally(MeasureHealth()),
+            "reasons": failures | "Reasons" >> beam.CombineGlobally(CountReasons()).without_defaults(),
+        }
+        return outcome | "Commit" >> manifest_of(plan, target)
+
+
+if __name__ == "__main__":
+    # Run like this, it would otherwise do nothing and succeed.
+    raise SystemExit("this is the pipeline; the command is embed-images, or: python -m pipelines.command")

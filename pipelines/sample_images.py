@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 500, 375
 
 
 def sample_pixels(seed: int, width: int = WIDTH, height: int = HEIGHT, grain: float = 16) -> np.ndarray:
-    """Make a picture, a different one for each seed -> uint8 [height, width, 3]; `grain` is the noise's deviation."""
+    """Make a picture, a different one for each seed: uint8 [height, width, 3]; `grain` is the noise's deviation."""
     random = np.random.default_rng(seed)
     picture = np.zeros((height, width, 3), np.float32)
     for cells in (3, 9, 27, 81):
@@ -37,7 +37,7 @@ def _stretched(coarse: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def write_sample_images(folder: str, images: int) -> None:
-    """Write JPEGs 000000.jpg, 000001.jpg, ... of about 90 kB into a folder, which is made."""
+    """Make a folder, and write JPEGs 000000.jpg, 000001.jpg, ... of about 90 kB into it."""
     os.makedirs(folder, exist_ok=True)
     for i in range(images):
         PIL.Image.fromarray(sample_pixels(i)).save(os.path.join(folder, f"{i:06d}.jpg"), quality=90)

@@ -1,4 +1,4 @@
-"""What the commands of an operator share: Google's clients, the words of a message, and errors in one line."""
+"""What the operator's commands share: Google's clients, messages as JSON, and errors in one line."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from transforms.core.errors import RunError, UsageError, one_line
 
 
 def connect(client: Any, endpoint: str) -> Any:
-    """Return a client that speaks REST to Google, or to `endpoint`; without credentials where that is plain http."""
+    """Return a client that speaks REST to Google, or to `endpoint`; without credentials if that is plain http."""
     if not endpoint:
         return client(transport="rest")
     credentials = AnonymousCredentials() if endpoint.startswith("http://") else None  # type: ignore[no-untyped-call]
@@ -23,7 +23,7 @@ def connect(client: Any, endpoint: str) -> Any:
 
 
 def as_json(message: Any) -> dict[str, Any]:
-    """Return one of Google's messages as REST has it."""
+    """Return one of Google's messages as REST's JSON."""
     found: dict[str, Any] = MessageToDict(type(message).pb(message))
     return found
 
@@ -36,12 +36,12 @@ def show(what: dict[str, Any]) -> None:
 def add_project(parser: Parser) -> None:
     """Declare the flags that every command has."""
     parser.add_argument("--project", required=True, help="id of the Google Cloud project")
-    parser.add_argument("--region", required=True, help="of the jobs and all that belongs to them, e.g. europe-west4")
+    parser.add_argument("--region", required=True, help="region of the jobs and all their parts, e.g. europe-west4")
     parser.add_argument("--dry_run", action="store_true", help="print what would be sent, and send nothing")
 
 
 def run_command(command: Callable[[list[str]], None], argv: list[str]) -> int:
-    """Return the exit code of a command: 0, or 2 or 1 with one line, as `embed-images` has them."""
+    """Run a command; return its exit code, as that of `embed-images`: 0, or 1 or 2 after one line on stderr."""
     try:
         command(argv)
     except (UsageError, RunError, GoogleAPIError, GoogleAuthError, OSError) as e:

@@ -9,7 +9,7 @@ nothing, and registers what was built. Each spec is kept under its tag; the sche
     gs://BUCKET/templates/embed_images/TAG.json    each spec that was ever registered: --tag TAG makes it current again
     gs://BUCKET/sources/TAG.tar.gz                 what it was built from
 
-The spec is put only when the image stands. Two deployments at once do not harm each other; the last one is current.
+The spec is written only once the image exists. Two deployments at once do not harm each other; the last is current.
 """
 
 import dataclasses
@@ -35,17 +35,17 @@ from transforms.core.errors import RunError, UsageError
 PROJECT, NAME = "beam-image-embeddings", "embed_images"
 BUILD_SECONDS = 3600
 POLL_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""Between two looks at a build, the last for good."""
+"""Seconds between two looks at a build; the last one repeats."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Template:
-    """A template, and where all of it is.
+    """A template, and where its parts are.
 
     Attributes:
-      repository: in Artifact Registry, for Docker images.
-      tag: of the image and its spec.
-      backbones: whose ImageNet weights the image takes along.
+      repository: repository in Artifact Registry, for Docker images.
+      tag: tag of the image and its spec.
+      backbones: backbones whose ImageNet weights the image contains.
       build_account: email of the service account that builds, '' for Cloud Build's default.
     """
 
@@ -59,17 +59,17 @@ class Template:
 
     @property
     def image(self) -> str:
-        """The image's full name; it tells the version of Python, which `embed-images` compares with its own."""
+        """The image's full name; it has the version of Python, which `embed-images` compares with its own."""
         return f"{self.region}-docker.pkg.dev/{self.project}/{self.repository}/embed-images-python3.11:{self.tag}"
 
     @property
     def spec_path(self) -> str:
-        """Where the current spec is, for schedules and launches."""
+        """The path of the current spec, for schedules and launches."""
         return f"gs://{self.bucket}/templates/{NAME}.json"
 
     @property
     def kept_path(self) -> str:
-        """Where this spec is kept."""
+        """The path under which this spec is kept."""
         return f"gs://{self.bucket}/templates/{NAME}/{self.tag}.json"
 
     @property
@@ -78,7 +78,7 @@ class Template:
         return f"sources/{self.tag}.tar.gz"
 
     def spec(self) -> dict[str, Any]:
-        """Return the spec, as Google's ContainerSpec has it."""
+        """Return the spec, in the form of Google's ContainerSpec."""
         return {"image": self.image, "sdkInfo": {"language": "PYTHON"}, "metadata": metadata()}
 
     def build(self) -> cloudbuild_v1.CreateBuildRequest:
@@ -105,13 +105,13 @@ class Template:
 
 
 def tag_of(source: bytes, backbones: tuple[str, ...]) -> str:
-    """Return the tag of what a source becomes: the version and a hash."""
+    """Return the tag of the image that a source becomes: the version and a hash."""
     digest = hashlib.sha256(source + " ".join(backbones).encode()).hexdigest()
     return f"{importlib.metadata.version(PROJECT)}-{digest[:12]}"
 
 
 def deploy(template: Template, source: bytes, endpoint: str) -> None:
-    """Build what was not built, and make it current.
+    """Build the image unless it was built before, and make it current.
 
     Raises:
       RunError: the build failed; nothing was registered.
@@ -130,7 +130,7 @@ def use(template: Template) -> None:
     """Make a kept spec the current one.
 
     Raises:
-      UsageError: there is none of that tag.
+      UsageError: there is no spec of that tag.
     """
     if not FileSystems.exists(template.kept_path):
         raise UsageError(f"there is no {template.kept_path}; `gcloud storage ls` of its folder shows the tags")
@@ -146,10 +146,10 @@ def put(path: str, content: bytes) -> None:
 
 
 def build_image(template: Template, client: Any) -> None:
-    """Build the image, and wait until it stands.
+    """Build the image, and wait until it exists.
 
     Raises:
-      RunError: the build ended otherwise than well.
+      RunError: the build did not succeed.
     """
     build = client.create_build(template.build()).metadata.build
     print(f"building  {build.log_url or build.id}", flush=True)
@@ -166,9 +166,9 @@ def parser() -> Parser:
     """Return the parser of this command's flags."""
     p = Parser(prog="python -m templates.deploy", description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
     add_project(p)
-    p.add_argument("--bucket", required=True, help="for source and specs, without gs://")
-    p.add_argument("--repository", default="embed-images", help="of Artifact Registry (default embed-images)")
-    p.add_argument("--backbones", default="", help="whose ImageNet weights the image takes along, comma-separated")
+    p.add_argument("--bucket", required=True, help="bucket for the source and the specs, without gs://")
+    p.add_argument("--repository", default="embed-images", help="in Artifact Registry (default embed-images)")
+    p.add_argument("--backbones", default="", help="put their ImageNet weights into the image; separated by commas")
     p.add_argument("--build_account", default="", help="email of the service account that builds")
     p.add_argument("--tag", default="", help="make this tag current again, and build nothing")
     p.add_argument("--build_endpoint", default="", help="another address of Cloud Build, for tests")

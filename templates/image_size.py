@@ -1,12 +1,12 @@
-"""Estimate the image's size by layer, which is what a worker waits for before its first image.
+"""Estimate the size of the Docker image by layer; each worker pulls it before it embeds anything.
 
-Sizes are those of the wheels that requirements.txt pins, as the package index tells them: a wheel is compressed, much
-as a layer is when it is pulled. They are recorded, with their day, so that a check needs no network:
+Sizes are those of the wheels that requirements.txt pins, from the package index: a wheel is compressed, much as a layer
+is when it is pulled. They are recorded, with their day, so that a check needs no network:
 
     python -m templates.image_size            print the estimate from what was recorded
-    python -m templates.image_size --record   ask the index anew (needs uv); after requirements.txt was compiled
+    python -m templates.image_size --record   ask the index again (needs uv), after compiling requirements.txt
 
-What is no package is assumed, in ASSUMED. The weights that a build takes along come on top.
+What is not a package is assumed, in ASSUMED. The weights that a build includes come on top.
 """
 
 import datetime
@@ -25,10 +25,10 @@ FOLDER = pathlib.Path(__file__).parent / "embed_images"
 REQUIREMENTS, RECORDED = FOLDER / "requirements.txt", FOLDER / "image_size.json"
 
 BUDGET_MB = 4000
-"""Of the image as it is pulled. An image of 12.3 GB took each worker 21 minutes; in proportion this is 7."""
+"""Maximum size of the pulled image. An image of 12.3 GB took each worker 21 minutes; in proportion this is 7."""
 
 ASSUMED = {"python:3.11-slim-bookworm": 50, "Beam's boot and the launcher": 60, "this project": 1}
-"""MB, rounded up from what registries list for such images; not measured from here."""
+"""Sizes in MB, rounded up from what registries list for such images; not measured from here."""
 
 PYTHON = (3, 11)
 PLATFORMS = [*(f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)), "manylinux2014_x86_64"]
@@ -48,7 +48,7 @@ def layers(sizes: dict[str, int]) -> dict[str, float]:
 
 
 def report(recorded: dict[str, Any]) -> Iterator[str]:
-    """Give the estimate line by line: layers, the largest packages, the whole beside its budget."""
+    """Yield the estimate line by line: layers, their sum beside its budget, the largest packages."""
     sizes = {name: package["bytes"] for name, package in recorded["packages"].items()}
     by_layer = layers(sizes)
     yield f"image, compressed, from the wheels' sizes of {recorded['date']}"
@@ -63,7 +63,7 @@ def record() -> dict[str, Any]:
     """Ask the package index for the sizes of what requirements.txt pins.
 
     Raises:
-      subprocess.CalledProcessError: uv could not.
+      subprocess.CalledProcessError: uv failed.
     """
     target = [f"--python-version={PYTHON[0]}.{PYTHON[1]}", "--python-platform=x86_64-manylinux_2_28"]
     command = ["uv", "pip", "compile", "--quiet", "--no-deps", "--format=pylock.toml", *target, str(REQUIREMENTS)]
@@ -73,7 +73,7 @@ def record() -> dict[str, Any]:
 
 
 def _size(package: dict[str, Any]) -> int:
-    """Return the bytes of the file that is installed: the best wheel, or the source where there is none."""
+    """Return the bytes of the file that is installed: the best wheel, or the source if there is none."""
     ranks: dict[Tag, int] = {}
     for tag in (*cpython_tags(PYTHON, platforms=PLATFORMS), *compatible_tags(PYTHON, "cp311", PLATFORMS)):
         ranks.setdefault(tag, len(ranks))
@@ -85,7 +85,7 @@ def _size(package: dict[str, Any]) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Record where that is asked for, print, and return 1 where the budget is exceeded."""
+    """Record the sizes if asked to, print the estimate, and return 1 if it exceeds the budget."""
     if "--record" in argv:
         RECORDED.write_text(json.dumps(record(), indent=1) + "\n", encoding="utf-8")
     recorded = json.loads(RECORDED.read_text(encoding="utf-8"))

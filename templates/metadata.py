@@ -1,4 +1,4 @@
-"""Write a template's metadata from the options: what the console offers, and what Dataflow lets through.
+"""Write a template's metadata from the flags: what the console offers, and what Dataflow accepts.
 
 python -m templates.metadata > templates/embed_images/metadata.json
 """
@@ -7,9 +7,9 @@ import argparse
 import json
 from typing import Any
 
-from pipelines.launch.dataflow.machines import GPUS
 from pipelines.options import arguments
 from pipelines.options.flags import NEEDED, CommandOnly, parser
+from pipelines.options.gpus import GPUS
 
 NUMBER, TEXT, BOOLEAN, ENUM = "NUMBER", "TEXT", "BOOLEAN", "ENUM"
 PARSED_BY: dict[Any, tuple[str, str]] = {
@@ -24,14 +24,14 @@ PARSED_BY: dict[Any, tuple[str, str]] = {
     arguments.some_names: (TEXT, r"[A-Za-z0-9_, ]+"),
     arguments.a_gpu: (ENUM, ""),
 }
-"""Google's type of a parameter, and what its values look like, by the function that parses the flag."""
+"""Google's type of a parameter and a regex for its values, by the function that parses the flag."""
 
 PATHS = {"input": r"[a-z][a-z0-9+.-]*://.+", "output": r"gs://.+"}
-"""What a path looks like that a worker sees. By Google's own types of path it could be looked for with {date} in it."""
+"""Regexes for paths that workers can read. Google's own path types might be looked up with {date} still in them."""
 
 
 def metadata() -> dict[str, Any]:
-    """Return the metadata, as Google's TemplateMetadata has it."""
+    """Return the metadata, in the form of Google's TemplateMetadata."""
     p = parser()
     return {
         "name": "Image embeddings",
@@ -69,12 +69,12 @@ def parameter(action: argparse.Action, group: str) -> dict[str, Any]:
 
 
 def _help(action: argparse.Action) -> str:
-    # A parameter is given once: a manifest names many.
+    # A parameter is given once: a uri list names many.
     return (action.help or "").replace("; repeatable", "")
 
 
 def _text(value: Any) -> str:
-    """Return a default as it would be typed, '' where leaving the flag out is the only way to say it."""
+    """Return a default as it would be typed, '' if it can only be had by leaving the flag out."""
     if isinstance(value, bool):
         return str(value).lower()
     if not value:

@@ -6,18 +6,20 @@ python -m templates.schedule --project my-project --region europe-west4 --cron '
     --worker_account worker@my-project.iam.gserviceaccount.com \\
     --parameter input=gs://my-bucket/photos/{date} --parameter output=gs://my-bucket/embeddings/{date}
 
-The request is the same every night; what differs, `{date}` and `{run}`, is filled in when the job is launched, UTC.
+The request is the same every night; what differs, `{date}` and `{run}`, is filled in when the job is launched, in UTC.
 
-When a night is not over as the next begins: the jobs have the same name, and Dataflow has one active job of a name in a
-region: the launch gets the one that runs, or an error, and starts nothing. The same holds for a launch that is tried
-again because its answer was lost. Should two runs meet all the same, by another name, then no run writes over another's
-files, and each manifest names its own run's alone; in one and the same folder the last to finish stands.
+If a night's job still runs when the next is launched, the launch returns that job, or an error, and starts nothing: the
+jobs of a schedule have one name, and Dataflow has one active job of a name in a region. The same holds for a launch
+that is retried because its answer was lost. Even if two runs meet, under different names, no run overwrites another's
+files, and each manifest names only the files of its own run; in one folder the first to finish wins, the other fails.
 """
 
 import argparse
+import dataclasses
 import json
 import re
 import sys
+from typing import Any
 
 from google.api_core.exceptions import NotFound
 from google.cloud import dataflow_v1beta3, scheduler_v1
@@ -34,36 +36,59 @@ from transforms.core.errors import UsageError, did_you_mean
 DATAFLOW = "https://dataflow.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 FIELDS = ("description", "schedule", "time_zone", "http_target", "attempt_deadline", "retry_config")
-"""Of a job that are set here, and so are updated."""
+"""Fields of a job that are set here, and so are updated."""
 
 LAUNCHER_MACHINE = "n1-standard-2"
-"""Builds the graph, and loads the model for that; Google's default has 3.75 GB, half of this one's memory."""
+"""Machine of the launcher, which loads the model to build the graph; Google's default has 3.75 GB, half as much."""
 
 DEADLINE_SECONDS = 180
 RETRIES = 3
 
 
-def launch_request(options: argparse.Namespace) -> dataflow_v1beta3.LaunchFlexTemplateRequest:
-    """Return what launches the template.
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """What the flags say of a schedule: each field is the flag of its name."""
+
+    project: str
+    region: str
+    name: str
+    template: str
+    service_account: str
+    worker_account: str
+    cron: str
+    time_zone: str
+    temp_location: str
+    max_workers: int | None
+    parameter: list[str]
+    environment: dict[str, Any]
+
+    @classmethod
+    def of(cls, parsed: argparse.Namespace) -> "Schedule":
+        """Return the schedule that the parser found in a command line."""
+        return cls(**{field.name: getattr(parsed, field.name) for field in dataclasses.fields(cls)})
+
+
+def launch_request(plan: Schedule) -> dataflow_v1beta3.LaunchFlexTemplateRequest:
+    """Return the request that launches the template.
 
     Raises:
       UsageError: a parameter is unknown, missing or wrong.
     """
     environment = {
-        "serviceAccountEmail": options.worker_account,
-        "tempLocation": options.temp_location,
-        "stagingLocation": options.temp_location,
-        "maxWorkers": options.max_workers,
+        "serviceAccountEmail": plan.worker_account,
+        "tempLocation": plan.temp_location,
+        "stagingLocation": plan.temp_location,
+        "maxWorkers": plan.max_workers,
         "launcherMachineType": LAUNCHER_MACHINE,
-        **options.environment,
+        **plan.environment,
     }
     launch = {
-        "jobName": options.name,
-        "containerSpecGcsPath": options.template,
-        "parameters": checked_parameters(options.parameter),
+        "jobName": plan.name,
+        "containerSpecGcsPath": plan.template,
+        "parameters": checked_parameters(plan.parameter),
         "environment": {name: value for name, value in environment.items() if value},
     }
-    request = dataflow_v1beta3.LaunchFlexTemplateRequest(project_id=options.project, location=options.region)
+    request = dataflow_v1beta3.LaunchFlexTemplateRequest(project_id=plan.project, location=plan.region)
     try:
         ParseDict({"launchParameter": launch}, type(request).pb(request))
     except ParseError as e:
@@ -71,26 +96,26 @@ def launch_request(options: argparse.Namespace) -> dataflow_v1beta3.LaunchFlexTe
     return request
 
 
-def scheduled_job(options: argparse.Namespace) -> scheduler_v1.Job:
+def scheduled_job(plan: Schedule) -> scheduler_v1.Job:
     """Return the job of Cloud Scheduler.
 
     Raises:
       UsageError: as `launch_request`.
     """
-    sent = as_json(launch_request(options))
+    sent = as_json(launch_request(plan))
     path = f"v1b3/projects/{sent.pop('projectId')}/locations/{sent.pop('location')}/flexTemplates:launch"
     target = scheduler_v1.HttpTarget(
         uri=f"{DATAFLOW}/{path}",
         http_method=scheduler_v1.HttpMethod.POST,
         headers={"Content-Type": "application/json"},
         body=json.dumps(sent).encode(),
-        oauth_token=scheduler_v1.OAuthToken(service_account_email=options.service_account, scope=SCOPE),
+        oauth_token=scheduler_v1.OAuthToken(service_account_email=plan.service_account, scope=SCOPE),
     )
     return scheduler_v1.Job(
-        name=f"projects/{options.project}/locations/{options.region}/jobs/{options.name}",
+        name=f"projects/{plan.project}/locations/{plan.region}/jobs/{plan.name}",
         description="Launches the template embed_images; made by python -m templates.schedule",
-        schedule=options.cron,
-        time_zone=options.time_zone,
+        schedule=plan.cron,
+        time_zone=plan.time_zone,
         http_target=target,
         attempt_deadline=Duration(seconds=DEADLINE_SECONDS),
         retry_config=scheduler_v1.RetryConfig(retry_count=RETRIES, min_backoff_duration=Duration(seconds=60)),
@@ -98,10 +123,10 @@ def scheduled_job(options: argparse.Namespace) -> scheduler_v1.Job:
 
 
 def checked_parameters(given: list[str]) -> dict[str, str]:
-    """Return the template's parameters by name, after all that can be known today of the coming nights.
+    """Return the template's parameters by name, after every check that can be made before the night.
 
     Raises:
-      UsageError: one is unknown, missing or wrong; or each night would write where the last one did.
+      UsageError: one is unknown, missing or wrong; or each night would write to the same folder.
     """
     pairs = dict(text.partition("=")[::2] for text in given)
     known = {parameter["name"]: parameter for parameter in metadata()["parameters"]}
@@ -114,8 +139,8 @@ def checked_parameters(given: list[str]) -> dict[str, str]:
     for name in NEEDED:
         if name not in pairs:
             raise UsageError(f"--parameter {name}=... is missing")
-    options, _ = parse([f"--{name}={value}" for name, value in pairs.items()])
-    if not options.overwrite and not re.search(r"\{(date|run)\}", options.output):
+    settings, _ = parse([f"--{name}={value}" for name, value in pairs.items()])
+    if not settings.overwrite and not re.search(r"\{(date|run)\}", settings.output):
         raise UsageError(
             "--parameter output is the same every night, and the second would be refused: "
             "put {date} or {run} into it, or add --parameter overwrite=true"
@@ -124,7 +149,7 @@ def checked_parameters(given: list[str]) -> dict[str, str]:
 
 
 def schedule(job: scheduler_v1.Job, endpoint: str) -> None:
-    """Put the job in place of what there is of its name."""
+    """Update the job of this name, or create it."""
     client = connect(scheduler_v1.CloudSchedulerClient, endpoint)
     try:
         client.update_job(job=job, update_mask=FieldMask(paths=FIELDS))
@@ -136,7 +161,7 @@ def schedule(job: scheduler_v1.Job, endpoint: str) -> None:
 
 
 def a_job_name(text: str) -> str:
-    """Parse a name that Dataflow takes for a job."""
+    """Parse a name that Dataflow accepts for a job."""
     if not re.fullmatch(r"[a-z]([-a-z0-9]{0,60}[a-z0-9])?", text):
         raise argparse.ArgumentTypeError(f"must be of lower-case letters, digits and dashes, is {text!r}")
     return text
@@ -147,17 +172,19 @@ def parser() -> Parser:
     p = Parser(prog="python -m templates.schedule", description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
     add_project(p)
     p.add_argument(
-        "--name", type=a_job_name, default="embed-images-nightly", help="of the schedule, and of the Dataflow jobs"
+        "--name", type=a_job_name, default="embed-images-nightly", help="name of the schedule and of the Dataflow jobs"
     )
-    p.add_argument("--template", required=True, help="the spec that templates.deploy has put, gs://...")
+    p.add_argument("--template", required=True, help="path of the spec that templates.deploy wrote, gs://...")
     p.add_argument("--service_account", required=True, help="email of the account that launches")
     p.add_argument("--worker_account", default="", help="email of the account that the job runs as")
     p.add_argument("--cron", default="0 2 * * *", help="when, in cron's five fields (default 0 2 * * *)")
-    p.add_argument("--time_zone", default="Etc/UTC", help="of --cron (default Etc/UTC); {date} is UTC's in any case")
-    p.add_argument("--temp_location", default="", help="folder of the job's own files, gs://...")
-    p.add_argument("--max_workers", type=a_count, help="of a job at most")
-    p.add_argument("--parameter", action="append", default=[], help="of the template, NAME=VALUE; repeatable")
-    p.add_argument("--environment", type=an_object, default={}, help='more of it, as {"subnetwork": "regions/..."}')
+    p.add_argument("--time_zone", default="Etc/UTC", help="time zone of --cron (default Etc/UTC); {date} is always UTC")
+    p.add_argument("--temp_location", default="", help="folder for the job's temporary files, gs://...")
+    p.add_argument("--max_workers", type=a_count, help="maximum number of workers of a job")
+    p.add_argument("--parameter", action="append", default=[], help="parameter of the template, NAME=VALUE; repeatable")
+    p.add_argument(
+        "--environment", type=an_object, default={}, help='further settings, e.g. {"subnetwork": "regions/..."}'
+    )
     p.add_argument("--scheduler_endpoint", default="", help="another address of Cloud Scheduler, for tests")
     return p
 
@@ -169,7 +196,7 @@ def main(argv: list[str]) -> None:
       UsageError: a flag or a parameter is wrong.
     """
     options = parser().parse_args(argv)
-    job = scheduled_job(options)
+    job = scheduled_job(Schedule.of(options))
     if options.dry_run:
         sent = as_json(job)
         show({"job": sent, "body": json.loads(job.http_target.body)})

@@ -7,7 +7,7 @@ import tarfile
 
 ROOT = pathlib.Path(__file__).parent.parent
 PACKED = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "pipelines", "transforms", "templates/embed_images")
-"""What the Dockerfile copies from, itself included."""
+"""Files and folders that the Dockerfile copies, and its own folder."""
 
 
 def source_files() -> list[pathlib.Path]:

@@ -21,6 +21,7 @@ __all__ = ["bucket", "dataflow", "rest", "storage"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # No test finds what another one, or the person who runs them, has left.
 os.environ["EMBED_IMAGES_CACHE"] = ""
+os.environ.pop("EMBED_IMAGES_REWRITES", None)
 # Shells let what they start in the background ignore it, and the tests of Ctrl-C would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

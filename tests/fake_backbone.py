@@ -1,8 +1,10 @@
-"""A backbone that needs no engine, and the pixels that it takes."""
+"""A backbone that needs no engine, the pixels that it takes, and a spec of vectors."""
+
+from typing import Any
 
 import numpy as np
 
-from transforms import ImageFacts, ImageUri, Pixels
+from transforms import EmbeddingSpec, ImageFacts, ImageUri, Pixels
 
 SIZE = (2, 2)
 FACTS = ImageFacts(2, 2, "PNG", "00")
@@ -12,13 +14,36 @@ def pixels(value: int, size: tuple[int, int] = SIZE) -> Pixels:
     return Pixels(ImageUri(str(value)), FACTS, {size: np.full((*size, 3), value, np.uint8)})
 
 
+def spec(**changes: Any) -> EmbeddingSpec:
+    """Return the spec of some vectors of two numbers, with other values where they matter."""
+    values = {
+        "backbone": "MobileNetV2",
+        "backbone_kwargs": {},
+        "weights": "random",
+        "weights_sha256": "",
+        "output": "avg",
+        "classifier_activation": None,
+        "image_size": (224, 224),
+        "decoded_for": (224, 224),
+        "resize": "crop",
+        "resize_filter": "bilinear",
+        "pixels_policy": "srgb-1",
+        "precision": "float32",
+        "engine": "tensorflow",
+        "normalize": False,
+        "embedding_dtype": "float32",
+        "dim": 2,
+    }
+    return EmbeddingSpec(**{**values, **changes})
+
+
 class FakeBackbone:
     """Embeds an image as its mean and its double; chokes on some values, and on batches above its memory."""
 
     device = "CPU"
     device_memory = 0
     devices = 1
-    batches = 1
+    batches_in_flight = 1
 
     def __init__(self, poison: tuple[int, ...] = (), memory: int = 1000):
         self.poison, self.memory = poison, memory

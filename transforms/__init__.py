@@ -7,10 +7,10 @@
     pixels, undecoded = images | DecodeImages()
     embeddings, unembedded = pixels | EmbedImages(Backbone("MobileNetV2"))
 
-An image travels as an `ImageUri`, an `Image` (encoded bytes), `Pixels` (uint8 [H, W, 3]) and an `Embedding`
-(float32 [D]), and leaves by exactly one of two doors: as an `Embedding`, or as a `Failure` that says which stage lost
-it and why. Each stage gives a named tuple of what goes on and what was lost. Pixels never cross a shuffle: from fetch
-to embedding, runners fuse the stages into one.
+An image travels as an `ImageUri`, an `Image` (encoded bytes) and `Pixels` (uint8 [H, W, 3]), and leaves as either
+an `Embedding` (float32 [D]) or a `Failure` that names the stage and the reason. Each stage returns a named tuple of
+what goes on and what was lost. Pixels never cross a shuffle: runners fuse the stages from fetching to embedding into
+one.
 """
 
 import importlib
@@ -20,15 +20,20 @@ if TYPE_CHECKING:
     from transforms.backbones import Backbone, embedding_spec
     from transforms.commit.commit import WriteManifest
     from transforms.core.elements import Embedding, Image, ImageFacts, ImageUri, Pixels
-    from transforms.core.failures import CountReasons, Failure, ImageError, WriteFailures
+    from transforms.core.errors import ImageError
+    from transforms.core.failures import Failure
     from transforms.core.spec import EmbeddingSpec
     from transforms.decode import DecodeImages
     from transforms.embed.images import EmbedImages
     from transforms.fetch.images import FetchImages
     from transforms.measure.health import MeasureHealth
+    from transforms.measure.reasons import CountReasons
     from transforms.read.uris import ReadImageUris
+    from transforms.write.failures import WriteFailures
     from transforms.write.parquet import WriteEmbeddingsToParquet
     from transforms.write.tfrecord import WriteEmbeddingsToTFRecord
+
+    __version__: str
 
 __all__ = [
     "Backbone",
@@ -63,10 +68,10 @@ _HOMES = {
     "ImageUri": "transforms.core.elements",
     "Pixels": "transforms.core.elements",
     "EmbedImages": "transforms.embed.images",
-    "CountReasons": "transforms.core.failures",
+    "CountReasons": "transforms.measure.reasons",
     "Failure": "transforms.core.failures",
-    "ImageError": "transforms.core.failures",
-    "WriteFailures": "transforms.core.failures",
+    "ImageError": "transforms.core.errors",
+    "WriteFailures": "transforms.write.failures",
     "FetchImages": "transforms.fetch.images",
     "MeasureHealth": "transforms.measure.health",
     "WriteManifest": "transforms.commit.commit",
@@ -79,6 +84,18 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     # Beam and Arrow are imported with the first stage, not with the package: a command's --help needs neither.
+    if name == "__version__":
+        return _version()
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def _version() -> str:
+    """Return the installed version, or 'unknown' if the project is not installed."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("beam-image-embeddings")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

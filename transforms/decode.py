@@ -1,9 +1,8 @@
-"""Decode images to pixels at the sizes that the backbones ask for.
+"""Decode images to pixels at the sizes that the backbones take: the owner of Pillow.
 
-The owner of Pillow. Formats are listed (JPEG opens MPO too), since the decoders of the others see more attacks than
-images. What is read: the first frame, turned as EXIF says. Colour: 16-bit grey and 32-bit integers are scaled by 1/257;
-float grey is taken as 0 to 1, or as 0 to 255 where it exceeds 1; alpha is laid over white; all else is Pillow's
-conversion to RGB.
+Only listed formats are opened, since the decoders of others see more attacks than images; JPEG includes MPO. The first
+frame is read and turned as EXIF says. Colour: 16-bit grey and 32-bit integers are scaled by 1/257; float grey is taken
+as 0 to 1, or as 0 to 255 if it exceeds 1; alpha is laid over white; Pillow converts anything else to RGB.
 """
 
 import dataclasses
@@ -13,7 +12,7 @@ import io
 import re
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -23,14 +22,15 @@ from PIL.Image import Resampling
 
 from transforms.core.counters import count
 from transforms.core.elements import Image, ImageFacts, Pixels, Size
-from transforms.core.errors import one_line
-from transforms.core.failures import FAILURES, ImageError, capture
+from transforms.core.errors import ImageError, one_line
+from transforms.core.failures import FAILURES, Failure, failures_of
+from transforms.core.spec import RESIZES
+from transforms.core.stage import Stage, typed
 from transforms.core.thread_map import ThreadMap
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "PPM", "ICO")
-RESIZES = ("crop", "stretch", "pad")
 MAX_SCANS = 500
-"""Scans of a progressive JPEG at most; encoders write about 10, and each costs a pass over all pixels."""
+"""Maximum scans of a progressive JPEG. Encoders write about 10, and each one costs a pass over all pixels."""
 
 _TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,15 +45,15 @@ _SWAPPING = (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8])
 
 
 class Decoded(NamedTuple):
-    """What `DecodeImages` gives: Pixels, Failure."""
+    """Outputs of `DecodeImages`."""
 
-    pixels: Any
-    undecoded: Any
+    pixels: beam.PCollection[Pixels]
+    undecoded: beam.PCollection[Failure]
 
 
 @functools.cache
 def opened_formats() -> tuple[str, ...]:
-    """Return the formats that are opened; HEIF too where pillow-heif is installed."""
+    """Return the formats that are opened, including HEIF if pillow-heif is installed."""
     warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
     PIL.Image.init()
     try:
@@ -69,22 +69,22 @@ def decode_image(
 ) -> tuple[ImageFacts, dict[Size, np.ndarray]]:
     """Decode an image: encoded bytes -> its facts, and uint8 [H, W, 3] RGB for each (H, W) of `sizes`.
 
-    A JPEG of at least twice the largest size is decoded at a reduced scale by its own transform, never below that size;
-    then one bilinear, antialiased resize.
+    A JPEG of at least twice the largest size is decoded at a reduced scale by its own transform, never below that size.
+    Then comes one bilinear, antialiased resize.
 
     Args:
-      data: the file's bytes.
+      data: the bytes of the file.
       sizes: heights and widths, in px.
-      resize: 'crop' scales the short side to the size and cuts the centre out, 'stretch' scales both sides, 'pad'
-        scales the long side and fills with black.
-      max_pixels: width times height at most, checked before anything is decoded.
+      resize: 'crop' scales the short side to the size and cuts out the centre; 'stretch' scales both sides; 'pad'
+        scales the long side and fills the rest with black.
+      max_pixels: maximum width times height, checked before decoding.
 
     Raises:
-      ImageError: the bytes are no image that can be used; its reason says why.
+      ImageError: the bytes are not an image that can be used; its reason says why.
     """
     if not data:
         raise ImageError("empty", "the file has no bytes")
-    # Pillow refuses twice this by itself, also in the images that some formats hold inside.
+    # Pillow itself refuses more than twice this number, also for the images inside some formats.
     PIL.Image.MAX_IMAGE_PIXELS = max(max_pixels // 2, 1)
     try:
         image = PIL.Image.open(io.BytesIO(data), formats=opened_formats())
@@ -93,7 +93,7 @@ def decode_image(
             raise ImageError("too_many_pixels", f"{width} x {height} is more than {max_pixels} pixels")
         if file_format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MAX_SCANS:
             raise ImageError("too_many_scans", f"more than {MAX_SCANS} scans")
-        # A square, so that it is right before and after an EXIF turn.
+        # A square, so that it is right before an EXIF turn and after it.
         image.draft(None, (max(map(max, sizes)),) * 2)
         image.load()
         turn = _TURNS.get(orientation(image))
@@ -112,7 +112,7 @@ def decode_image(
 
 
 def orientation(image: PIL.Image.Image) -> int:
-    """Return the EXIF orientation, 1 where there is none or the block is broken."""
+    """Return the EXIF orientation, 1 to 8; 1 if there is none or the block is broken."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
@@ -120,7 +120,7 @@ def orientation(image: PIL.Image.Image) -> int:
 
 
 def to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
-    """Convert any mode to RGB, by the rules at the top of this file."""
+    """Convert an image of any mode to RGB, by the rules at the top of this file."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
@@ -162,7 +162,7 @@ def _cause(error: Exception) -> ImageError:
 
 @dataclasses.dataclass(frozen=True)
 class Decode:
-    """Decode one image: Image -> Pixels, or raise ImageError."""
+    """Decode one image: Image -> Pixels; raise ImageError."""
 
     sizes: tuple[Size, ...]
     resize: str
@@ -175,16 +175,18 @@ class Decode:
 
 
 @dataclasses.dataclass
-class DecodeImages(beam.PTransform):
+class DecodeImages(Stage):
     """Decode images: Image -> Decoded(Pixels, Failure).
 
     Args:
-      image_sizes: each (height, width) that a backbone wants, in px; an image is decoded once for all.
+      image_sizes: each (height, width) that a backbone takes, in px; an image is decoded once for all.
       resize: 'crop', 'stretch' or 'pad', see `decode_image`.
-      max_image_pixels: width times height at most.
-      num_threads: decoders at a time in each worker process; None is one a core, 0 switches threads off.
-      lookahead: decoded images held at most for each bundle; a batch of them keeps the forward pass fed.
+      max_image_pixels: maximum width times height.
+      num_threads: concurrent decoders in each worker process; None is one per core, 0 switches threads off.
+      lookahead: maximum number of decoded images per bundle; a batch of them keeps the forward pass busy.
     """
+
+    takes = Image
 
     image_sizes: Sequence[Size] = ((224, 224),)
     resize: str = "crop"
@@ -193,16 +195,18 @@ class DecodeImages(beam.PTransform):
     lookahead: int = 64
 
     def __post_init__(self) -> None:
-        super().__init__()
+        super().__post_init__()
         if self.resize not in RESIZES:
             raise ValueError(f"resize must be one of {', '.join(RESIZES)}, is {self.resize!r}")
         if not self.image_sizes or min(map(min, self.image_sizes)) < 1:
             raise ValueError(f"image_sizes must be positive heights and widths, are {self.image_sizes}")
 
-    def expand(self, images: Any) -> Any:
-        sizes = tuple(dict.fromkeys((h, w) for h, w in self.image_sizes))
-        decode = capture("decode", Decode(sizes, self.resize, self.max_image_pixels))
-        decoded = images | beam.ParDo(ThreadMap(decode, self.num_threads, self.lookahead)).with_outputs(
-            FAILURES, main="pixels"
-        )
-        return Decoded(decoded.pixels, decoded[FAILURES])
+    @property
+    def function(self) -> Decode:
+        """The function that is applied to each image."""
+        return Decode(tuple(dict.fromkeys((h, w) for h, w in self.image_sizes)), self.resize, self.max_image_pixels)
+
+    def expand(self, images: beam.PCollection[Image]) -> Decoded:
+        decode = ThreadMap(failures_of("decode", self.function), self.num_threads, self.lookahead)
+        decoded = images | beam.ParDo(decode).with_outputs(FAILURES, main="pixels")
+        return Decoded(typed(decoded.pixels, Pixels), typed(decoded[FAILURES], Failure))

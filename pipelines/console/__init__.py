@@ -1,0 +1,1 @@
+"""What a person reads: progress, the summary, the exit code, the reference page."""

@@ -1,4 +1,4 @@
-"""Show how far a run is: one live line on a terminal, elsewhere a plain line every 30 s, always on stderr."""
+"""Show on stderr how far a run is: a live line on a terminal, elsewhere a plain line every 30 s."""
 
 import sys
 import time
@@ -12,11 +12,17 @@ from rich.text import Text
 from transforms.core.counters import tally
 
 PLAIN_EVERY = 30.0
-"""Seconds between two lines where stderr is no terminal."""
+"""Seconds between two lines where stderr is not a terminal."""
 
 
 def progress_line(counters: dict[str, int], backbones: int, seconds: float) -> str:
-    """Say how far a run is, from its counters; the total is known when the first image is fetched."""
+    """Return how far a run is, in words.
+
+    Args:
+      counters: by name; the total is known once the first image is fetched.
+      backbones: number of backbones, each of which counts an image.
+      seconds: seconds since the first image was fetched.
+    """
     total = counters.get("uris-read", 0)
     failed = counters.get("images-failed", 0)
     embedded = counters.get("images-embedded", 0) // backbones
@@ -37,11 +43,11 @@ def _duration(seconds: float) -> str:
 
 
 class Progress:
-    """Print the progress of a run while it is open.
+    """Show the progress of a run while the block runs.
 
     Args:
-      backbones: of the run.
-      counters: gives them as they are; by default those of this process.
+      backbones: number of backbones of the run.
+      counters: function that returns the current counters; default: those of this process.
     """
 
     def __init__(self, backbones: int, counters: Callable[[], dict[str, int]] = tally):
@@ -61,7 +67,7 @@ class Progress:
             self._live.stop()
 
     def update(self) -> None:
-        """Show the counters as they are now."""
+        """Show the current counters."""
         counters, now = self._counters(), time.monotonic()
         if self._fetching is None and counters.get("images-fetched"):
             self._fetching = now

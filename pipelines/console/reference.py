@@ -1,4 +1,4 @@
-"""Write docs/reference.md from the code: the flags, the exit codes, the reasons for failures, the backbones.
+"""Write docs/reference.md from the code: flags, variables, exit codes, reasons for failures, backbones.
 
 python -m pipelines.console.reference > docs/reference.md
 """
@@ -6,8 +6,20 @@ python -m pipelines.console.reference > docs/reference.md
 import argparse
 from collections.abc import Iterator
 
-from pipelines.command import EXIT_CODES, silence
+from pipelines.console.exit_codes import EXIT_CODES
 from pipelines.options.flags import parser
+from pipelines.plan.backbone_of import REWRITES
+from transforms.backbones import catalog_rows
+from transforms.core.failures import REASONS
+from transforms.storage.cache import VARIABLE as CACHE
+
+VARIABLES = {
+    CACHE: "folder of kept graphs and downloaded weights; empty: no cache (default ~/.cache/embed-images)",
+    REWRITES: "0 runs each model as Keras built it: slower, to check a doubtful number",
+    "KERAS_HOME": "folder of Keras' downloads (default ~/.keras)",
+    "STORAGE_EMULATOR_HOST": "server for gs:// instead of Google's, used without credentials",
+}
+"""Environment variables with their meaning."""
 
 
 def reference() -> str:
@@ -16,9 +28,6 @@ def reference() -> str:
 
 
 def _lines() -> Iterator[str]:
-    from transforms.backbones.catalog.facts import catalog
-    from transforms.core.failures import REASONS
-
     yield from (
         "# Reference",
         "",
@@ -32,13 +41,17 @@ def _lines() -> Iterator[str]:
             yield from ("", f"### {(group.title or '').capitalize()}", "", "| flag | meaning |", "|---|---|")
             yield from (f"| `{_flag(a)}` | {_cell(a.help or '')} |" for a in actions)
     yield from ("", "Beam's own flags (`--runner`, `--region`, ...) pass through.")
+    yield from ("", "## Environment variables", "", "| variable | meaning |", "|---|---|")
+    yield from (f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items())
     yield from ("", "## Exit codes", "", "| code | meaning |", "|---|---|")
     yield from (f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items())
     yield from ("", "## Reasons for failures", "", "| reason | meaning |", "|---|---|")
     yield from (f"| `{reason}` | {_cell(meaning)} |" for reason, meaning in REASONS.items())
     yield from ("", "## Backbones", "")
     yield from ("| backbone | input, px | width | parameters | preprocessing |", "|---|---|---|---|---|")
-    yield from (f"| {b.name} | {b.size} | {b.dim} | {b.params:,} | {b.preprocessing} |" for b in catalog().values())
+    yield from (
+        f"| {b.name} | {b.side} | {b.dim} | {b.params:,} | {b.preprocessing} |" for b in catalog_rows().values()
+    )
 
 
 def _flag(action: argparse.Action) -> str:
@@ -52,5 +65,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    silence()
     print(reference(), end="")

@@ -1,49 +1,66 @@
-"""What a person reads when a run is over, all of it from the manifest that was written; and the exit code."""
+"""The summary that ends a run, all of it from the manifest that was written, and the exit code."""
 
 import glob
 import json
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
-from pipelines.launch.local import RunFacts
+from pipelines.console.exit_codes import DONE, OVER_BUDGET
 from pipelines.plan.plan import Plan, Target
-from transforms.commit.commit import read_manifest
-from transforms.write.shards import FAILURES_PREFIX
+from pipelines.plan.run_stats import RunStats
+from transforms.collection.layout import FAILURES, failures_pattern, format_of, path_of
+from transforms.collection.manifest import Health, Manifest, ReasonEntry, read_manifest
 
 REASONS_SHOWN = 2
 
+STAGES = {
+    "fetch": "fetch-busy-us",
+    "decode": "decode-busy-us",
+    "forward": "forward-busy-us",
+    "write": "write-busy-us",
+    "wait": "forward-waited-us",
+}
+"""Stages that the summary shows, with their counters: `wait` is the time in which a ready device had no batch."""
 
-def exit_code(plan: Plan, max_failure_ratio: float) -> int:
-    """Return 3 where more failed than is allowed, or all, by any backbone; else 0."""
-    for target in plan.targets:
-        counts = _manifest(target)["counts"]
+READERS = {
+    "parquet": "import pyarrow.parquet as pq; print(pq.read_table({path}))",
+    "tfrecord": 'import tensorflow as tf; print(sum(1 for _ in tf.data.TFRecordDataset({path}, "GZIP")))',
+}
+"""Python code that reads a file, by its format."""
+
+
+def conclude(plan: Plan, stats: RunStats) -> int:
+    """Print 8 to 12 lines for each backbone to stdout, the next commands last; return the exit code."""
+    manifests = [_manifest(target) for target in plan.targets]
+    for target, manifest in zip(plan.targets, manifests, strict=True):
+        print("\n".join(summary_lines(target, manifest, stats, plan.settings.command_line)))
+    return exit_code(manifests, plan.settings.max_failure_ratio)
+
+
+def exit_code(manifests: Sequence[Manifest], max_failure_ratio: float) -> int:
+    """Return OVER_BUDGET if, for any backbone, more inputs failed than allowed, or all did; else DONE."""
+    for manifest in manifests:
+        counts = manifest["counts"]
         images = counts["inputs"] - counts["duplicates"] - counts["skipped"]
         if counts["failed"] > max_failure_ratio * images or (counts["failed"] and not counts["embedded"]):
-            return 3
-    return 0
+            return OVER_BUDGET
+    return DONE
 
 
-def print_summary(plan: Plan, facts: RunFacts) -> None:
-    """Print 8 to 12 lines for each backbone to stdout, the next commands last."""
-    for target in plan.targets:
-        print("\n".join(summary_lines(target, _manifest(target), facts, plan.command_line)))
-
-
-def _manifest(target: Target) -> dict[str, Any]:
+def _manifest(target: Target) -> Manifest:
     manifest = read_manifest(target.output)
     if manifest is None:
         raise RuntimeError(f"{target.output} has no manifest")
     return manifest
 
 
-def summary_lines(target: Target, manifest: dict[str, Any], facts: RunFacts, command_line: Sequence[str]) -> list[str]:
-    """Say what became of the inputs, what was written, and how the vectors look."""
+def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_line: Sequence[str]) -> list[str]:
+    """Return what became of the inputs, what was written, and how the vectors look, line by line."""
     counts, spec, health = manifest["counts"], manifest["embedding_spec"], manifest["health"]
     device = (
-        "GPU" if facts.counters.get("batches-on-gpu") else "CPU" if facts.counters.get("batches-on-cpu") else "none"
+        "GPU" if stats.counters.get("batches-on-gpu") else "CPU" if stats.counters.get("batches-on-cpu") else "none"
     )
-    rate = counts["embedded"] / facts.seconds if facts.seconds else 0.0
+    rate = counts["embedded"] / stats.seconds if stats.seconds else 0.0
     size = sum(f["bytes"] for f in manifest["files"])
     lines = [
         f"{counts['embedded']:,} of {counts['inputs']:,} inputs embedded by {spec['backbone']} into {target.output}",
@@ -54,24 +71,24 @@ def summary_lines(target: Target, manifest: dict[str, Any], facts: RunFacts, com
         f"  vectors   {spec['dim']} x {spec['embedding_dtype']}, {spec['weights']} weights, output {spec['output']}, "
         f"fingerprint {manifest['embedding_spec_fingerprint']}",
         f"  health    {_health(health)}",
-        f"  speed     {rate:.1f} img/s, {facts.seconds:.1f} s, {spec['engine']} in {spec['precision']} on {device}",
-        f"  stages    {_stages(facts)}",
+        f"  speed     {rate:.1f} img/s, {stats.seconds:.1f} s, {spec['engine']} in {spec['precision']} on {device}",
+        f"  stages    {_stages(stats)}",
     ]
     return [*lines, *_next_commands(target, manifest, command_line)]
 
 
-def _reason_lines(reasons: dict[str, Any]) -> list[str]:
+def _reason_lines(reasons: dict[str, ReasonEntry]) -> list[str]:
     shown = [
-        f"  failed    {seen['count']:,} {reason} ({seen['kind']}), e.g. {seen['example']}: {seen['message']}"
-        for reason, seen in list(reasons.items())[:REASONS_SHOWN]
+        f"  failed    {entry['count']:,} {reason} ({entry['kind']}), e.g. {entry['example']}: {entry['message']}"
+        for reason, entry in list(reasons.items())[:REASONS_SHOWN]
     ]
     others = list(reasons.items())[REASONS_SHOWN:]
     if others:
-        shown.append("  failed    " + ", ".join(f"{seen['count']:,} {reason}" for reason, seen in others))
+        shown.append("  failed    " + ", ".join(f"{entry['count']:,} {reason}" for reason, entry in others))
     return shown or ["  failed    none"]
 
 
-def _health(health: dict[str, Any]) -> str:
+def _health(health: Health) -> str:
     if not health.get("vectors"):
         return "no vectors"
     norms = "no finite vector"
@@ -83,18 +100,10 @@ def _health(health: dict[str, Any]) -> str:
     )
 
 
-def _stages(facts: RunFacts) -> str:
-    """Say where the time went, summed over all threads: wait is that of devices that were ready and had no batch."""
-    named = {
-        "fetch": "fetch-busy-us",
-        "decode": "decode-busy-us",
-        "forward": "forward-busy-us",
-        "write": "write-busy-us",
-        "wait": "forward-waited-us",
-    }
-    seconds = {stage: facts.counters.get(name, 0) / 1e6 for stage, name in named.items()}
-    seconds = {"start": facts.start_seconds, **seconds}
-    return ", ".join(f"{stage} {value:.1f} s" for stage, value in seconds.items())
+def _stages(stats: RunStats) -> str:
+    """Return where the time went, summed over all threads, devices and processes."""
+    seconds = {stage: stats.counters.get(name, 0) / 1e6 for stage, name in STAGES.items()}
+    return ", ".join(f"{stage} {value:.1f} s" for stage, value in {"start": stats.start_seconds, **seconds}.items())
 
 
 def _bytes(size: float) -> str:
@@ -105,34 +114,27 @@ def _bytes(size: float) -> str:
     raise AssertionError("the loop returns")
 
 
-def _next_commands(target: Target, manifest: dict[str, Any], command_line: Sequence[str]) -> list[str]:
-    names = [f["name"] for f in manifest["files"]]
+def _next_commands(target: Target, manifest: Manifest, command_line: Sequence[str]) -> list[str]:
+    names = [file["name"] for file in manifest["files"]]
     folder = target.output.rstrip("/")
     commands = []
-    if any(name.startswith(FAILURES_PREFIX) for name in names):
-        failures = f"{glob.escape(folder)}/{FAILURES_PREFIX}-{manifest['run_id']}-*.jsonl"
+    if any(FAILURES.names(name) for name in names):
+        failures = failures_pattern(glob.escape(folder), manifest["run_id"])
         backbone = f" --backbone {target.backbone.name}"
         commands.append(
             f"retry the failures:  embed-images --input {shlex.quote(failures)} "
             f"--output {shlex.quote(folder + '-retry')}{backbone}{_kept_flags(command_line)}"
         )
-    if any(name.endswith(".parquet") for name in names):
-        path = json.dumps(_first(target, names, ".parquet"), ensure_ascii=False)
-        code = f"import pyarrow.parquet as pq; print(pq.read_table({path}))"
-        commands.append(f"read the result:     python -c {shlex.quote(code)}")
-    elif any(name.endswith(".tfrecord.gz") for name in names):
-        path = json.dumps(_first(target, names, ".tfrecord.gz"), ensure_ascii=False)
-        code = f'import tensorflow as tf; print(sum(1 for _ in tf.data.TFRecordDataset({path}, "GZIP")))'
+    readable = [(format_, name) for format_ in READERS for name in names if format_of(name) == format_]
+    if readable:
+        format_, name = readable[0]
+        code = READERS[format_].format(path=json.dumps(path_of(folder, name), ensure_ascii=False))
         commands.append(f"read the result:     python -c {shlex.quote(code)}")
     return commands
 
 
-def _first(target: Target, names: list[str], suffix: str) -> str:
-    return f"{target.output.rstrip('/')}/{next(name for name in names if name.endswith(suffix))}"
-
-
 def _kept_flags(command_line: Sequence[str]) -> str:
-    """Return the flags of a command line that the next one keeps: all but the input, the output and the backbone."""
+    """Return the flags that the next command line keeps: all but the input, the output and the backbone."""
     replaced = ("--input", "--output", "--uri_column", "--backbone", "--overwrite", "--dry_run")
     kept: list[str] = []
     dropping = False

@@ -1,17 +1,18 @@
-"""From the text of a command's argument to its value, and one line where it has none: for every command here."""
+"""Parse the text of an argument to its value, or say in one line what is wrong: for every command here."""
 
 import argparse
 import json
 from typing import Any, NoReturn
 
-from pipelines.launch.dataflow.machines import GPUS
+from pipelines.options.gpus import GPUS
+from transforms.collection.layout import EMBEDDINGS
 from transforms.core.errors import UsageError, did_you_mean
 
-FORMATS = ("parquet", "tfrecord")
+FORMATS = tuple(EMBEDDINGS)
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are ours: one line, exit code 2."""
+    """An ArgumentParser whose errors are UsageErrors."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
@@ -47,14 +48,14 @@ def a_ratio(text: str) -> float:
 
 
 def yes_or_no(text: str) -> bool:
-    """Parse the value of a switch, which a template's launcher always gives: --normalize=true."""
+    """Parse the value of a switch; a template's launcher always gives one: --normalize=true."""
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"must be true or false, is {text!r}")
     return text.lower() == "true"
 
 
 def a_size(text: str) -> tuple[int, int]:
-    """Parse 224 or 224x320: height and width, in px."""
+    """Parse 224 or 224x320 as height and width, in px."""
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
         raise argparse.ArgumentTypeError(f"must be a side such as 224 or HEIGHTxWIDTH such as 224x320, is {text!r}")
@@ -77,7 +78,9 @@ def some_formats(text: str) -> tuple[str, ...]:
     formats = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
     for name in formats:
         if name not in FORMATS:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(FORMATS)}{did_you_mean(name, FORMATS)}")
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is not one of {', '.join(FORMATS)}{did_you_mean(name, FORMATS)}"
+            )
     return formats
 
 
@@ -89,5 +92,5 @@ def some_names(text: str) -> tuple[str, ...]:
 def a_gpu(text: str) -> str:
     """Parse the name of a type of GPU."""
     if text not in GPUS:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(GPUS)}{did_you_mean(text, GPUS)}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(GPUS)}{did_you_mean(text, GPUS)}")
     return text

@@ -1,4 +1,4 @@
-"""Every flag of `embed-images`, declared once: help, type, default and check; all else is generated from here.
+"""Every flag of `embed-images`, declared once: help, type, default and check; the rest is generated from here.
 
 Importing this imports neither Beam nor TensorFlow, so that `--help` answers at once.
 """
@@ -7,7 +7,6 @@ import argparse
 import time
 from typing import Any
 
-from pipelines.launch.dataflow.machines import GPUS
 from pipelines.options.arguments import (
     Parser,
     a_count,
@@ -20,15 +19,19 @@ from pipelines.options.arguments import (
     some_names,
     yes_or_no,
 )
+from pipelines.options.gpus import GPUS
+from pipelines.options.settings import Settings
+from transforms.backbones.engines import AUTO, ENGINES
+from transforms.core import retries
 from transforms.core.errors import UsageError, did_you_mean
+from transforms.core.spec import ACTIVATIONS, DTYPES, POOLINGS, PRECISIONS, RESIZES
 
-RESIZES = ("crop", "stretch", "pad")
 NEEDED = ("input", "output")
-"""What a run cannot do without; the parser does not ask for it, since --list_backbones can."""
+"""Flags that every run needs. The parser does not require them, since --list_backbones needs neither."""
 
 
 class CommandOnly(argparse._StoreAction):
-    """A switch for a person at a terminal: a template, which nobody watches, has no such parameter."""
+    """A switch for a person at a terminal; templates have no such parameter, since nobody watches them."""
 
 
 def parser() -> Parser:
@@ -53,20 +56,20 @@ def _add_data(add: Any, switch: dict[str, Any]) -> None:
         "--input",
         action="append",
         metavar="PATH",
-        help="an image, a folder (recursive), a glob, or a manifest of uris (.txt, .csv, .tsv, .jsonl, .parquet, "
+        help="an image, a folder (recursive), a glob, or a uri list (.txt, .csv, .tsv, .jsonl, .parquet, "
         "failures-*.jsonl), on any filesystem that Beam reads; repeatable; {date} and {run} as in --output",
     )
     add(
         "--uri_column",
         default="uri",
         metavar="NAME",
-        help="the manifest's column that holds the uri; its other columns are carried to the output (default uri)",
+        help="column of the uri list that holds the uri; the other columns are carried to the output (default uri)",
     )
     add(
         "--output",
         metavar="FOLDER",
-        help="folder for the result, local or gs://; {date} stands for the day the run begins, UTC, as 2026-11-23, and "
-        "{run} for its id",
+        help="folder for the result, local or gs://; {date} becomes the UTC day on which the run begins, e.g. "
+        "2026-11-23, and {run} the run's id",
     )
     add(
         "--output_format",
@@ -75,15 +78,20 @@ def _add_data(add: Any, switch: dict[str, Any]) -> None:
         metavar="FORMAT",
         help="parquet, tfrecord, or parquet,tfrecord (default parquet)",
     )
-    add("--num_shards", type=a_count, metavar="N", help="files to write, of even size; default as --shard_bytes says")
+    add(
+        "--num_shards",
+        type=a_count,
+        metavar="N",
+        help="number of files to write, of even size; by default --shard_bytes decides",
+    )
     add(
         "--shard_bytes",
         type=a_count,
         default=256 << 20,
         metavar="BYTES",
-        help="size of a file to aim at (default 256 MiB)",
+        help="target size of a file (default 256 MiB)",
     )
-    add("--overwrite", **switch, help="replace the finished run in the output folder, once the new one stands")
+    add("--overwrite", **switch, help="replace the finished run in the output folder once the new one is complete")
 
 
 def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
@@ -92,56 +100,67 @@ def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
         type=some_names,
         default=("MobileNetV2",),
         metavar="NAME",
-        help="a constructor of keras.applications, any case; several, comma-separated, share fetching and decoding and "
-        "get a folder each (default MobileNetV2)",
+        help="name of a constructor of keras.applications, in any case; several, separated by commas, share fetching "
+        "and decoding, and get a folder each (default MobileNetV2)",
     )
     add(
         "--backbone_kwargs",
         type=an_object,
         default={},
         metavar="JSON",
-        help='further arguments for the constructor, e.g. {"alpha": 0.25}',
+        help='further arguments of the constructor, e.g. {"alpha": 0.25}',
     )
     add(
         "--weights",
         default="imagenet",
         metavar="WEIGHTS",
-        help="imagenet (default), random (seeded), or a .weights.h5, .h5 or .keras file or a SavedModel",
+        help="imagenet (default), random (seeded), a .weights.h5, .h5 or .keras file, or a SavedModel",
     )
-    add("--weights_sha256", default="", metavar="HEX", help="what the weights file must hash to")
-    add("--trust_saved_model", **switch, help="run the program that a SavedModel is")
-    add("--pooling", choices=("avg", "max", "flatten"), default="avg", help="of the last feature map (default avg)")
-    add("--include_top", **switch, help="the 1000-wide top instead of the pooled features")
+    add("--weights_sha256", default="", metavar="HEX", help="sha256 that the weights file must have")
+    add("--trust_saved_model", **switch, help="accept a SavedModel, which is a program that can do anything")
+    add("--pooling", choices=POOLINGS, default="avg", help="how to pool the last feature map (default avg)")
+    add("--include_top", **switch, help="take the 1000-wide output of the top instead of the pooled features")
     add(
         "--classifier_activation",
-        choices=("softmax", "linear"),
+        choices=ACTIVATIONS,
         default="softmax",
-        help="of the top: softmax (default) or linear (logits)",
+        help="activation of the top: softmax (default) or linear (logits)",
     )
     add("--top_k", type=a_count, default=0, metavar="K", help="add the names and scores of the K best classes")
-    add("--layer", default="", metavar="NAME", help="the output of this layer instead, pooled as --pooling says")
-    add("--image_size", type=a_size, metavar="SIZE", help="side, or HEIGHTxWIDTH, in px; default the backbone's")
+    add("--layer", default="", metavar="NAME", help="take the output of this layer instead, pooled as --pooling says")
+    add(
+        "--image_size",
+        type=a_size,
+        metavar="SIZE",
+        help="side or HEIGHTxWIDTH of the backbone's input, in px; default: the backbone's own",
+    )
     add("--normalize", **switch, help="scale each vector to unit L2 norm")
     add(
         "--precision",
-        choices=("float32", "bfloat16", "float16"),
+        choices=PRECISIONS,
         default="float32",
-        help="to compute in (default float32); the others are faster where the hardware has them, and less exact",
+        help="numbers to compute in (default float32); the others are faster on hardware that has them, and less exact",
     )
     add(
         "--engine",
-        choices=("auto", "tensorflow", "openvino"),
+        choices=(AUTO, *ENGINES),
         default="auto",
-        help="what computes: auto (default) is openvino where it is installed and there is no GPU, else tensorflow",
+        help="library that computes; auto (default) is openvino if it is installed and there is no GPU, else "
+        "tensorflow",
     )
-    add("--require_gpu", **switch, help="fail at once where TensorFlow sees no GPU")
+    add("--require_gpu", **switch, help="fail at once if TensorFlow sees no GPU")
     add(
         "--embedding_dtype",
-        choices=("float32", "float16"),
+        choices=DTYPES,
         default="float32",
-        help="of the stored vectors (default float32)",
+        help="type of the stored vectors (default float32)",
     )
-    add("--batch_size", type=a_count, metavar="N", help="images a forward pass; default by the image size")
+    add(
+        "--batch_size",
+        type=a_count,
+        metavar="N",
+        help="how many images one forward pass takes; the default depends on the image size",
+    )
 
 
 def _add_images(add: Any, switch: dict[str, Any]) -> None:
@@ -156,30 +175,30 @@ def _add_images(add: Any, switch: dict[str, Any]) -> None:
         type=a_count,
         default=64 << 20,
         metavar="BYTES",
-        help="size of an encoded image at most (default 64 MiB)",
+        help="maximum size of an encoded image (default 64 MiB)",
     )
     add(
         "--max_image_pixels",
         type=a_count,
         default=100_000_000,
         metavar="PIXELS",
-        help="width times height at most (default 100000000)",
+        help="maximum width times height (default 100000000)",
     )
     add(
         "--fetch_timeout",
         type=seconds,
-        default=60.0,
+        default=retries.TIMEOUT,
         metavar="SECONDS",
-        help="for one image over http, with its retries (default 60)",
+        help="time for one image over a network, retries included (default 60)",
     )
     add(
         "--fetch_threads",
         type=a_count,
         default=16,
         metavar="N",
-        help="fetches at a time in each worker process (default 16)",
+        help="number of fetches at a time in each worker process (default 16)",
     )
-    add("--allow_private_hosts", **switch, help="fetch over http from addresses that are not public, too")
+    add("--allow_private_hosts", **switch, help="also fetch over http from addresses that are not public")
 
 
 def _add_run(add: Any, switch: dict[str, Any]) -> None:
@@ -188,11 +207,11 @@ def _add_run(add: Any, switch: dict[str, Any]) -> None:
         type=a_ratio,
         default=1.0,
         metavar="RATIO",
-        help="exit 3 when a larger part of the inputs failed (default 1.0); all failed is always 3",
+        help="exit with 3 if a larger part of the inputs failed (default 1.0), and always if all did",
     )
     alone = {**switch, "action": CommandOnly}
     add("--dry_run", **alone, help="check everything, embed 5 images, write nothing")
-    add("--verbose", **alone, help="show what Beam and TensorFlow say")
+    add("--verbose", **alone, help="show the messages of Beam and TensorFlow")
     add("--list_backbones", **alone, help="print the backbones and exit")
 
 
@@ -201,42 +220,43 @@ def _add_dataflow(add: Any, switch: dict[str, Any]) -> None:
         "--gpu",
         type=a_gpu,
         metavar="TYPE",
-        help=f"embed on workers with this GPU, and set all that they need: {', '.join(GPUS)}; "
+        help=f"embed on workers with this type of GPU, and set up all that they need; one of {', '.join(GPUS)}; "
         "needs --sdk_container_image",
     )
-    add("--gpu_count", type=a_count, metavar="N", help="GPUs of a worker (default 1)")
+    add("--gpu_count", type=a_count, metavar="N", help="number of GPUs per worker (default 1)")
     alone = {**switch, "action": CommandOnly}
-    add("--no_wait", **alone, help="exit as soon as the job is submitted; default is to follow it to its end")
+    add("--no_wait", **alone, help="exit as soon as the job is submitted, instead of following it to its end")
 
 
-def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Split a command line into our options and the flags that are Beam's.
+def parse(argv: list[str]) -> tuple[Settings, list[str]]:
+    """Split a command line into our settings and Beam's flags.
 
     Raises:
       UsageError: an argument is wrong or missing.
     """
-    options, beam_args = parser().parse_known_args(argv)
-    options.command_line, options.began = tuple(argv), time.monotonic()
-    if options.list_backbones:
-        return options, beam_args
+    began = time.monotonic()
+    parsed, beam_args = parser().parse_known_args(argv)
+    settings = Settings.of(parsed, tuple(argv), began)
+    if settings.list_backbones:
+        return settings, beam_args
     for flag in NEEDED:
-        given = getattr(options, flag)
+        given = getattr(settings, flag)
         if not given or not all(given):
             raise UsageError(f"--{flag} is missing; see embed-images --help")
-    if not options.backbone:
+    if not settings.backbone:
         raise UsageError("--backbone is empty; see --list_backbones")
-    if len(options.backbone) > 1 and options.weights not in ("imagenet", "random"):
+    if len(settings.backbone) > 1 and settings.own_weights:
         raise UsageError("a weights file is for one --backbone; give one, or imagenet or random weights")
-    if options.weights_sha256 and options.weights in ("imagenet", "random"):
+    if settings.weights_sha256 and not settings.own_weights:
         raise UsageError("--weights_sha256 is for a weights file; give its path as --weights")
-    return options, beam_args
+    return settings, beam_args
 
 
 def check_beam_flags(beam_args: list[str]) -> None:
-    """Refuse flags that neither we nor Beam know.
+    """Refuse flags that neither this command nor Beam knows.
 
     Raises:
-      UsageError: an unknown flag; the message names the nearest.
+      UsageError: a flag is unknown; the message names the nearest.
     """
     from apache_beam.options.pipeline_options import PipelineOptions
 

@@ -1,0 +1,1 @@
+"""A run as one value, checked before it begins."""

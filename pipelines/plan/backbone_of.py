@@ -1,44 +1,50 @@
-"""The backbones that the options name."""
+"""The backbones that the settings name."""
 
-import argparse
+import os
 
+from pipelines.options.settings import Settings
+from pipelines.plan.runner import Where
 from transforms.backbones import Backbone, choose_engine
-from transforms.backbones.kept import prebuild as ahead
+from transforms.backbones.engines import AUTO
+from transforms.backbones.kept import prebuild
+from transforms.storage.paths import canonical_uri
+
+REWRITES = "EMBED_IMAGES_REWRITES"
+"""Environment variable: 0 runs each model as Keras built it, see `transforms.backbones.rewrites`."""
 
 
-def build_ahead(options: argparse.Namespace, beam_args: list[str]) -> None:
-    """Begin to build what a run on this machine will ask for; before Beam is imported.
+def build_ahead(settings: Settings, beam_args: list[str]) -> None:
+    """Start building the graphs that a run on this machine will need, before Beam is imported.
 
-    With Beam's flags it may be another machine that embeds, and a weights file has its path from Beam's filesystems.
+    Does nothing if there are flags for Beam, since another machine may embed, or a weights file, which Beam's
+    filesystems may have to copy first.
     """
-    if not beam_args and options.weights in ("imagenet", "random"):
-        ahead.begin([make_backbone(name, options) for name in options.backbone])
+    if not beam_args and not settings.own_weights:
+        prebuild.start([backbone_of(name, settings, Where()) for name in settings.backbone])
 
 
-def make_backbone(name: str, options: argparse.Namespace, remote: bool = False) -> Backbone:
-    """Return one of the backbones that the options name.
+def backbone_of(name: str, settings: Settings, where: Where) -> Backbone:
+    """Return one of the backbones that the settings name.
 
-    TensorFlow, which is everywhere, runs it where a GPU is required, and on another machine, which is not known here.
+    The engine 'auto' is TensorFlow, which is installed everywhere, if a GPU is required or unknown machines embed.
     """
-    engine = "tensorflow" if options.engine == "auto" and (remote or options.require_gpu) else options.engine
-    weights = options.weights
-    if weights not in ("imagenet", "random"):
-        from transforms.read.uris import canonical_uri
-
-        weights = canonical_uri(weights)
+    engine = settings.engine
+    if engine == AUTO and (settings.require_gpu or not where.embeds_here):
+        engine = "tensorflow"
     return Backbone(
         name,
-        weights=weights,
-        weights_sha256=options.weights_sha256,
-        backbone_kwargs=options.backbone_kwargs,
-        pooling=options.pooling,
-        include_top=options.include_top,
-        classifier_activation=options.classifier_activation,
-        top_k=options.top_k,
-        layer=options.layer,
-        image_size=options.image_size,
-        normalize=options.normalize,
-        precision=options.precision,
+        weights=canonical_uri(settings.own_weights) if settings.own_weights else settings.weights,
+        weights_sha256=settings.weights_sha256,
+        backbone_kwargs=settings.backbone_kwargs,
+        pooling=settings.pooling,
+        include_top=settings.include_top,
+        classifier_activation=settings.classifier_activation,
+        top_k=settings.top_k,
+        layer=settings.layer,
+        image_size=settings.image_size,
+        normalize=settings.normalize,
+        precision=settings.precision,
         engine=choose_engine(engine),
-        trust_saved_model=options.trust_saved_model,
+        trust_saved_model=settings.trust_saved_model,
+        rewrites=os.environ.get(REWRITES, "") != "0",
     )

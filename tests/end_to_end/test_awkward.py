@@ -36,9 +36,9 @@ def test_what_pillow_loads_is_embedded_and_all_else_has_a_cause(
     assert main([*map(str, arguments), "--max_image_pixels", str(MAX_PIXELS)]) == 0
     manifest = json.loads((output / "manifest.json").read_text())
     embedded = {
-        uri for file in output.glob("*.parquet") for uri in pq.read_table(file, columns=["uri"])["uri"].to_pylist()
+        uri for file in output.glob("parquet/*") for uri in pq.read_table(file, columns=["uri"])["uri"].to_pylist()
     }
-    failures = [json.loads(line) for file in output.glob("failures-*") for line in file.read_text().splitlines()]
+    failures = [json.loads(line) for file in output.glob("failures/*") for line in file.read_text().splitlines()]
     files = {str(path): path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
     assert embedded | {failure["uri"] for failure in failures} == set(files)
     assert manifest["counts"]["inputs"] == len(files) == len(embedded) + len(failures)

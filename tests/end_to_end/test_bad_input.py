@@ -69,12 +69,12 @@ def test_a_wrong_argument_has_one_line(
         ("x.csv", b"uri,label\n", "no rows"),
         ("x.txt", b"\n# only a comment\n", "no rows"),
         ("x.jsonl", b"{broken\n", "no row that can be read"),
-        ("x.parquet", b"PAR1" + bytes(100) + b"PAR1", "cannot read the manifest"),
-        ("x.parquet", b"", "cannot read the manifest"),
-        ("x.csv.gz", b"\x1f\x8b\x08\x00cut", "cannot read the manifest"),
+        ("x.parquet", b"PAR1" + bytes(100) + b"PAR1", "cannot read the uri list"),
+        ("x.parquet", b"", "cannot read the uri list"),
+        ("x.csv.gz", b"\x1f\x8b\x08\x00cut", "cannot read the uri list"),
     ],
 )
-def test_a_manifest_that_is_none_has_one_line(
+def test_a_uri_list_that_is_none_has_one_line(
     name: str, content: bytes, says: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -120,10 +120,42 @@ def test_a_finished_run_is_not_overwritten_unasked(
     assert "holds a finished run; choose another folder, or add --overwrite" in refused(capsys, *arguments)
 
 
+def everything_below(folder: pathlib.Path) -> dict[str, tuple[int, bytes]]:
+    """Return each entry of a folder with its time of change and, for a file, its content."""
+    entries = [folder, *folder.rglob("*")]
+    return {str(p): (p.stat().st_mtime_ns, p.read_bytes() if p.is_file() else b"") for p in entries}
+
+
+@pytest.mark.parametrize("lost_all", [False, True])
+def test_the_flat_output_of_an_older_version_is_refused_and_not_touched(
+    lost_all: bool, photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "bad.jpg").write_bytes(b"bad")
+    output = tmp_path / "out"
+    arguments = ["--input", photos / "bad.jpg" if lost_all else photos, "--output", output, "--weights", "random"]
+    arguments += ["--image_size", "32", "--output_format", "parquet,tfrecord"]
+    assert main([str(argument) for argument in arguments]) == (3 if lost_all else 0)
+    capsys.readouterr()
+    # An older version had the same files under the same names, all of them beside the manifest.
+    manifest = json.loads((output / "manifest.json").read_text())
+    manifest["files"] = [{**file, "name": pathlib.Path(file["name"]).name} for file in manifest["files"]]
+    (output / "manifest.json").write_text(json.dumps(manifest))
+    for folder in ("parquet", "tfrecord", "failures"):
+        for file in (output / folder).glob("*"):
+            file.rename(output / file.name)
+        if (output / folder).exists():
+            (output / folder).rmdir()
+    before = everything_below(output)
+    for flags in ([], ["--overwrite"], ["--overwrite", "--dry_run"]):
+        line = refused(capsys, *arguments, *flags)
+        assert f"--output {output} holds a run of an older version, with all files in one folder; choose" in line
+        assert everything_below(output) == before
+
+
 def test_imagenet_weights_that_cannot_be_had_name_both_ways_out(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     # Nothing listens where the proxy should be, so that no machine reaches the weights.
     environment = {**os.environ, "KERAS_HOME": str(tmp_path / "keras"), "https_proxy": "http://127.0.0.1:9"}
-    command = [sys.executable, "-m", "pipelines.embed_images", "--input", photos, "--output", tmp_path / "out"]
+    command = [sys.executable, "-m", "pipelines.command", "--input", photos, "--output", tmp_path / "out"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (result.returncode, result.stdout) == (2, "")
     *progress, line = result.stderr.splitlines()

@@ -12,6 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from pipelines.embed_images import build
 from pipelines.options.flags import parse
 from pipelines.plan.plan import make_plan
+from pipelines.plan.runner import Where
 from tests.fake_backbone import FakeBackbone
 from transforms import Backbone, DecodeImages, EmbedImages, Image, ImageUri, Pixels
 from transforms.core.counters import reset_tally, tally
@@ -42,9 +43,9 @@ def test_from_fetch_to_embedding_is_one_fused_stage_so_that_no_pixel_crosses(
     photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     flags = ["--weights", "random", "--backbone", "MobileNet,MobileNetV2", "--output_format", "parquet,tfrecord"]
-    options, _ = parse(["--input", str(photos), "--output", str(tmp_path / "out"), *flags])
+    settings, _ = parse(["--input", str(photos), "--output", str(tmp_path / "out"), *flags])
     root = beam.Pipeline(FnApiRunner())
-    build(root, make_plan(options), options)
+    build(root, make_plan(settings, Where()))
     _, stages = FnApiRunner().create_stages(root.to_runner_api())
     holding = [
         {transform.unique_name for transform in stage.transforms}
@@ -52,7 +53,7 @@ def test_from_fetch_to_embedding_is_one_fused_stage_so_that_no_pixel_crosses(
         if any("DecodeImages" in transform.unique_name for transform in stage.transforms)
     ]
     (fused,) = holding
-    for step in ("FetchImages", "DecodeImages", "EmbedMobileNet/", "EmbedMobileNetV2/", "WriteParts"):
+    for step in ("FetchImages", "DecodeImages", "MobileNet/Embed/", "MobileNetV2/Embed/", "WriteParts"):
         assert any(step in name for name in fused), (step, fused)
 
 

@@ -16,8 +16,8 @@ from pipelines.command import main
 from tests.conftest import sample_image
 from tests.servers.gcs import GcsServer
 from transforms.backbones import Backbone, load_backbone
-from transforms.backbones.kept import graphs as cache
-from transforms.backbones.weights.hashing import sha256_of_files
+from transforms.backbones.kept import graphs
+from transforms.storage.hashing import sha256_of_files
 
 ROOT = pathlib.Path(__file__).parents[2]
 LIGHT = ["--backbone", "MobileNet", "--backbone_kwargs", '{"alpha": 0.25}', "--image_size", "32", "--normalize"]
@@ -39,7 +39,7 @@ def table_of(gcs: GcsServer, output: str) -> pd.DataFrame:
 
 
 def local_table(output: pathlib.Path) -> pd.DataFrame:
-    return pd.concat([pd.read_parquet(f) for f in output.glob("*.parquet")]).sort_values("uri", ignore_index=True)
+    return pd.concat([pd.read_parquet(f) for f in output.glob("parquet/*")]).sort_values("uri", ignore_index=True)
 
 
 def assert_same(table: pd.DataFrame, expected: pd.DataFrame) -> None:
@@ -57,17 +57,17 @@ def expected(photos: pathlib.Path, tmp_path: pathlib.Path) -> pd.DataFrame:
     return local_table(tmp_path / "local")
 
 
-def test_manifest_and_images_in_parquet_and_tfrecord_out(
+def test_uri_list_and_images_in_parquet_and_tfrecord_out(
     gcs: GcsServer, photos: pathlib.Path, tmp_path: pathlib.Path, expected: pd.DataFrame
 ) -> None:
     gcs.put_folder(photos, "photos")
     rows = [f"{path.relative_to(photos)},{i}" for i, path in enumerate(sorted(photos.rglob("*.jpg")))]
     rows += ["none.jpg,98", f"gs://no-{gcs.bucket}/a.jpg,99"]
-    manifest = gcs.put("photos/list.csv", "\n".join(["uri,n", *rows, ""]).encode())
+    uri_list = gcs.put("photos/list.csv", "\n".join(["uri,n", *rows, ""]).encode())
     for fault in (503, "corrupt"):
         gcs.fail(fault, matching="/o/photos%2Flist.csv?alt=media")
     both = ["--output_format", "parquet,tfrecord"]
-    assert run("--input", manifest, "--output", f"gs://{gcs.bucket}/out", *LIGHT, *both) == 0
+    assert run("--input", uri_list, "--output", f"gs://{gcs.bucket}/out", *LIGHT, *both) == 0
     table = table_of(gcs, "out")
     assert_same(table, expected)
     assert list(table.n) == list(range(10))
@@ -79,11 +79,11 @@ def test_manifest_and_images_in_parquet_and_tfrecord_out(
         "bucket_not_found": 1,
     }
     assert sorted(gcs.names("out/")) == sorted(
-        f"out/{name}" for name in ["manifest.json", "features.json", *(f["name"] for f in found["files"])]
+        f"out/{name}" for name in ["manifest.json", "tfrecord/features.json", *(f["name"] for f in found["files"])]
     )
     (name,) = (f["name"] for f in found["files"] if f["name"].endswith(".tfrecord.gz"))
-    (tmp_path / name).write_bytes(gcs.get(f"out/{name}"))
-    records = tf.data.TFRecordDataset(str(tmp_path / name), compression_type="GZIP")
+    (tmp_path / "rows").write_bytes(gcs.get(f"out/{name}"))
+    records = tf.data.TFRecordDataset(str(tmp_path / "rows"), compression_type="GZIP")
     features = {"uri": tf.io.FixedLenFeature([], tf.string), "embedding": tf.io.FixedLenFeature([256], tf.float32)}
     examples = [tf.io.parse_single_example(record, features) for record in records]
     by_uri = {example["uri"].numpy().decode(): example["embedding"].numpy() for example in examples}
@@ -188,7 +188,7 @@ def weights(model: keras.Model, tmp_path: pathlib.Path) -> pathlib.Path:
 
 FETCH_WEIGHTS = """
 import sys
-from transforms.backbones.weights.hashing import sha256_of_files
+from transforms.storage.hashing import sha256_of_files
 from transforms.backbones.weights.files import local_copy
 print("ready", flush=True)
 sys.stdin.readline()
@@ -284,11 +284,11 @@ def test_the_graph_of_weights_on_gcs_is_kept_until_they_change(
     monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path / "cache"))
     uri = gcs.put("mobilenet.weights.h5", weights.read_bytes())
     backbone = Backbone("MobileNet", weights=uri, image_size=(32, 32), backbone_kwargs={"alpha": 0.25})
-    assert cache.find(cache.name_of(backbone)) is None
+    assert graphs.find(graphs.name_of(backbone)) is None
     load_backbone(backbone)
-    assert cache.find(cache.name_of(backbone)) is not None
+    assert graphs.find(graphs.name_of(backbone)) is not None
     gcs.put("mobilenet.weights.h5", weights.read_bytes())
-    assert cache.find(cache.name_of(backbone)) is None
+    assert graphs.find(graphs.name_of(backbone)) is None
 
 
 @pytest.mark.parametrize(
@@ -312,3 +312,14 @@ def test_what_is_not_there_is_told_in_one_line(
     assert run("--output", tmp_path / "out", *LIGHT, *flags) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert says.format(bucket=gcs.bucket) in line
+
+
+def test_failures_of_local_images_are_retried_from_a_bucket(
+    gcs: GcsServer, photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (photos / "bad.jpg").write_bytes(b"bad")
+    output = f"gs://{gcs.bucket}/out"
+    assert run("--input", photos, "--output", output, *LIGHT) == 0
+    (photos / "bad.jpg").write_bytes(next(photos.glob("a/*.jpg")).read_bytes())
+    assert run("--input", f"{output}/failures/*.jsonl", "--output", tmp_path / "retried", *LIGHT) == 0
+    assert list(local_table(tmp_path / "retried").uri) == [str(photos / "bad.jpg")]

@@ -37,11 +37,11 @@ def test_the_transforms_compose_into_a_pipeline_of_ones_own(photos: pathlib.Path
         embeddings, unembedded = pixels | EmbedImages(backbone, batch_size=4)
         _ = embeddings | WriteEmbeddingsToParquet(output, "run", embedding_spec(backbone), pa.schema([]))
         _ = (unread, unfetched, undecoded, unembedded) | beam.Flatten() | WriteFailures(output, "run")
-    (written,) = pathlib.Path(output).glob("*.parquet")
+    (written,) = pathlib.Path(output).glob("parquet/*.parquet")
     table = pq.read_table(written)
     assert sorted(table["uri"].to_pylist()) == sorted(map(str, photos.rglob("[0-9].jpg")))
     assert {len(vector) for vector in table["embedding"].to_pylist()} == {256}
-    (lost,) = pathlib.Path(output).glob("failures-*.jsonl")
+    (lost,) = pathlib.Path(output).glob("failures/*.jsonl")
     assert json.loads(lost.read_text())["reason"] == "truncated"
 
 

@@ -22,7 +22,7 @@ from apache_beam.portability.api import beam_runner_api_pb2, endpoints_pb2
 from pipelines.command import main
 from tests.pipelines.launch.dataflow.test_submission import LIGHT, staged
 from tests.servers.dataflow import DataflowServer
-from transforms.commit.commit import read_manifest
+from transforms.collection.manifest import read_manifest
 from transforms.core.counters import counted
 
 POOL = "apache_beam.runners.worker.worker_pool_main"

@@ -1,6 +1,8 @@
 """Sample images: there, of the size that is said, different, and the same each time."""
 
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import PIL.Image
@@ -23,3 +25,9 @@ def test_a_seed_gives_the_same_picture_each_time() -> None:
     assert (pixels.shape, pixels.dtype) == ((48, 64, 3), np.uint8)
     np.testing.assert_array_equal(pixels, sample_pixels(7, 64, 48))
     assert pixels.std() > 20
+
+
+def test_the_command_writes_as_many_as_it_is_told(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, "-m", "pipelines.sample_images", str(tmp_path / "made"), "2"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["000000.jpg", "000001.jpg"]

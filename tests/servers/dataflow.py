@@ -19,7 +19,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.servers.gcs import GcsServer, gcs_server
-from tests.servers.rest import serving
+from tests.servers.rest import Answer, Refusal, serving
 from transforms.core.counters import counted
 
 PROJECT, REGION = "a-project", "europe-west4"
@@ -36,7 +36,9 @@ class DataflowServer:
       submitted: the bodies of the jobs, as they came.
       requests: 'METHOD path' of each request.
       runs: whether the job is run, and its counters are real.
+      counts: whether its counters can be had.
       looked: called at each look at the job.
+      refuses: what is answered to a look at the job; None where it has a state.
       address: where it listens.
       bucket: in which its jobs are staged.
     """
@@ -47,9 +49,11 @@ class DataflowServer:
     submitted: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     requests: list[str] = dataclasses.field(default_factory=list)
     runs: bool = False
+    counts: bool = True
     address: str = ""
     bucket: str = ""
     looked: Callable[[], object] = lambda: None
+    refuses: Refusal | None = None
     _looks: int = 0
 
     @property
@@ -58,8 +62,8 @@ class DataflowServer:
         google = [f"--project={PROJECT}", f"--region={REGION}", f"--temp_location=gs://{self.bucket}/tmp"]
         return ["--runner=DataflowRunner", *google, f"--dataflow_endpoint={self.address}", "--no_auth"]
 
-    def answer(self, method: str, path: str, body: Any) -> dict[str, Any] | None:
-        """Return the answer to a request, None for one that the service does not know."""
+    def answer(self, method: str, path: str, body: Any) -> Answer:
+        """Return the answer to a request."""
         self.requests.append(f"{method} {path}")
         jobs = f"/v1b3/projects/{PROJECT}/locations/{REGION}/jobs"
         if (method, path) == ("POST", jobs):
@@ -73,8 +77,12 @@ class DataflowServer:
             messages = [{"id": text, "messageText": text, "messageImportance": importance} for text in self.errors]
             return {"jobMessages": messages}
         if path.endswith("/metrics"):
+            if not self.counts:
+                return Refusal(403, "no metrics")
             named = itertools.product(self.counters.items(), ({}, {"tentative": "true"}))
             return {"metrics": [_metric(name, value, context) for (name, value), context in named]}
+        if self.refuses:
+            return self.refuses
         if self.runs and not self._looks:
             self.counters = counted(self.run_staged())
         state = self.states[min(self._looks, len(self.states) - 1)]

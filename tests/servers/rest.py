@@ -7,9 +7,21 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """An answer that is an error: its status, and why."""
+
+    status: int
+    why: str
+
+
+Answer: TypeAlias = dict[str, Any] | Refusal | None
+"""What an endpoint says; None is not found."""
 
 
 @dataclasses.dataclass
@@ -17,17 +29,17 @@ class RestServer:
     """An endpoint.
 
     Attributes:
-      answers: by 'METHOD path', what is answered to one request after another, the last for good; None is not found.
+      answers: by 'METHOD path', what is answered to one request after another, the last for good.
       requests: 'METHOD path' and the body of each, as they came.
       address: where it listens.
     """
 
-    answers: dict[str, list[dict[str, Any] | None]] = dataclasses.field(default_factory=dict)
+    answers: dict[str, list[Answer]] = dataclasses.field(default_factory=dict)
     requests: list[tuple[str, Any]] = dataclasses.field(default_factory=list)
     address: str = ""
 
-    def answer(self, request: str, body: Any) -> dict[str, Any] | None:
-        """Return what to answer, None for what is not there."""
+    def answer(self, request: str, body: Any) -> Answer:
+        """Return what to answer."""
         self.requests.append((request, body))
         answers = self.answers.get(request, [None])
         return answers.pop(0) if len(answers) > 1 else answers[0]
@@ -42,10 +54,10 @@ def rest() -> Iterator[RestServer]:
 
 
 @contextlib.contextmanager
-def serving(answer: Callable[[str, str, Any], dict[str, Any] | None]) -> Iterator[str]:
-    """Serve REST on loopback by a function of method, path and body, None being 404; give the address."""
+def serving(answer: Callable[[str, str, Any], Answer]) -> Iterator[str]:
+    """Serve REST on loopback by a function of method, path and body; give the address."""
 
-    class Answer(http.server.BaseHTTPRequestHandler):
+    class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _any(self) -> None:
@@ -53,8 +65,11 @@ def serving(answer: Callable[[str, str, Any], dict[str, Any] | None]) -> Iterato
             is_json = "json" in self.headers.get("Content-Type", "")
             path = re.sub(r"\?.*", "", self.path)
             found = answer(self.command, path, json.loads(sent) if sent and is_json else sent)
-            body = json.dumps({"error": {"code": 404, "message": path}} if found is None else found).encode()
-            self.send_response(404 if found is None else 200)
+            found = Refusal(404, path) if found is None else found
+            status = found.status if isinstance(found, Refusal) else 200
+            said = {"error": {"code": status, "message": found.why}} if isinstance(found, Refusal) else found
+            body = json.dumps(said).encode()
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -65,7 +80,7 @@ def serving(answer: Callable[[str, str, Any], dict[str, Any] | None]) -> Iterato
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     # The word localhost is what lets Beam speak REST to it.

@@ -19,7 +19,7 @@ from pipelines.options.flags import parse
 from templates.metadata import PARSED_BY, metadata
 from tests.servers.dataflow import PROJECT, REGION, DataflowServer
 from tests.servers.rest import RestServer
-from transforms.commit.commit import read_manifest
+from transforms.collection.manifest import read_manifest
 from transforms.core.errors import UsageError
 
 FOLDER = pathlib.Path(__file__).parents[2] / "templates" / "embed_images"
@@ -176,11 +176,12 @@ def test_two_nights_that_overlap_in_one_folder_harm_neither_each_other_nor_a_rea
         manifest = read_manifest(folder)
         assert manifest is not None
         named = {f"{folder}/{file['name']}" for file in manifest["files"]}
+        assert {path.rpartition("/")[0] for path in named} == {f"{folder}/parquet"}
         assert all(FileSystems.exists(path) for path in named)
         assert manifest["counts"]["embedded"] == 10
         stood.append(named)
     assert not stood[0] & stood[1]
-    found = {m.path for found in FileSystems.match([f"{folder}/*"]) for m in found.metadata_list}
+    found = {m.path for found in FileSystems.match([f"{folder}/**"]) for m in found.metadata_list}
     assert found == stood[1] | {f"{folder}/manifest.json"}
     third = launch(dataflow, environment, {**parameters, "output": folder})
     assert third.returncode == 2

@@ -1,6 +1,7 @@
 """The schedule: what is sent to Cloud Scheduler, and what that sends to Dataflow each night."""
 
 import base64
+import dataclasses
 import importlib
 import json
 import pathlib
@@ -13,7 +14,7 @@ from google.cloud import dataflow_v1beta3, scheduler_v1
 from google.protobuf.json_format import ParseDict
 
 from templates.clients import connect, run_command
-from templates.schedule import launch_request, main, parser
+from templates.schedule import Schedule, launch_request, main, parser
 from tests.servers.rest import RestServer
 
 JOBS = "/v1/projects/a-project/locations/europe-west4/jobs"
@@ -36,6 +37,20 @@ def printed(flags: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, A
     return found
 
 
+def test_a_schedule_is_what_the_parser_finds_but_for_how_it_is_sent() -> None:
+    parsed = parser().parse_args([*FLAGS, *GIVEN, '--environment={"subnetwork": "s"}'])
+    found = Schedule.of(parsed)
+    fields = [field.name for field in dataclasses.fields(Schedule)]
+    assert set(fields) == set(vars(parsed)) - {"dry_run", "scheduler_endpoint"}
+    for name in fields:
+        assert getattr(found, name) == getattr(parsed, name), name
+    assert (found.name, found.cron, found.max_workers) == ("nightly", "30 1 * * *", 8)
+    assert found.parameter == [f"{name}={value}" for name, value in PARAMETERS.items()]
+    assert found.environment == {"subnetwork": "s"}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.name = "weekly"  # type: ignore[misc]
+
+
 def test_what_is_sent_is_of_googles_types(capsys: pytest.CaptureFixture[str]) -> None:
     shown = printed([*FLAGS, *GIVEN], capsys)
     job = ParseDict(shown["job"], scheduler_v1.Job.pb()())
@@ -55,7 +70,7 @@ def test_the_scheduler_sends_what_dataflows_own_client_sends(
     launch = "POST /v1b3/projects/a-project/locations/europe-west4/flexTemplates:launch"
     rest.answers[launch] = [{"job": {"id": "a-job"}}]
     client = connect(dataflow_v1beta3.FlexTemplatesServiceClient, rest.address)
-    answered = client.launch_flex_template(launch_request(parser().parse_args([*FLAGS, *GIVEN])))
+    answered = client.launch_flex_template(launch_request(Schedule.of(parser().parse_args([*FLAGS, *GIVEN]))))
     assert answered.job.id == "a-job"
     shown = printed([*FLAGS, *GIVEN], capsys)
     assert rest.requests == [(launch, shown["body"])]
@@ -95,7 +110,7 @@ def test_two_schedules_differ_in_nothing(capsys: pytest.CaptureFixture[str]) -> 
         ([*GIVEN, "--parameter=backbon=VGG16"], "backbon is none of the template's (did you mean 'backbone'?)"),
         ([*GIVEN, "--parameter=no_wait=true"], "no_wait is none of the template's"),
         ([*GIVEN, "--parameter=batch_size=0"], "--parameter batch_size must match"),
-        ([*GIVEN, "--parameter=gpu=h100"], "argument --gpu: 'h100' is none of"),
+        ([*GIVEN, "--parameter=gpu=h100"], "argument --gpu: 'h100' is not one of"),
         ([*GIVEN, "--parameter=output=gs://b/out"], "the same every night, and the second would be refused"),
         ([*GIVEN, "--parameter=output=/tmp/{date}"], "--parameter output must match"),
         ([*GIVEN, '--environment={"subnetwrk": "s"}'], "--environment: "),

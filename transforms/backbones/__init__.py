@@ -1,30 +1,29 @@
-"""The 40 image backbones of Keras: what they are, and how they are loaded.
+"""The 40 image backbones of Keras: naming, checking, loading and running them.
 
-TensorFlow is imported only when a backbone is loaded: naming and checking one is instant.
+Naming and checking a backbone imports no library; TensorFlow is imported when one is loaded.
 """
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from transforms.backbones.backbone import ACTIVATIONS, POOLINGS, Backbone
-from transforms.backbones.catalog.facts import BackboneFacts, find_backbone
-from transforms.backbones.engines import Engine, choose_engine, count_gpus, device_of, has_gpu
-from transforms.core.elements import Size
-from transforms.core.spec import PIXELS_POLICY, EmbeddingSpec
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from transforms.backbones.backbone import Backbone
+    from transforms.backbones.catalog.facts import CatalogRow, catalog_rows, find_backbone
+    from transforms.backbones.engines import Engine, choose_engine
+    from transforms.backbones.engines.devices import count_gpus, has_gpu
     from transforms.backbones.graph.classes import Classes
+    from transforms.core.elements import Size
+    from transforms.core.spec import EmbeddingSpec
 
 __all__ = [
-    "ACTIVATIONS",
-    "POOLINGS",
     "Backbone",
-    "BackboneFacts",
+    "CatalogRow",
     "Engine",
+    "catalog_rows",
     "choose_engine",
     "count_gpus",
-    "device_of",
     "embedding_spec",
     "find_backbone",
     "has_gpu",
@@ -32,42 +31,65 @@ __all__ = [
     "name_classes",
 ]
 
+_HOMES = {
+    "Backbone": "transforms.backbones.backbone",
+    "CatalogRow": "transforms.backbones.catalog.facts",
+    "catalog_rows": "transforms.backbones.catalog.facts",
+    "find_backbone": "transforms.backbones.catalog.facts",
+    "Engine": "transforms.backbones.engines",
+    "choose_engine": "transforms.backbones.engines",
+    "count_gpus": "transforms.backbones.engines.devices",
+    "has_gpu": "transforms.backbones.engines.devices",
+}
 
-def load_backbone(backbone: Backbone) -> Engine:
-    """Return the process's one copy of a backbone, loading it at the first call; see `transforms.backbones.loaded`."""
-    from transforms.backbones.loaded import load
 
-    return load(backbone).engine
+def __getattr__(name: str) -> Any:
+    # Flags take their choices from `engines`, which must not import everything here.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
-def name_classes(scores: np.ndarray, k: int) -> "list[Classes]":
-    """Name the k best classes of each image, see `transforms.backbones.graph.classes`."""
+def load_backbone(backbone: "Backbone") -> "Engine":
+    """Return the one copy of a backbone in this process, loading it at the first call.
+
+    Raises:
+      UsageError: the weights cannot be read or do not fit, or the engine cannot run the backbone here.
+    """
+    from transforms.backbones import loaded
+
+    return loaded.get(backbone).engine
+
+
+def name_classes(scores: "np.ndarray", k: int) -> "list[Classes]":
+    """Name the `k` best classes of each image: float32 [B, D] -> B tuples of at most `k` (id, name, score)."""
     from transforms.backbones.graph.classes import top_classes
 
     return top_classes(scores, k)
 
 
 def embedding_spec(
-    backbone: Backbone, *, resize: str = "crop", decoded_for: Size | None = None, embedding_dtype: str = "float32"
-) -> EmbeddingSpec:
-    """Read a backbone's weights and say how its embeddings are made.
+    backbone: "Backbone", *, resize: str = "crop", decoded_for: "Size | None" = None, embedding_dtype: str = "float32"
+) -> "EmbeddingSpec":
+    """Read a backbone's weights and return how its embeddings are made.
 
     Args:
-      backbone: which.
-      resize: as `transforms.DecodeImages` has it.
-      decoded_for: the largest size that the images are decoded for; default the backbone's own.
-      embedding_dtype: of the stored vectors.
+      backbone: the backbone with its weights.
+      resize: as in `transforms.DecodeImages`.
+      decoded_for: largest height and width that images are decoded for, in px; default: the backbone's own.
+      embedding_dtype: type of the stored vectors.
 
     Raises:
-      UsageError: the weights cannot be had or do not fit.
+      UsageError: the weights cannot be read or do not fit.
     """
-    from transforms.backbones.loaded import facts_of
+    from transforms.backbones import loaded
+    from transforms.core.spec import BUILT_IN_WEIGHTS, PIXELS_POLICY, EmbeddingSpec
 
-    facts = facts_of(backbone)
+    facts = loaded.facts_of(backbone)
     return EmbeddingSpec(
         backbone=backbone.name,
         backbone_kwargs=dict(backbone.backbone_kwargs),
-        weights=backbone.weights if backbone.weights in ("imagenet", "random") else "file",
+        weights=backbone.weights if backbone.weights in BUILT_IN_WEIGHTS else "file",
         weights_sha256=facts.weights_sha256,
         output=backbone.output,
         classifier_activation=backbone.classifier_activation if backbone.include_top else None,
@@ -81,4 +103,5 @@ def embedding_spec(
         normalize=backbone.normalize,
         embedding_dtype=embedding_dtype,
         dim=facts.dim,
+        rewrites=backbone.rewrites,
     )

@@ -1,17 +1,21 @@
-"""Which backbone, with which weights, and which of its outputs: checked without importing TensorFlow."""
+"""A choice of backbone, weights and output, checked without importing TensorFlow."""
 
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from transforms.backbones.catalog.facts import find_backbone
-from transforms.backbones.engines import ENGINES, PRECISIONS
-from transforms.core.elements import Size
+from transforms.backbones.engines import ENGINES
 from transforms.core.errors import UsageError
+from transforms.core.spec import ACTIVATIONS, POOLINGS, PRECISIONS
 
-POOLINGS = ("avg", "max", "flatten")
-ACTIVATIONS = ("softmax", "linear")
+if TYPE_CHECKING:
+    from transforms.core.elements import Size
+
+KerasModel: TypeAlias = Any
+"""A keras.Model; Any, since Keras has no type hints."""
+
 OWN_KWARGS = {
     "weights": "--weights",
     "include_top": "--include_top",
@@ -21,12 +25,15 @@ OWN_KWARGS = {
     "input_tensor": "--input",
     "name": "--backbone",
 }
+"""Arguments of Keras' constructors that have a flag of their own."""
 
 
-class Facts(NamedTuple):
-    """What is known of a backbone once its weights are read: the width of its vectors, and the weights' sha256.
+class WeightsFacts(NamedTuple):
+    """What is known about a backbone once its weights are read.
 
-    The sha256 is of the weights' values in the model's order; of a SavedModel, of its files.
+    Attributes:
+      dim: width of its vectors.
+      weights_sha256: hash of the weights' values in the model's order, in hex; for a SavedModel, of its files.
     """
 
     dim: int
@@ -38,23 +45,24 @@ class Backbone:
     """A backbone of `keras.applications` and one of its outputs: uint8 [B, H, W, 3] RGB -> float32 [B, D].
 
     Args:
-      name: the constructor's name, any case.
+      name: the constructor's name, in any case.
       weights: 'imagenet', 'random' (seeded) or the path of a weights file on any Beam filesystem.
       weights_sha256: what the weights file must hash to, in hex; '' accepts any.
-      backbone_kwargs: further arguments for the constructor, e.g. {'alpha': 0.25}.
+      backbone_kwargs: further arguments of the constructor, e.g. {'alpha': 0.25}.
       pooling: 'avg', 'max' or 'flatten'.
-      include_top: the classifier's output instead.
-      classifier_activation: of the top, 'softmax' or 'linear' (logits).
-      top_k: classes to name for each image, best first; needs include_top.
-      layer: the output of the layer of this name instead, pooled where it is a map.
-      image_size: (height, width) in px; default the constructor's.
+      include_top: take the classifier's output instead.
+      classifier_activation: activation of the top, 'softmax' or 'linear' (logits).
+      top_k: number of classes to name for each image, best first; needs include_top.
+      layer: take the output of this layer instead, pooled if it is a feature map.
+      image_size: height and width of the input, in px; default: the constructor's.
       normalize: scale each vector to unit L2 norm.
-      precision: to compute in, 'float32', 'bfloat16' or 'float16'.
-      engine: what computes, 'tensorflow' or 'openvino'.
-      trust_saved_model: allow `weights` to be a SavedModel, which is a program and can do anything.
+      precision: numbers to compute in, 'float32', 'bfloat16' or 'float16'.
+      engine: library that computes, 'tensorflow' or 'openvino'.
+      trust_saved_model: accept `weights` that are a SavedModel, a program that can do anything.
+      rewrites: rewrite the graph for speed, see `transforms.backbones.rewrites`.
 
     Raises:
-      UsageError: arguments that do not exist or contradict each other.
+      UsageError: an argument that does not exist or contradicts another.
     """
 
     name: str = "MobileNetV2"
@@ -66,11 +74,12 @@ class Backbone:
     classifier_activation: str = "softmax"
     top_k: int = 0
     layer: str = ""
-    image_size: Size | None = None
+    image_size: "Size | None" = None
     normalize: bool = False
     precision: str = "float32"
     engine: str = "tensorflow"
     trust_saved_model: bool = False
+    rewrites: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", find_backbone(self.name).name)
@@ -78,7 +87,7 @@ class Backbone:
             ("pooling", self.pooling, POOLINGS),
             ("classifier_activation", self.classifier_activation, ACTIVATIONS),
             ("precision", self.precision, PRECISIONS),
-            ("engine", self.engine, ENGINES),
+            ("engine", self.engine, tuple(ENGINES)),
         ):
             if value not in choices:
                 raise UsageError(f"--{option} must be one of {', '.join(choices)}, is {value!r}")
@@ -95,19 +104,19 @@ class Backbone:
                 raise UsageError(f"--backbone_kwargs may not hold {key!r}; use {OWN_KWARGS[key]}")
 
     @property
-    def size(self) -> Size:
+    def size(self) -> "Size":
         """Height and width of the input, in px."""
-        default = find_backbone(self.name).size
-        return self.image_size or (default, default)
+        side = find_backbone(self.name).side
+        return self.image_size or (side, side)
 
     @property
     def output(self) -> str:
-        """The output in words, as the embedding spec has it: 'top', 'avg', 'layer:NAME:avg'."""
+        """The output in words, as in the embedding spec: 'top', 'avg', 'layer:NAME:avg'."""
         if self.include_top:
             return "top"
         return f"layer:{self.layer}:{self.pooling}" if self.layer else self.pooling
 
     @property
     def key(self) -> str:
-        """The same for equal backbones, in every process."""
+        """A text that is the same for equal backbones, in every process."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

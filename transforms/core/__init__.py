@@ -1,0 +1,1 @@
+"""What every stage builds on: the nouns that flow, how they are lost, how they are made, what is counted."""

@@ -1,6 +1,6 @@
-"""Counters by one grammar, noun-verb: `images-fetched`, `images-failed`; what is timed has its unit: `decode-busy-us`.
+"""Counters, named noun-verb: `images-fetched`, `images-failed`; times end in their unit: `decode-busy-us`.
 
-Each is a Beam counter, and also a tally of this process, which a progress display can read while a local run is on.
+Each is a Beam counter, and also a tally of this process, which the progress display of a local run reads.
 """
 
 import collections
@@ -15,7 +15,7 @@ from apache_beam.metrics import Metrics, MetricsFilter
 
 NAMESPACE = "embed-images"
 
-# Beam would make a new one for each image.
+# Without the cache, Beam would make a new counter for each image.
 _beam_counter = functools.cache(functools.partial(Metrics.counter, NAMESPACE))
 _tally: collections.Counter[str] = collections.Counter()
 _when: dict[str, tuple[float, float]] = {}
@@ -38,7 +38,7 @@ def count(name: str, n: int = 1) -> None:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[list[tuple[str, int]]]:
-    """Keep what a block counts from Beam, which knows no step in a thread of ours, until `hand_over`."""
+    """Hold back the counts of a block until `hand_over`: Beam knows no step for a thread that it did not start."""
     _thread.held = []
     try:
         yield _thread.held
@@ -47,14 +47,14 @@ def held_back() -> Iterator[list[tuple[str, int]]]:
 
 
 def hand_over(held: list[tuple[str, int]]) -> None:
-    """Tell Beam what was held back, in the thread of the step."""
+    """Pass held-back counts to Beam; call it in the thread of the step."""
     for name, n in held:
         _beam_counter(name).inc(n)
 
 
 @contextlib.contextmanager
 def timed(name: str) -> Iterator[None]:
-    """Add the microseconds that a block takes to the counter `name`, also when it raises."""
+    """Add the microseconds that a block takes to the counter `name`, even if the block raises."""
     started = time.perf_counter_ns()
     try:
         yield
@@ -63,28 +63,28 @@ def timed(name: str) -> Iterator[None]:
 
 
 def when_counted(name: str) -> tuple[float, float] | None:
-    """Return when this process first and last counted `name` since the last `reset_tally`, by time.monotonic()."""
+    """Return when this process first and last counted `name` since `reset_tally`, in s of time.monotonic(), or None."""
     with _lock:
         return _when.get(name)
 
 
 def tally() -> dict[str, int]:
-    """Return what this process has counted since the last `reset_tally`."""
+    """Return what this process has counted since `reset_tally`."""
     with _lock:
         return dict(_tally)
 
 
 def reset_tally() -> None:
-    """Forget what this process has counted, before a new run."""
+    """Set the tally of this process to zero, before a new run."""
     with _lock:
         _tally.clear()
         _when.clear()
 
 
 def counted(result: Any) -> dict[str, int]:
-    """Return what the workers of a run have counted, wherever they are: a pipeline's result -> the counters.
+    """Return what all workers of a run have counted, as the runner reports it: PipelineResult -> counters.
 
-    The runner's word is asked for, which may lag behind; a counter of several steps is their sum.
+    The report may lag behind. A counter that several steps use is summed.
     """
     found: collections.Counter[str] = collections.Counter()
     for metric in result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]:

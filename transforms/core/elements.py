@@ -1,7 +1,7 @@
 """What flows between the stages: one dataclass for each noun.
 
-An image enters as an `ImageUri`, and leaves as exactly one `Embedding` or one `transforms.core.failures.Failure`.
-The carried columns of its manifest ride along untouched.
+An image enters as an `ImageUri`, and leaves as exactly one `Embedding` or one `transforms.core.failures.Failure`. The
+carried columns of its uri list travel with it unchanged.
 """
 
 import dataclasses
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 Size = tuple[int, int]
-"""Height and width in pixels, in the order of an array's axes."""
+"""Height and width in px, in the order of an array's axes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageUri:
-    """Where an image is, and the columns that its manifest says about it."""
+    """Where an image is, and the columns that its uri list carries for it."""
 
     uri: str
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -27,19 +27,26 @@ class Image:
     """The encoded bytes of an image, as they were fetched.
 
     Attributes:
-      generation: which version of its object this is, None where the storage keeps none.
-      size: of the stored object in bytes, None likewise.
+      generation: version of the stored object; None if the storage keeps no versions.
+      num_bytes: size of the stored object; None in the same case.
     """
 
     source: ImageUri
     data: bytes
     generation: int | None = None
-    size: int | None = None
+    num_bytes: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageFacts:
-    """What was seen of an image: `width` and `height` in px after EXIF orientation, sha256 of the encoded bytes."""
+    """What is known about a decoded image.
+
+    Attributes:
+      width: in px, after EXIF orientation.
+      height: likewise.
+      format: Pillow's name of the format, e.g. 'JPEG'.
+      sha256: hash of the encoded bytes, in hex.
+    """
 
     width: int
     height: int
@@ -49,7 +56,7 @@ class ImageFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
-    """A decoded image: for each size that a backbone asked for, uint8 [H, W, 3] RGB."""
+    """A decoded image: uint8 [H, W, 3] RGB for each size that a backbone takes."""
 
     source: ImageUri
     facts: ImageFacts
@@ -58,7 +65,11 @@ class Pixels:
 
 @dataclasses.dataclass(frozen=True)
 class Embedding:
-    """The vector of an image: float32 [D]; with `top_k`, its classes as (id, name, score), best first."""
+    """The vector of an image: float32 or float16 [D].
+
+    Attributes:
+      top: the best classes as (id, name, score), best first; empty unless they were asked for.
+    """
 
     source: ImageUri
     facts: ImageFacts

@@ -1,11 +1,26 @@
-"""Errors that a person can act upon, each one line."""
+"""Every exception of this project, and how to print one in a line.
+
+    Exception
+    ├── UsageError (a ValueError)         an argument, file or setting cannot work: exit 2, before any work
+    ├── RunError                          a run began and failed: exit 1
+    ├── ImageError                        one image is lost, the others are not: becomes a Failure
+    ├── DownloadError (an OSError)        storage.gcs_download could not copy an object
+    ├── LostRaceError (a RuntimeError)    storage.gcs: another run put the object first; fails the run
+    ├── AccountingError (a RuntimeError)  commit.accounting: outcomes and inputs do not add up; fails the run
+    ├── ForbiddenAddressError             fetch.http: the host is not public; becomes an ImageError
+    └── OutOfMemoryError                  engines.tensorflow: the batch is too large; halves it
+    KeyboardInterrupt
+    └── Interrupted                       a person or the system ended the run: exit 130
+
+Anything else that is raised is a bug or a broken machine, fails the run, and is named in its message.
+"""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UsageError(ValueError):
-    """An argument, file or setting that cannot be worked with; the message says what to do."""
+    """An argument, file or setting that cannot work; the message says what to do."""
 
 
 class RunError(Exception):
@@ -13,22 +28,42 @@ class RunError(Exception):
 
 
 class ImageError(Exception):
-    """One image cannot be worked with; the others can."""
+    """One image that cannot be embedded.
+
+    Args:
+      reason: a key of `transforms.core.failures.REASONS`.
+      message: what happened, in one line.
+      transient: whether another attempt may succeed.
+      error: name of the error in the failures file; by default the class of the cause.
+      attempts: number of attempts made.
+    """
 
     def __init__(self, reason: str, message: str, *, transient: bool = False, error: str = "", attempts: int = 1):
-        # A path that is no UTF-8 has surrogates, which no output could hold.
+        # A path that is not UTF-8 has surrogates, which no output file could hold.
         super().__init__(message.encode("utf-8", "backslashreplace").decode())
         self.reason, self.transient, self.error, self.attempts = reason, transient, error, attempts
 
 
+class Interrupted(KeyboardInterrupt):
+    """A run that a signal ended; the message says what was kept and how to go on.
+
+    Args:
+      leaves_threads: whether threads are left that only the end of the process can stop.
+    """
+
+    def __init__(self, message: str, *, leaves_threads: bool = False):
+        super().__init__(message)
+        self.leaves_threads = leaves_threads
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Suggest the known word nearest to `word`, any case: ' (did you mean X?)', or '' where none is near."""
+    """Suggest the known word nearest to `word` in any case: ' (did you mean X?)', or '' if none is near."""
     by_lower = {candidate.lower(): candidate for candidate in known}
     near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
-    """Say an exception in one line of at most `limit` characters."""
+    """Return an exception's message in one line of at most `limit` characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,4 +1,7 @@
-"""All that decides the numbers of an embedding, and its fingerprint."""
+"""Everything that decides the numbers of an embedding: the choices, each spelled once, and the fingerprint.
+
+Importing this imports no other library, so that the command's flags can take their choices from here.
+"""
 
 import dataclasses
 import hashlib
@@ -6,14 +9,35 @@ import json
 from typing import Any
 
 PIXELS_POLICY = "srgb-1"
-"""Version of the rules for colour and EXIF in `transforms.decode`; it changes when their pixels do."""
+"""Version of the rules for colour and orientation in `transforms.decode`; it changes when their pixels do."""
+
+POOLINGS = ("avg", "max", "flatten")
+ACTIVATIONS = ("softmax", "linear")
+PRECISIONS = ("float32", "bfloat16", "float16")
+RESIZES = ("crop", "stretch", "pad")
+DTYPES = ("float32", "float16")
+"""Types of stored vectors."""
+
+BUILT_IN_WEIGHTS = ("imagenet", "random")
+"""Values of `weights` that are not paths."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddingSpec:
-    """Say how a vector was made; two files with the same fingerprint can be mixed, others never.
+    """How a vector was made; only files with the same fingerprint may be mixed.
 
-    `decoded_for` is the largest [height, width] of the run: large JPEGs are reduced towards it while they are decoded.
+    Fields with a default were added later: the canonical JSON leaves them out at their default, so that a new option
+    changes no old fingerprint.
+
+    Attributes:
+      weights: 'imagenet', 'random' or 'file'.
+      weights_sha256: hash of the weights' values, in hex.
+      output: output of the backbone, as `Backbone.output` names it.
+      classifier_activation: activation of the top; None for other outputs.
+      image_size: height and width of the backbone's input, in px.
+      decoded_for: height and width of the largest input of the run, in px: large JPEGs are reduced towards it.
+      dim: width of the vectors.
+      rewrites: whether the graph was rewritten for speed.
     """
 
     backbone: str
@@ -32,12 +56,15 @@ class EmbeddingSpec:
     normalize: bool
     embedding_dtype: str
     dim: int
+    rewrites: bool = True
 
     def to_json(self) -> str:
-        """Return the canonical JSON: sorted keys, no spaces."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        """Return the canonical JSON: sorted keys, no spaces, no field that has its default."""
+        defaults = {f.name: f.default for f in dataclasses.fields(self) if f.default is not dataclasses.MISSING}
+        said = {k: v for k, v in dataclasses.asdict(self).items() if k not in defaults or v != defaults[k]}
+        return json.dumps(said, sort_keys=True, separators=(",", ":"))
 
     @property
     def fingerprint(self) -> str:
-        """Return 16 hex digits of the sha256 of the canonical JSON."""
+        """The first 16 hex digits of the sha256 of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""The one DoFn that owns a thread pool: for work that waits or that releases the interpreter's lock.
+"""The one DoFn that owns a thread pool, for work that waits or releases the interpreter's lock.
 
-Results leave in the order in which their elements came. Up to `lookahead` elements are worked on while the stages
-downstream are busy, so that decoding overlaps inference; one more is held while its result is waited for.
+Results leave in the order of their elements. Up to `lookahead` elements are in progress while the stages
+downstream are busy, so that decoding overlaps inference; one more is held while its result is awaited.
 """
 
 import collections
@@ -21,7 +21,7 @@ from transforms.core.counters import hand_over, held_back
 
 
 class _Pool:
-    """A process's threads for one ThreadMap, whose copies share them; they end with the last of these."""
+    """The threads of one ThreadMap in a process, shared by its copies; they end with the last copy."""
 
     def __init__(self, threads: int):
         self.executor = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="ThreadMap")
@@ -37,10 +37,11 @@ class ThreadMap(beam.DoFn):
     """Apply `function` to each element in threads: element -> one output, or a TaggedOutput.
 
     Args:
-      function: what to do; an exception that it raises fails the bundle.
-      num_threads: threads in each worker process; None is one a core, 0 switches threads off.
-      lookahead: elements held at most for each bundle beside the one that is waited for; default twice the threads.
-      prepare: what a thread does before the first element comes; an exception that it raises fails the bundle, too.
+      function: element -> output; an exception that it raises fails the bundle.
+      num_threads: threads in each worker process; None is one per core, 0 switches threads off.
+      lookahead: maximum number of elements in progress per bundle, not counting the one whose result is awaited;
+        default twice the threads.
+      prepare: run by a thread before the first element; an exception that it raises fails the bundle.
     """
 
     function: Callable[[Any], Any]

@@ -1,0 +1,1 @@
+"""Pixels to vectors, in batches, whatever happens to a batch: Pixels -> Embedding."""

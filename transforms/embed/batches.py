@@ -1,13 +1,10 @@
-"""Embed a batch of pixels, whatever happens to it: its size, its padding, and what becomes of a batch that fails.
+"""Embed a batch, and isolate what fails.
 
-A batch that fails is halved, down to the image that makes it fail; one too big for the device is halved for good.
+A batch that raises is halved, down to the image at fault. If a batch is too large for the device, later ones stay
+smaller as well.
 """
 
-import contextlib
 import dataclasses
-import math
-import queue
-import threading
 import time
 from collections.abc import Iterator, Sequence
 
@@ -16,99 +13,31 @@ import numpy as np
 from transforms.backbones import Engine, name_classes
 from transforms.core.counters import count
 from transforms.core.elements import Embedding, Pixels, Size
-from transforms.core.errors import one_line
-from transforms.core.failures import ImageError
-
-CPU_BATCH, GPU_BATCH = 64, 256
-"""Images of 224 x 224 px in a batch at most: enough that what happens between two batches does not count."""
-
-
-def default_batch_size(size: Size, images: float = CPU_BATCH) -> int:
-    """Return the power of two nearest to so many images of 224 x 224 px, for images of another size."""
-    height, width = size
-    return int(2 ** max(0, round(math.log2(images * 224 * 224 / (height * width)))))
-
-
-def gpu_batch_size(size: Size, memory: int) -> int:
-    """Return how many images to begin with on a GPU: 32 of 224 x 224 px for each 4 GiB; out of memory halves it."""
-    return default_batch_size(size, min(max(32 * memory / (4 << 30), 1), GPU_BATCH))
-
-
-def padded(images: np.ndarray, batch_size: int) -> np.ndarray:
-    """Repeat the last image up to a power of two or to `batch_size`: uint8 [N, H, W, 3] -> uint8 [M, H, W, 3]."""
-    rows = min(1 << (len(images) - 1).bit_length(), max(batch_size, len(images)))
-    missing = rows - len(images)
-    return np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing else images
-
-
-class Devices:
-    """Those that a process has; all of its backbones take turns at them.
-
-    Args:
-      devices: how many.
-      batches: how many each takes at the same time, in the order in which they came.
-    """
-
-    def __init__(self, devices: int, batches: int):
-        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for index in [*range(devices)] * batches:
-            self._free.put(index)
-        self._batches, self._ended = [0] * devices, [0] * devices
-        self._lock = threading.Lock()
-
-    @contextlib.contextmanager
-    def turn(self, ready: int) -> Iterator[int]:
-        """Take a device for a batch, and give its index; count its time with the batch, and without any before it.
-
-        Args:
-          ready: since when the backbone is, in ns of time.perf_counter_ns().
-        """
-        index = self._free.get()
-        with self._lock:
-            began = time.perf_counter_ns()
-            if not self._batches[index]:
-                count("forward-waited-us", (began - max(self._ended[index], ready)) // 1000)
-            self._batches[index] += 1
-        try:
-            yield index
-        finally:
-            with self._lock:
-                # Its own time began when the one before it had ended.
-                began, self._ended[index] = max(began, self._ended[index]), time.perf_counter_ns()
-                count("forward-busy-us", (self._ended[index] - began) // 1000)
-                self._batches[index] -= 1
-            self._free.put(index)
-
-
-_devices: dict[tuple[int, int], Devices] = {}
-
-
-def devices_here(devices: int, batches: int) -> Devices:
-    """Return the process's own, of so many with so many batches each."""
-    # Of several threads that are the first to ask, one's are for all.
-    return _devices.setdefault((devices, batches), Devices(devices, batches))
+from transforms.core.errors import ImageError, one_line
+from transforms.embed.batch_sizes import padded
+from transforms.embed.device_pool import devices_here
 
 
 @dataclasses.dataclass
 class BatchEmbedder:
-    """Embed batches, whatever happens to them: Pixels -> Embedding or ImageError, in order.
+    """Embed batches: Pixels -> Embedding or ImageError, in the same order.
 
     Args:
-      embed: the backbone; may raise anything, MemoryError or OutOfMemoryError for size.
-      size: of the pixels that it takes.
-      batch_size: images a call at most; smaller after the device ran out of memory.
-      top_k: classes to name.
-      dtype: of the vectors, 'float32' or 'float16'.
+      engine: the loaded backbone; may raise anything, MemoryError or OutOfMemoryError for a batch that is too large.
+      size: height and width of the pixels that the engine takes.
+      batch_size: maximum images in a call; shrinks when the device runs out of memory.
+      top_k: number of classes to name.
+      dtype: type of the vectors, 'float32' or 'float16'.
     """
 
-    embed: Engine
+    engine: Engine
     size: Size
     batch_size: int
     top_k: int = 0
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        self._devices = devices_here(self.embed.devices, self.embed.batches)
+        self._devices = devices_here(self.engine.devices, self.engine.batches_in_flight)
         self._ready = time.perf_counter_ns()
 
     def __call__(self, batch: Sequence[Pixels]) -> Iterator[Embedding | ImageError]:
@@ -128,17 +57,17 @@ class BatchEmbedder:
     def _results(self, images: list[np.ndarray]) -> list[np.ndarray | ImageError]:
         if not images:
             return []
-        # While the device has another batch.
+        # Stacked before the device is reserved, which may still compute another batch.
         stacked = np.stack(images)
-        with self._devices.turn(self._ready) as index:
+        with self._devices.take(idle_since=self._ready) as index:
             return self._vectors(stacked, index)
 
     def _vectors(self, images: np.ndarray, index: int) -> list[np.ndarray | ImageError]:
         if len(images) > self.batch_size:
             return self._halves(images, index)
         try:
-            vectors = list(self.embed(padded(images, self.batch_size), index)[: len(images)])
-            count(f"batches-on-{self.embed.device.lower()}")
+            vectors = list(self.engine(padded(images, self.batch_size), index)[: len(images)])
+            count(f"batches-on-{self.engine.device.lower()}")
             return vectors
         except Exception as e:
             if isinstance(e, MemoryError) or type(e).__name__ == "OutOfMemoryError":

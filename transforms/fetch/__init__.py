@@ -1,0 +1,1 @@
+"""Uris to encoded bytes, from wherever they point: ImageUri -> Image."""

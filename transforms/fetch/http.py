@@ -1,7 +1,7 @@
-"""Fetch bytes over http and https, from servers that nobody here chose.
+"""Fetch bytes over http and https from untrusted servers: the owner of urllib3.
 
-The owner of urllib3. Every limit holds for the whole fetch: the total time, the bytes as they stream in, the redirects.
-The address is checked where it is dialled, at each hop, so that a name cannot resolve to something else in between.
+Every limit covers the whole fetch: time, bytes as they stream in, redirects. An address is checked when it is dialled,
+at each hop, so that a name cannot resolve to another address in between.
 """
 
 import contextlib
@@ -19,14 +19,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
 
-from transforms.core.errors import one_line
-from transforms.core.failures import ImageError
+from transforms.core import retries
+from transforms.core.errors import ImageError, one_line
 from transforms.fetch.public_hosts import is_public
 
-TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_REDIRECTS = 5
-LONGEST_PAUSE = 30.0
-CHUNK = 1 << 16
 USER_AGENT = "beam-image-embeddings"
 
 
@@ -35,7 +32,7 @@ class ForbiddenAddressError(Exception):
 
 
 class _PublicAddresses:
-    """Dial the first address of the host that answers, and only if all of them are public."""
+    """Dial the first address of the host that answers, but none unless all are public."""
 
     allow_private = False
 
@@ -80,7 +77,7 @@ class _AnyHttps(_Https):
 
 @functools.cache
 def _pool(allow_private: bool) -> urllib3.PoolManager:
-    """Return the process's connections; the environment's proxies are not used, they would hide the address."""
+    """Return this process's connections. Proxies from the environment are not used: they would hide the address."""
     http: Any = type("Pool", (HTTPConnectionPool,), {"ConnectionCls": _AnyHttp if allow_private else _Http})
     https: Any = type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": _AnyHttps if allow_private else _Https})
     pool = urllib3.PoolManager(num_pools=64, maxsize=32, headers={"User-Agent": USER_AGENT})
@@ -90,30 +87,30 @@ def _pool(allow_private: bool) -> urllib3.PoolManager:
 
 @dataclasses.dataclass(frozen=True)
 class HttpFetch:
-    """Fetch a uri's body within limits: str -> bytes.
+    """Fetch the body of a uri within limits: str -> bytes.
 
     Args:
-      max_bytes: of the body, after its transfer encoding.
-      timeout: seconds for the whole fetch, with its retries and redirects.
-      attempts: at most, for answers that may be better next time (408, 425, 429, 5xx, broken connections).
+      max_bytes: maximum size of the decoded body.
+      timeout: seconds for the whole fetch, including retries and redirects.
+      attempts: maximum number; transient statuses and broken connections are tried again.
       allow_private_hosts: also dial addresses that are not public.
-      pause: seconds before the second attempt, doubled at each; Retry-After is heeded up to 30 s.
+      pause: seconds before the second attempt, doubled before each further one; Retry-After is heeded up to 30 s.
     """
 
     max_bytes: int = 64 << 20
-    timeout: float = 60.0
-    attempts: int = 4
+    timeout: float = retries.TIMEOUT
+    attempts: int = retries.ATTEMPTS
     allow_private_hosts: bool = False
-    pause: float = 0.5
+    pause: float = retries.PAUSE
 
     def __call__(self, uri: str) -> bytes:
-        """Return the body, or raise ImageError."""
+        """Return the body; raise ImageError."""
         deadline = time.monotonic() + self.timeout
         for attempt in range(1, self.attempts + 1):
             try:
                 return self._attempt(uri, deadline, attempt)
             except _RetryLaterError as e:
-                pause = min(max(e.after, self.pause * 2 ** (attempt - 1)), LONGEST_PAUSE)
+                pause = min(max(e.after, self.pause * 2 ** (attempt - 1)), retries.LONGEST_PAUSE)
                 if attempt == self.attempts or time.monotonic() + pause >= deadline:
                     raise e.failure from e.__cause__
                 time.sleep(pause)
@@ -126,7 +123,7 @@ class HttpFetch:
                 self._check_status(response, fail)
                 with _cut_at(deadline, response.shutdown):
                     body = self._body(response, fail)
-                # Headers, or a body, that only the connection's end completes look whole where they were cut.
+                # Headers or a body that end with the connection look complete even if they were cut.
                 if time.monotonic() >= deadline:
                     raise TimeoutError
                 return body
@@ -135,10 +132,10 @@ class HttpFetch:
         except ForbiddenAddressError as e:
             raise fail("forbidden_address", one_line(e)) from e
         except (HTTPError, OSError, ValueError, AttributeError) as e:
-            # A socket that is cut fails in the middle of whatever urllib3 was doing.
+            # A socket that was cut fails in the middle of whatever urllib3 was doing.
             if time.monotonic() >= deadline:
                 raise fail("timeout", f"no whole answer in {self.timeout:g} s", transient=True) from e
-            # An answer that is no HTTP may also be a ValueError, as a chunk of negative length is.
+            # An answer that is not HTTP may raise ValueError too, for example a chunk of negative length.
             if isinstance(e, AttributeError):
                 raise
             error = type(e).__name__
@@ -165,7 +162,7 @@ class HttpFetch:
     def _check_status(self, response: Any, fail: Any) -> None:
         if response.status == 200:
             return
-        transient = response.status in TRANSIENT_STATUSES
+        transient = response.status in retries.TRANSIENT_STATUSES
         message = f"the server answered {response.status} {response.reason or ''}".strip()
         failure = fail(f"http_{response.status}", message, transient=transient, error="HTTPError")
         raise _RetryLaterError(failure, _retry_after(response)) if transient else failure
@@ -173,7 +170,7 @@ class HttpFetch:
     def _body(self, response: Any, fail: Any) -> bytes:
         body = bytearray()
         if (response.length_remaining or 0) <= self.max_bytes:
-            for chunk in response.stream(CHUNK, decode_content=True):
+            for chunk in response.stream(retries.CHUNK, decode_content=True):
                 body += chunk
                 if len(body) > self.max_bytes:
                     break
@@ -183,7 +180,7 @@ class HttpFetch:
 
 
 class _RetryLaterError(Exception):
-    """An attempt failed in a way that may pass; `after` is what the server asked for, in seconds."""
+    """A failed attempt after which another may succeed; `after` is the pause that the server asks for, in seconds."""
 
     def __init__(self, failure: ImageError, after: float = 0.0):
         super().__init__(str(failure))
@@ -199,7 +196,7 @@ def _retry_after(response: Any) -> float:
 
 @contextlib.contextmanager
 def _cut_at(deadline: float, shut: Callable[[], Any]) -> Iterator[None]:
-    """Shut a socket when time is up: its own timeout starts anew with each byte that trickles in."""
+    """Shut a socket at the deadline: its own timeout restarts with each byte that trickles in."""
 
     def quietly() -> None:
         with contextlib.suppress(Exception):

@@ -3,40 +3,42 @@
 import dataclasses
 import os
 import stat
-import urllib.parse
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from transforms.core import retries
 from transforms.core.counters import count
 from transforms.core.elements import Image, ImageUri
-from transforms.core.errors import one_line
-from transforms.core.failures import FAILURES, ImageError, capture
+from transforms.core.errors import ImageError, one_line
+from transforms.core.failures import FAILURES, Failure, failures_of
+from transforms.core.stage import Stage, typed
 from transforms.core.thread_map import ThreadMap
 from transforms.fetch.http import HttpFetch
 from transforms.storage.gcs import INSTALL, INSTALLED
-from transforms.storage.gcs_download import GcsFetch
+from transforms.storage.gcs_download import DownloadError, GcsDownload, GcsObject
+from transforms.storage.paths import local_path, scheme_of
 
 
 class Fetched(NamedTuple):
-    """What `FetchImages` gives: Image, Failure."""
+    """Outputs of `FetchImages`."""
 
-    images: Any
-    unfetched: Any
+    images: beam.PCollection[Image]
+    unfetched: beam.PCollection[Failure]
 
 
 def fetch_local(path: str, max_bytes: int) -> bytes:
-    """Read a regular file of the local disk: path -> bytes, or raise ImageError."""
+    """Read a regular file of the local disk: path -> bytes; raise ImageError."""
     try:
         # Opening a pipe would wait for a writer; a device may never end.
-        facts = os.stat(path)
-        if not stat.S_ISREG(facts.st_mode):
-            kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "no regular file"
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
             raise ImageError("not_a_file", f"{path} is {kind}")
         with open(path, "rb") as f:
-            data = f.read(max_bytes + 1) if facts.st_size <= max_bytes else b""
+            data = f.read(max_bytes + 1) if found.st_size <= max_bytes else b""
     except (FileNotFoundError, NotADirectoryError) as e:
         raise ImageError("not_found", f"no such file: {path}") from e
     except PermissionError as e:
@@ -45,23 +47,23 @@ def fetch_local(path: str, max_bytes: int) -> bytes:
         raise ImageError("bad_uri", one_line(e)) from e
     except OSError as e:
         raise ImageError("io_error", one_line(e), transient=True) from e
-    if facts.st_size > max_bytes or len(data) > max_bytes:
+    if found.st_size > max_bytes or len(data) > max_bytes:
         raise ImageError("too_many_bytes", f"more than {max_bytes} bytes")
     return data
 
 
 def fetch_from_filesystem(uri: str, max_bytes: int) -> bytes:
-    """Read an object of a Beam filesystem: uri -> bytes, or raise ImageError."""
+    """Read an object of any Beam filesystem: uri -> bytes; raise ImageError."""
     try:
         filesystem = FileSystems.get_filesystem(uri)
     except (ValueError, ImportError) as e:
         raise ImageError("unsupported_scheme", f"nothing here reads {uri.partition('://')[0]}:// uris") from e
     try:
-        # By its name the file may look compressed, but an image is wanted as it is.
+        # Raw bytes, even if the name suggests compression.
         with filesystem.open(uri, compression_type=CompressionTypes.UNCOMPRESSED) as f:
             data: bytes = f.read(max_bytes + 1)
     except Exception as e:
-        # Filesystems raise what their clients do; a look tells a missing object from a failing service.
+        # Filesystems raise whatever their clients raise; a second look tells a missing object from a failing service.
         if isinstance(e, PermissionError) or "403" in str(e):
             raise ImageError("permission_denied", f"may not be read: {uri}") from e
         if isinstance(e, FileNotFoundError) or not _exists(uri):
@@ -79,13 +81,28 @@ def _exists(uri: str) -> bool:
         return True
 
 
+def fetch_object(uri: str, download: GcsDownload) -> GcsObject:
+    """Download an object of Cloud Storage: 'gs://bucket/name' -> GcsObject; raise ImageError."""
+    if not INSTALLED:
+        raise ImageError("unsupported_scheme", f"nothing here reads gs:// uris; run: {INSTALL}")
+    try:
+        return download(uri)
+    except DownloadError as e:
+        error = ImageError(e.reason, str(e), transient=e.transient, error=e.error, attempts=e.attempts)
+        # A failure shows the class of the cause, not that of the wrapper.
+        raise error from e.__cause__
+
+
 @dataclasses.dataclass(frozen=True)
 class Fetch:
-    """Fetch an image by its uri's scheme: ImageUri -> Image, or raise ImageError."""
+    """Fetch one image by its uri's scheme: ImageUri -> Image; raise ImageError.
+
+    Args: as for `FetchImages`.
+    """
 
     max_image_bytes: int
     http: HttpFetch
-    gcs: GcsFetch
+    gcs: GcsDownload
 
     def __call__(self, source: ImageUri) -> Image:
         image = self._image(source)
@@ -94,49 +111,48 @@ class Fetch:
         return image
 
     def _image(self, source: ImageUri) -> Image:
-        scheme = source.uri.partition("://")[0].lower() if "://" in source.uri else ""
+        uri, scheme = source.uri, scheme_of(source.uri)
         if scheme == "gs":
-            if not INSTALLED:
-                raise ImageError("unsupported_scheme", f"nothing here reads gs:// uris; run: {INSTALL}")
-            return Image(source, *self.gcs(source.uri))
+            return Image(source, *fetch_object(uri, self.gcs))
         if scheme in ("http", "https"):
-            data = self.http(source.uri)
-        elif scheme == "file":
-            path = os.fsdecode(urllib.parse.unquote_to_bytes(source.uri[len("file://") :]))
-            data = fetch_local(path, self.max_image_bytes)
-        elif not scheme or source.uri.startswith("/"):
-            data = fetch_local(source.uri, self.max_image_bytes)
-        else:
-            data = fetch_from_filesystem(source.uri, self.max_image_bytes)
-        return Image(source, data)
+            return Image(source, self.http(uri))
+        if scheme in ("", "file"):
+            return Image(source, fetch_local(local_path(uri) if scheme else uri, self.max_image_bytes))
+        return Image(source, fetch_from_filesystem(uri, self.max_image_bytes))
 
 
 @dataclasses.dataclass
-class FetchImages(beam.PTransform):
+class FetchImages(Stage):
     """Fetch images: ImageUri -> Fetched(Image, Failure).
 
     Args:
-      max_image_bytes: size of an encoded image at most, in bytes; bounded while it streams.
-      num_threads: fetches at a time in each worker process; None is one a core, 0 switches threads off.
-      timeout: seconds for one fetch over a network, with its retries and redirects.
-      attempts: at most, for answers that may be better next time.
+      max_image_bytes: maximum size of an encoded image, in bytes; checked while it streams.
+      num_threads: concurrent fetches in each worker process; None is one per core, 0 switches threads off.
+      timeout: seconds for one fetch over a network, including retries and redirects.
+      attempts: maximum number, for errors that may pass.
       allow_private_hosts: also fetch from http hosts whose address is not public.
     """
 
+    takes = ImageUri
+
     max_image_bytes: int = 64 << 20
     num_threads: int | None = 16
-    timeout: float = 60.0
-    attempts: int = 4
+    timeout: float = retries.TIMEOUT
+    attempts: int = retries.ATTEMPTS
     allow_private_hosts: bool = False
 
     def __post_init__(self) -> None:
-        super().__init__()
+        super().__post_init__()
         if self.max_image_bytes < 1:
             raise ValueError(f"max_image_bytes must be at least 1, is {self.max_image_bytes}")
 
-    def expand(self, uris: Any) -> Any:
+    @property
+    def function(self) -> Fetch:
+        """The function that is applied to each image."""
         http = HttpFetch(self.max_image_bytes, self.timeout, self.attempts, self.allow_private_hosts)
-        gcs = GcsFetch(self.max_image_bytes, self.timeout, self.attempts)
-        fetch = capture("fetch", Fetch(self.max_image_bytes, http, gcs))
-        fetched = uris | beam.ParDo(ThreadMap(fetch, self.num_threads)).with_outputs(FAILURES, main="images")
-        return Fetched(fetched.images, fetched[FAILURES])
+        return Fetch(self.max_image_bytes, http, GcsDownload(self.max_image_bytes, self.timeout, self.attempts))
+
+    def expand(self, uris: beam.PCollection[ImageUri]) -> Fetched:
+        fetch = ThreadMap(failures_of("fetch", self.function), self.num_threads)
+        fetched = uris | beam.ParDo(fetch).with_outputs(FAILURES, main="images")
+        return Fetched(typed(fetched.images, Image), typed(fetched[FAILURES], Failure))

@@ -1,13 +1,13 @@
 """Which addresses belong to the public internet.
 
-A uri comes from a stranger's manifest; the worker that fetches it stands inside a private network, next to its
-metadata server. `ipaddress.is_global` alone lets through addresses that reach inside by another name (6to4, NAT64,
-Teredo, IPv4-mapped) and addresses that are no single host (multicast), so those are refused first.
+A uri may come from a stranger's list, but the worker that fetches it is inside a private network, beside its metadata
+server. `ipaddress.is_global` alone accepts addresses that lead inside in another form (6to4, NAT64, Teredo,
+IPv4-mapped) and addresses of more than one host (multicast), so those are refused first.
 """
 
 import ipaddress
 
-# RFC 6890 and the IANA special-purpose registries: ranges that carry an IPv4 address inside, or lead to no public host.
+# RFC 6890 and the IANA special-purpose registries: ranges that embed an IPv4 address, or lead to no public host.
 _REFUSED = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -27,7 +27,7 @@ _REFUSED = tuple(
 
 
 def is_public(address: str) -> bool:
-    """Say whether a literal IPv4 or IPv6 address belongs to one public host."""
+    """Whether a literal IPv4 or IPv6 address belongs to one public host."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped

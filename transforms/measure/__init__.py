@@ -1,0 +1,1 @@
+"""What the manifest says about vectors and failures, combined over all workers."""

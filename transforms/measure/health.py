@@ -1,24 +1,26 @@
-"""What is wrong with a set of vectors, at a glance: NaN, zeros, norms, constant dimensions, duplicates."""
+"""The health of a set of vectors: NaN, zeros, norms, constant dimensions, duplicates."""
 
 import hashlib
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
 
+from transforms.collection.manifest import Health
 from transforms.core.elements import Embedding
 
 BLOCK = 256
+"""Vectors measured at a time."""
 SAMPLE = 16384
+"""Distinct vectors among which duplicates are counted."""
 
 
 class VectorHealth:
-    """Statistics of vectors [D] that merge; memory does not grow with their number.
+    """Statistics of vectors [D] that can be merged, in memory that does not grow with their number.
 
-    Duplicates are counted among the vectors whose hashes are the smallest, which is a fair sample of the distinct ones
-    (Bar-Yossef et al., "Counting distinct elements in a data stream", 2002) and exact below 16,384 distinct vectors.
+    Duplicates are counted among the vectors with the smallest hashes: a fair sample of the distinct vectors (Bar-Yossef
+    et al., "Counting distinct elements in a data stream", 2002), exact below 16,384 of them.
     """
 
     def __init__(self) -> None:
@@ -31,7 +33,7 @@ class VectorHealth:
         self._waiting: list[np.ndarray] = []
 
     def add(self, vector: np.ndarray) -> None:
-        """Take one vector."""
+        """Add one vector: float [D]."""
         self._waiting.append(vector)
         if len(self._waiting) >= BLOCK:
             self._settle()
@@ -67,7 +69,7 @@ class VectorHealth:
             self.sample = {k: self.sample[k] for k in kept}
 
     def merge(self, other: "VectorHealth") -> None:
-        """Take another's vectors."""
+        """Add the vectors of another one."""
         self._settle()
         other._settle()
         self.vectors += other.vectors
@@ -81,8 +83,8 @@ class VectorHealth:
         for key, n in other.sample.items():
             self._sample(key, n)
 
-    def report(self) -> dict[str, Any]:
-        """Return the statistics as JSON values; `duplicates` is the share of vectors that equal an earlier one."""
+    def report(self) -> Health:
+        """Return the statistics; `duplicates` is the share of vectors that equal an earlier one."""
         self._settle()
         finite = self.vectors - self.nan
         constant = int((self.low == self.high).sum()) if self.low is not None and finite > 1 else 0
@@ -100,7 +102,7 @@ class VectorHealth:
 
 
 class MeasureHealth(beam.CombineFn):
-    """Measure the health of all vectors: Embedding -> dict, see `VectorHealth.report`."""
+    """Measure the health of all vectors: Embedding -> Health."""
 
     def create_accumulator(self) -> VectorHealth:
         return VectorHealth()
@@ -115,5 +117,5 @@ class MeasureHealth(beam.CombineFn):
             merged.merge(health)
         return merged
 
-    def extract_output(self, health: VectorHealth) -> dict[str, Any]:
+    def extract_output(self, health: VectorHealth) -> Health:
         return health.report()

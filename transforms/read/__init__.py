@@ -1,0 +1,1 @@
+"""Inputs to uris: images, folders, globs and uri lists -> ImageUri."""

@@ -1,7 +1,7 @@
-"""Read manifests of uris: text, CSV, TSV, JSON lines and Parquet, on any Beam filesystem.
+"""Read uri lists: text, CSV, TSV, JSON lines and Parquet files of uris with columns, on any Beam filesystem.
 
-Parquet and JSON lines say the types of their columns. CSV does not: a column whose every value is a whole number, or a
-number that a float64 holds to its last digit, is read as one; anything else stays text, so that `007` does.
+Parquet and JSON lines state the types of their columns. CSV does not: a column is read as int64 or float64 if
+that keeps every digit of every value; any other column stays text, so that `007` stays `007`.
 """
 
 import contextlib
@@ -22,24 +22,21 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from transforms.collection.columns import FAILURE_COLUMNS, carried_name
 from transforms.core.errors import UsageError, did_you_mean, one_line
-from transforms.core.failures import OWN_COLUMNS
 from transforms.storage.files import download
 from transforms.storage.gcs import is_gcs
 
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
-RESERVED = {*OWN_COLUMNS, "embedding", "width", "height", "format", "sha256"} - {"uri"}
-RESERVED |= {"top_class_ids", "top_class_names", "top_scores"}
-
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,17})\.\d{1,30}", re.ASCII)
 
 Row = tuple[str, dict[str, Any]]
-"""A row that was read, as ('', columns), or one that was not, as (why, {})."""
+"""('', columns) of a row that was read, or (why, {}) of one that could not be."""
 
 
-def is_manifest(path: str) -> bool:
-    """Say whether a path's suffix is a manifest's, also when it is compressed: .csv.gz."""
+def is_uri_list(path: str) -> bool:
+    """Whether a path has the suffix of a uri list, compressed or not: .csv, .csv.gz."""
     return path.lower().removesuffix(".gz").endswith(SUFFIXES)
 
 
@@ -51,17 +48,17 @@ def _suffix(path: str) -> str:
 def _open(path: str) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         if is_gcs(path):
-            local = os.path.join(stack.enter_context(tempfile.TemporaryDirectory()), "manifest")
+            local = os.path.join(stack.enter_context(tempfile.TemporaryDirectory()), "list")
             download(path, local)
             f = stack.enter_context(open(local, "rb"))
         else:
             f = stack.enter_context(FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED))
-        # Not by Beam's decompression: it takes what ends early for a whole file, and is no file for TextIOWrapper.
+        # Beam's own decompression takes a file that ends early for a complete one, and cannot be wrapped as text.
         yield gzip.GzipFile(fileobj=f) if path.lower().endswith(".gz") else f
 
 
 def rows(path: str, uri_column: str) -> Iterator[Row]:
-    """Read a manifest's rows in order, a few at a time; blank lines and text comments (#) are no rows."""
+    """Read the rows of a uri list in order, a few at a time; skip blank lines and, in text, comments (#)."""
     suffix = _suffix(path)
     with _open(path) as f:
         if suffix == ".parquet":
@@ -85,7 +82,7 @@ def _json_row(line: str) -> Row:
             json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogateescape")
     except (ValueError, RecursionError) as e:
         return f"not JSON: {one_line(e)}", {}
-    return ("", row) if isinstance(row, dict) else ("a line of JSON that is no object", {})
+    return ("", row) if isinstance(row, dict) else ("a line of JSON that is not an object", {})
 
 
 def _csv_rows(reader: Any) -> Iterator[Row]:
@@ -110,7 +107,7 @@ def _has_header(path: str) -> bool:
 
 
 def data_rows(path: str, uri_column: str, columns: pa.Schema) -> Iterator[Row]:
-    """Read a manifest's rows with the uri under 'uri' and the carried columns typed and named as `columns` says."""
+    """Read the rows of a uri list: the uri as 'uri', the carried columns named and typed as in `columns`."""
     found = rows(path, uri_column)
     if _has_header(path):
         next(found, None)
@@ -137,30 +134,25 @@ def _typed(value: Any, type_: pa.DataType) -> Any:
     return value
 
 
-def carried_name(name: str) -> str:
-    """Return a column's name in the output: one that the output needs itself gets `manifest_` before it."""
-    return f"manifest_{name}" if name in RESERVED or name == "uri" else name
-
-
 def carried_schema(path: str, uri_column: str) -> pa.Schema:
-    """Find a manifest's carried columns and their types.
+    """Return the carried columns of a uri list, with their types.
 
     Raises:
-      UsageError: the manifest cannot be read, has no rows, or lacks the uri column.
+      UsageError: the list cannot be read, has no rows, or lacks the uri column.
     """
     try:
         schema = _parquet_schema(path) if _suffix(path) == ".parquet" else _inferred_schema(path, uri_column)
     except UsageError:
         raise
     except (OSError, EOFError, zlib.error, UnicodeError, pa.ArrowException, csv.Error) as e:
-        raise UsageError(f"cannot read the manifest {path}: {one_line(e)}; check the file, or make it anew") from e
+        raise UsageError(f"cannot read the uri list {path}: {one_line(e)}; check the file, or make it anew") from e
     if uri_column not in schema.names:
         raise UsageError(
-            f"the manifest {path} has no column {uri_column!r}{did_you_mean(uri_column, schema.names)}; "
+            f"the uri list {path} has no column {uri_column!r}{did_you_mean(uri_column, schema.names)}; "
             f"it has {', '.join(schema.names)}; choose one with --uri_column"
         )
-    own_failures = set(OWN_COLUMNS) <= set(schema.names)
-    dropped = {uri_column, *(OWN_COLUMNS if own_failures else ())}
+    own_failures = set(FAILURE_COLUMNS) <= set(schema.names)
+    dropped = {uri_column, *(FAILURE_COLUMNS if own_failures else ())}
     return pa.schema([pa.field(carried_name(f.name), f.type) for f in schema if f.name not in dropped])
 
 
@@ -168,12 +160,13 @@ def _parquet_schema(path: str) -> pa.Schema:
     with _open(path) as f:
         file = pq.ParquetFile(f)
         if not file.metadata.num_rows:
-            raise UsageError(f"the manifest {path} has no rows")
+            raise UsageError(f"the uri list {path} has no rows")
         return file.schema_arrow.remove_metadata()
 
 
 def _inferred_schema(path: str, uri_column: str) -> pa.Schema:
     types: dict[str, pa.DataType] = {}
+    long: set[str] = set()
     seen, why = 0, ""
     for i, (why, row) in enumerate(rows(path, uri_column)):
         header = i == 0 and _has_header(path)
@@ -181,11 +174,21 @@ def _inferred_schema(path: str, uri_column: str) -> pa.Schema:
         for name, value in ({} if why else row).items():
             old = types.get(name, pa.null())
             types[name] = _wider(old, _csv_type(value, old) if _has_header(path) else _json_type(value))
+            if _has_header(path) and _is_long(value):
+                long.add(name)
     if not seen:
-        raise UsageError(f"the manifest {path} has no rows")
+        raise UsageError(f"the uri list {path} has no rows")
     if not types:
-        raise UsageError(f"the manifest {path} has no row that can be read; its last one is {why}")
-    return pa.schema([(name, pa.string() if t == pa.null() else t) for name, t in types.items()])
+        raise UsageError(f"the uri list {path} has no row that can be read; its last one is {why}")
+    text = {name for name, t in types.items() if t == pa.null() or (t == pa.float64() and name in long)}
+    return pa.schema([(name, pa.string() if name in text else t) for name, t in types.items()])
+
+
+def _is_long(value: str | None) -> bool:
+    """Whether the value is a whole number that an int64 holds and a float64 does not."""
+    if value is None or len(value) < 16 or not _INTEGER.fullmatch(value):
+        return False
+    return int(float(value)) != int(value)
 
 
 def _csv_type(value: str | None, old: pa.DataType) -> pa.DataType:
@@ -222,7 +225,7 @@ def _wider(a: pa.DataType, b: pa.DataType) -> pa.DataType:
 
 
 def merged_schema(schemas: list[pa.Schema]) -> pa.Schema:
-    """Unite the carried columns of several manifests, widening the types that differ."""
+    """Merge the carried columns of several uri lists; if types differ, the wider one wins."""
     types: dict[str, pa.DataType] = {}
     for schema in schemas:
         for field in schema:

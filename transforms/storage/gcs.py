@@ -1,8 +1,7 @@
-"""Objects of Google Cloud Storage, by names as they are: the owner of google-cloud-storage.
+"""Objects of Google Cloud Storage: the owner of google-cloud-storage.
 
-A download is checked against the crc32c that the service keeps, and bounded while it streams. A put can be conditional,
-so that of two runs that finish at once one wins. STORAGE_EMULATOR_HOST names another server than Google's, and needs
-no credentials.
+Object names are used as they are, without escapes. A write can be conditional, so that only one of two runs that finish
+at once wins. STORAGE_EMULATOR_HOST names a server to use instead of Google's, without credentials.
 """
 
 import dataclasses
@@ -14,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from transforms.core.errors import UsageError, one_line
+from transforms.storage.paths import scheme_of
 
 try:
     import google.auth
@@ -33,32 +33,32 @@ except ImportError:
 INSTALL = "pip install 'beam-image-embeddings[gcp]'"
 EMULATOR = "STORAGE_EMULATOR_HOST"
 CONNECTIONS = 64
-"""Connections that a process keeps open: no fewer than the threads that fetch."""
+"""Connections that a process keeps open: at least one per fetching thread."""
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]+", re.ASCII)
 
 
 class LostRaceError(RuntimeError):
-    """An object is not the one that was seen before: another run has put it since."""
+    """An object has changed since it was looked at: another run has written it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Stat:
-    """What the service says of an object: its generation, its `size` in bytes, the base64 of its crc32c."""
+    """What the service knows about an object: its generation, its size in bytes, its crc32c in base64."""
 
     generation: int
-    size: int
+    num_bytes: int
     crc32c: str
 
 
 def is_gcs(path: str) -> bool:
-    """Say whether a path is one of Google Cloud Storage."""
+    """Whether a path is in Google Cloud Storage."""
     return path[:5].lower() == "gs://"
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Return the bucket and the name of an object; nothing in the name is an escape, a query or a fragment.
+    """Return the bucket and the name of an object: the name has no escapes, no query and no fragment.
 
     Raises:
       ValueError: no object can have this uri.
@@ -72,7 +72,7 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def check_access(paths: Iterable[str]) -> None:
-    """Refuse paths of gs:// without a bucket or without credentials, for which Beam would look for minutes.
+    """Refuse gs:// paths without a bucket or credentials; Beam would search for these for minutes.
 
     Raises:
       UsageError: google-cloud-storage is not installed, there are no credentials, or a bucket is not there.
@@ -98,8 +98,13 @@ def check_access(paths: Iterable[str]) -> None:
             raise UsageError(f"there is no bucket gs://{bucket}, which {path} is in")
 
 
+def install_hint(path: str) -> str:
+    """Return how to install support for a path's scheme, if Beam's own message does not say it; else ''."""
+    return f"; for gs:// run: {INSTALL}" if scheme_of(path) == "gs" and not INSTALLED else ""
+
+
 def bucket_exists(bucket: str) -> bool:
-    """Say whether a bucket is there; if in doubt it is."""
+    """Whether a bucket exists; True if in doubt."""
     try:
         return _is_listable(client(), bucket)
     except (GoogleAPIError, GoogleAuthError, RequestException):
@@ -108,7 +113,7 @@ def bucket_exists(bucket: str) -> bool:
 
 @functools.lru_cache(1024)
 def _is_listable(storage: Any, bucket: str) -> bool:
-    """Say whether a bucket can be listed, which whoever reads objects may ask for, and its metadata often not."""
+    """Whether a bucket exists, found by listing it: accounts that read objects may often not read its metadata."""
     try:
         next(iter(storage.list_blobs(bucket, max_results=1, retry=DEFAULT_RETRY.with_timeout(20.0))), None)
     except NotFound:
@@ -117,7 +122,7 @@ def _is_listable(storage: Any, bucket: str) -> bool:
 
 
 def stat(uri: str) -> Stat | None:
-    """Return what the service says of an object, None where there is none.
+    """Return what the service knows about an object, or None if it does not exist.
 
     Raises:
       OSError: the service cannot be asked.
@@ -131,7 +136,7 @@ def stat(uri: str) -> Stat | None:
 
 
 def generations_of(uri: str) -> dict[str, int]:
-    """Return the generation of an object, as that of '', or those of a folder's objects by their paths below it.
+    """Return generations by path below `uri`: of a folder's objects, or of one object as {'': generation}.
 
     Raises:
       OSError: the service cannot be asked, or a path leads out of the folder.
@@ -145,7 +150,7 @@ def generations_of(uri: str) -> dict[str, int]:
         below = {b.name[len(prefix) :]: int(b.generation) for b in client().list_blobs(bucket, prefix=prefix)}
     except (GoogleAPIError, GoogleAuthError, RequestException) as e:
         raise OSError(f"cannot list {folder}: {one_line(e)}") from e
-    # Consoles mark a folder by an object whose name ends so.
+    # Consoles mark a folder with an object whose name ends in a slash.
     paths = {path: generation for path, generation in below.items() if path and not path.endswith("/")}
     for path in paths:
         if not {"", ".", ".."}.isdisjoint(path.split("/")):
@@ -154,16 +159,16 @@ def generations_of(uri: str) -> dict[str, int]:
 
 
 def generation_of(uri: str) -> int:
-    """Return the generation of an object as it is now, 0 where there is none: what `put` takes."""
+    """Return the generation of an object as `put_if_unchanged` takes it, 0 if there is no object."""
     found = stat(uri)
     return found.generation if found else 0
 
 
-def put(uri: str, data: bytes, generation: int) -> None:
-    """Write an object, at once, if what is there is still of this generation; 0 is nothing.
+def put_if_unchanged(uri: str, data: bytes, generation: int) -> None:
+    """Write an object in one request, if the present one still has this generation; 0 means that there is none.
 
     Raises:
-      LostRaceError: there is another one now, which stays.
+      LostRaceError: there is another object now, which stays.
       OSError: it cannot be written.
     """
     bucket, name = split(uri)
@@ -183,10 +188,10 @@ _lock = threading.Lock()
 
 
 def client() -> Any:
-    """Return the process's one client, whose connections all its threads share.
+    """Return the one client of this process, whose connections all threads share.
 
     Raises:
-      GoogleAuthError: there are no credentials; found out once.
+      GoogleAuthError: there are no credentials; looked up once per process.
     """
     emulator = os.environ.get(EMULATOR, "")
     with _lock:
@@ -204,7 +209,7 @@ def client() -> Any:
 
 
 def session() -> Any:
-    """Return the connections of `client`, a requests.Session that adds the credentials."""
+    """Return the requests.Session of `client`, which adds the credentials."""
     return client()._http
 
 

@@ -1,4 +1,4 @@
-"""Fetch objects of Google Cloud Storage: one request an image, checked, bounded, and read again when it went wrong."""
+"""Download objects of Google Cloud Storage: one request each, checked by crc32c, bounded, retried."""
 
 import base64
 import dataclasses
@@ -13,8 +13,9 @@ import zlib
 from collections.abc import Callable
 from typing import IO, Any, NamedTuple
 
+from transforms.core import retries
 from transforms.core.counters import count
-from transforms.core.errors import ImageError, one_line
+from transforms.core.errors import one_line
 from transforms.storage.gcs import bucket_exists, client, session, split, stat
 
 try:
@@ -28,47 +29,59 @@ except ImportError:
     # transforms.storage.gcs.INSTALLED says so.
     pass
 
-TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-LONGEST_PAUSE = 30.0
-CHUNK = 1 << 16
 
-Failing = Callable[..., ImageError]
-"""ImageError, with the number of the attempt."""
+class DownloadError(OSError):
+    """An object that could not be downloaded.
+
+    Args: as for `transforms.core.errors.ImageError`.
+    """
+
+    def __init__(self, reason: str, message: str, *, transient: bool = False, error: str = "", attempts: int = 1):
+        super().__init__(message)
+        self.reason, self.transient, self.error, self.attempts = reason, transient, error, attempts
+
+
+class MissingObjectError(DownloadError, FileNotFoundError):
+    """There is no such object, or no such bucket."""
+
+
+Failing = Callable[..., DownloadError]
+"""DownloadError, with the number of the attempt filled in."""
 
 
 class GcsObject(NamedTuple):
-    """An object as it was fetched: its bytes, its generation (None where the server does not say) and stored size."""
+    """A downloaded object: its bytes, its generation (None if the server names none), its stored size in bytes."""
 
     data: bytes
     generation: int | None
-    size: int
+    num_bytes: int
 
 
 @dataclasses.dataclass(frozen=True)
-class GcsFetch:
-    """Fetch an object within limits: 'gs://bucket/name' -> GcsObject.
+class GcsDownload:
+    """Download an object within limits: 'gs://bucket/name' -> GcsObject.
 
     Args:
-      max_bytes: of the object, also of what it inflates to where it is stored as gzip.
-      timeout: seconds for the whole fetch, with its retries.
-      attempts: at most, for answers that may be better next time (408, 429, 5xx, broken connections, wrong bytes).
-      pause: seconds before the second attempt on average, doubled at each.
+      max_bytes: maximum size of the object; also after inflating, if it is stored as gzip.
+      timeout: seconds for the whole download, including retries.
+      attempts: maximum number; transient statuses, broken connections and corrupted bytes are tried again.
+      pause: average seconds before the second attempt, doubled before each further one.
     """
 
-    max_bytes: int = 64 << 20
-    timeout: float = 60.0
-    attempts: int = 4
-    pause: float = 0.5
+    max_bytes: int
+    timeout: float = retries.TIMEOUT
+    attempts: int = retries.ATTEMPTS
+    pause: float = retries.PAUSE
 
     def __call__(self, uri: str) -> GcsObject:
-        """Return the object, or raise ImageError."""
+        """Return the object; raise DownloadError."""
         sink = io.BytesIO()
         generation, encoding = self.copy(uri, sink)
         data = sink.getvalue()
         return GcsObject(self._inflated(data) if encoding == "gzip" else data, generation, len(data))
 
     def copy(self, uri: str, sink: IO[bytes]) -> tuple[int | None, str]:
-        """Write an object's bytes as they are stored; return its generation and content encoding, or raise ImageError.
+        """Write an object's bytes as they are stored; return its generation and content encoding; raise DownloadError.
 
         Args:
           sink: emptied before each attempt.
@@ -77,7 +90,7 @@ class GcsFetch:
             bucket, name = split(uri)
             name.encode()
         except ValueError as e:
-            raise ImageError("bad_uri", one_line(e)) from e
+            raise DownloadError("bad_uri", one_line(e)) from e
         deadline, made = time.monotonic() + self.timeout, 0
 
         def attempt() -> tuple[int | None, str]:
@@ -87,13 +100,13 @@ class GcsFetch:
                 count("fetches-retried")
             sink.seek(0)
             sink.truncate()
-            fail = functools.partial(ImageError, attempts=made)
+            fail = functools.partial(_failure, attempts=made)
             return self._attempt(uri, (bucket, name), sink, deadline, fail)
 
         retry = Retry(
-            lambda e: isinstance(e, ImageError) and e.transient and e.attempts < self.attempts,
+            lambda e: isinstance(e, DownloadError) and e.transient and e.attempts < self.attempts,
             initial=self.pause,
-            maximum=LONGEST_PAUSE,
+            maximum=retries.LONGEST_PAUSE,
             multiplier=2.0,
             timeout=self.timeout,
         )
@@ -131,7 +144,7 @@ class GcsFetch:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        # What is stored as gzip is asked for as gzip: only of the stored bytes does the service know the checksum.
+        # The service knows only the checksum of the stored bytes, so what is stored as gzip must arrive as gzip.
         headers = {"Accept-Encoding": "gzip"}
         return session().get(
             url, params={"alt": "media"}, headers=headers, stream=True, timeout=left, allow_redirects=False
@@ -141,8 +154,8 @@ class GcsFetch:
         checksum = google_crc32c.Checksum()
         if (response.raw.length_remaining or 0) > self.max_bytes:
             raise fail("too_many_bytes", f"more than {self.max_bytes} bytes")
-        # One read of the socket at a time, so that no trickle outlasts the deadline.
-        while chunk := response.raw.read1(CHUNK, decode_content=False):
+        # One read of the socket at a time, so that a trickle cannot outlast the deadline.
+        while chunk := response.raw.read1(retries.CHUNK, decode_content=False):
             sink.write(chunk)
             checksum.update(chunk)
             if sink.tell() > self.max_bytes:
@@ -158,7 +171,7 @@ class GcsFetch:
         hashes = dict(h.strip().split("=", 1) for h in response.headers.get("X-Goog-Hash", "").split(",") if "=" in h)
         expected = hashes.get("crc32c")
         if expected is None:
-            # Not every server says it with the bytes.
+            # Some servers do not send the checksum with the bytes.
             try:
                 found = stat(uri)
             except OSError as e:
@@ -167,7 +180,7 @@ class GcsFetch:
         if expected and base64.b64decode(expected) != crc32c:
             raise fail("corrupted_download", f"the crc32c of what came is not {expected}", transient=True)
 
-    def _refused(self, response: Any, uri: str, place: tuple[str, str], fail: Failing) -> ImageError:
+    def _refused(self, response: Any, uri: str, place: tuple[str, str], fail: Failing) -> DownloadError:
         status = response.status_code
         if status in (401, 403):
             return fail("permission_denied", f"may not be read: {uri}", error="HTTPError")
@@ -175,31 +188,32 @@ class GcsFetch:
             if bucket_exists(place[0]):
                 return fail("not_found", f"no such object: {uri}", error="HTTPError")
             return fail("bucket_not_found", f"no such bucket: gs://{place[0]}", error="HTTPError")
-        message = f"the server answered {status} {response.reason or ''}".strip()
-        return fail(f"http_{status}", message, transient=status in TRANSIENT_STATUSES, error="HTTPError")
+        answer = f"the server answered {status} {response.reason or ''}".strip()
+        return fail(f"http_{status}", answer, transient=status in retries.TRANSIENT_STATUSES, error="HTTPError")
 
     def _inflated(self, data: bytes) -> bytes:
         inflate = zlib.decompressobj(wbits=31)
         try:
             inflated = inflate.decompress(data, self.max_bytes + 1)
         except zlib.error as e:
-            raise ImageError("truncated", f"is stored as gzip, and is none: {one_line(e)}") from e
+            raise DownloadError("truncated", f"is stored as gzip, but is not gzip: {one_line(e)}") from e
         if len(inflated) > self.max_bytes:
-            raise ImageError("too_many_bytes", f"inflates to more than {self.max_bytes} bytes")
+            raise DownloadError("too_many_bytes", f"inflates to more than {self.max_bytes} bytes")
         return inflated
 
 
+def _failure(reason: str, message: str, **details: Any) -> DownloadError:
+    return (MissingObjectError if reason.endswith("not_found") else DownloadError)(reason, message, **details)
+
+
 def download(uri: str, local: str, timeout: float = 3600.0) -> None:
-    """Copy an object to the local disk, checked.
+    """Copy an object to the local disk and check it.
 
     Raises:
-      OSError: it cannot be had; FileNotFoundError where it is not there.
+      DownloadError: it cannot be read; MissingObjectError if it does not exist.
     """
     with open(local, "wb") as f:
-        try:
-            _, encoding = GcsFetch(1 << 50, timeout, attempts=8).copy(uri, f)
-        except ImageError as e:
-            raise (FileNotFoundError if e.reason.endswith("not_found") else OSError)(str(e)) from e
+        _, encoding = GcsDownload(1 << 50, timeout, attempts=8).copy(uri, f)
     if encoding == "gzip":
         os.rename(local, f"{local}.gz")
         with gzip.open(f"{local}.gz") as stored, open(local, "wb") as f:

@@ -1,0 +1,1 @@
+"""Embeddings and failures to files of even size, in any format, with no shuffle of the rows."""

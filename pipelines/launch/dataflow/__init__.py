@@ -1,0 +1,1 @@
+"""Google Dataflow: from flags to a job, what it needs and costs, and following it to its end."""

@@ -1,31 +1,33 @@
-"""What a Dataflow job needs and costs, before it is paid for: estimates, each from assumptions that are stated."""
+"""Estimates of what a Dataflow job needs and costs, from stated assumptions."""
 
 import dataclasses
 
 from pipelines.launch.dataflow.job import DataflowJob
-from pipelines.launch.dataflow.machines import GPUS, PRICE_SOURCE, hourly_price
+from pipelines.launch.dataflow.machines import PRICE_SOURCE, hourly_price
+from pipelines.options.gpus import GPUS
 from pipelines.plan.plan import Plan
+from pipelines.plan.run_stats import Speed
 from transforms.backbones import find_backbone
 from transforms.core.errors import UsageError
-from transforms.embed.batches import CPU_BATCH, GPU_BATCH, default_batch_size
+from transforms.embed.batch_sizes import CPU_BATCH, GPU_BATCH, default_batch_size
 
 RUNTIME_GB = 1.5
-"""Of a worker process with Beam and TensorFlow and no model in it."""
+"""Memory of a worker process with Beam and TensorFlow, without a model."""
 
 WEIGHT_COPIES = 3
-"""Of float32 weights in a process while it loads: as Keras built them, as they are saved, and those that run."""
+"""Copies of float32 weights in a process while it loads: as Keras built them, as they are saved, as they run."""
 
 GPU_RUNTIME_GB = 1.0
-"""Of a GPU that CUDA and its libraries take."""
+"""Memory of a GPU that CUDA and its libraries take."""
 
 ACTIVATION_CHANNELS = 64
-"""Floats at the resolution of the input that an image keeps alive in a forward pass: the widest layers of VGG."""
+"""Floats per input pixel that an image keeps alive in a forward pass, as in the widest layers of VGG."""
 
 PROCESS_RATE = 1500.0
-"""Images a second that a process hands through at most, however fast its devices: 1,450 measured, images of 64 x 48."""
+"""Maximum images per second of a process, however fast its devices: 1,450 were measured, of 64 x 48 px."""
 
 START_HOURS = {"image": 0.15, "packages": 0.2}
-"""Until a worker begins, with an image to pull or packages to install."""
+"""Hours until a worker begins to work, with an image to pull or packages to install."""
 
 GPU_CORES = {
     "nvidia-l4": 80.0,
@@ -36,12 +38,12 @@ GPU_CORES = {
     "nvidia-tesla-a100": 150.0,
     "nvidia-a100-80gb": 160.0,
 }
-"""Forward passes of a GPU in those of one processor core: guessed from peak float32 rates, never measured here."""
+"""Speed of a GPU in processor cores: guessed from peak float32 rates, never measured here."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Needs:
-    """Memory in GB: of a worker's processes together, and of its GPU."""
+    """Memory in GB: of all processes of a worker, and of its GPU."""
 
     host_gb: float
     gpu_gb: float
@@ -53,8 +55,8 @@ def memory_needs(plan: Plan, job: DataflowJob) -> Needs:
     weights = sum(4 * find_backbone(target.backbone.name).params for target in plan.targets) / 1e9
     pixels = sum(3 * height * width for height, width in plan.image_sizes)
     batch = max(default_batch_size(t.backbone.size, GPU_BATCH if gpu else CPU_BATCH) for t in plan.targets)
-    # Six batches of pixels in each bundle: one is computed and one is next, each with its copy in one piece, one is
-    # gathered and one decoded; and what a forward pass of 32 images keeps alive.
+    # Each bundle holds six batches of pixels: one computed and one next, each with a stacked copy, one gathered and one
+    # decoded. A forward pass keeps the activations of 32 images alive.
     ahead = 6 * batch * pixels * job.bundles / 1e9
     forward = 32 * ACTIVATION_CHANNELS * 4 * max(t.backbone.size[0] * t.backbone.size[1] for t in plan.targets) / 1e9
     host = job.processes * (RUNTIME_GB + WEIGHT_COPIES * weights + ahead + (0 if gpu else forward))
@@ -62,10 +64,10 @@ def memory_needs(plan: Plan, job: DataflowJob) -> Needs:
 
 
 def check_memory(plan: Plan, job: DataflowJob) -> Needs:
-    """Refuse a job whose model does not fit its machine or its GPU.
+    """Refuse a job whose model, by this estimate, does not fit its machine or its GPU.
 
     Raises:
-      UsageError: by the estimate, it does not.
+      UsageError: it does not fit.
     """
     needs = memory_needs(plan, job)
     if job.machine and needs.host_gb > job.machine.memory_gb:
@@ -81,16 +83,8 @@ def check_memory(plan: Plan, job: DataflowJob) -> Needs:
     return needs
 
 
-@dataclasses.dataclass(frozen=True)
-class Speed:
-    """Seconds of one core of this machine for an image, as a dry run measures them."""
-
-    decode: float
-    forward: float
-
-
 def worker_rate(job: DataflowJob, speed: Speed) -> float:
-    """Estimate the images a second of a worker, as if a vCPU were a core of this machine; 0.0 if unknown."""
+    """Estimate a worker's images per second, counting a vCPU as a core of this machine; 0.0 if unknown."""
     if job.machine is None:
         return 0.0
     if job.gpu:
@@ -102,7 +96,7 @@ def worker_rate(job: DataflowJob, speed: Speed) -> float:
 
 
 def cost_lines(job: DataflowJob, images: int, speed: Speed, workers: int) -> list[str]:
-    """Say how long the job takes and what it costs, and what that rests on."""
+    """Return how long the job takes, what it costs, and what that rests on, line by line."""
     rate = worker_rate(job, speed)
     if job.machine is None or not rate:
         return ["  cost      unknown: the machine type is not known here"]

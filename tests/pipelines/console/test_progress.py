@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipelines.console.progress import Progress, progress_line
+from pipelines.console.progress import PLAIN_EVERY, Progress, progress_line
+from transforms.core.counters import count, reset_tally
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,58 @@ def test_nothing_is_printed_at_once_where_stderr_is_no_terminal(capsys: pytest.C
     with Progress(1) as progress:
         progress.update()
     assert capsys.readouterr() == ("", "")
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.now = 1000.0
+        monkeypatch.setattr("pipelines.console.progress.time.monotonic", lambda: self.now)
+
+
+def test_a_plain_line_comes_each_time_that_so_many_seconds_have_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, counters = Clock(monkeypatch), {"uris-read": 100}
+    with Progress(1, lambda: counters) as progress:
+        clock.now += PLAIN_EVERY
+        progress.update()
+        # The speed is that since the first image, whenever that came.
+        counters.update({"images-fetched": 1})
+        clock.now += PLAIN_EVERY - 1
+        progress.update()
+        counters.update({"images-fetched": 40, "images-embedded": 40})
+        clock.now += 10
+        progress.update()
+        progress.update()
+    assert capsys.readouterr() == (
+        "",
+        "reading uris: 100\n40 of 100 images (40%), 4.0 img/s, 0 failed, 15 s left\n",
+    )
+
+
+def test_the_counters_are_this_processs_where_no_others_are_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock(monkeypatch)
+    reset_tally()
+    with Progress(1) as progress:
+        count("uris-read", 7)
+        clock.now += PLAIN_EVERY
+        progress.update()
+    assert capsys.readouterr().err == "reading uris: 7\n"
+
+
+def test_on_a_terminal_the_line_is_live_and_is_gone_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with Progress(1, lambda: {"uris-read": 5}) as progress:
+        progress.update()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "reading uris: 5" in printed.err
+    # Erases the line.
+    assert printed.err.rpartition("reading uris: 5")[2].count("\x1b[2K") >= 1

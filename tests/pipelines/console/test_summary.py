@@ -7,13 +7,21 @@ from typing import Any
 
 import pytest
 
-from pipelines.console.summary import exit_code, print_summary, summary_lines
-from pipelines.launch.local import RunFacts
+from pipelines.console.summary import conclude, exit_code, summary_lines
 from pipelines.plan.plan import Plan, Target
+from pipelines.plan.run_stats import RunStats
+from pipelines.plan.runner import Where
+from tests.pipelines.conftest import settings_of
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
 
 COMMAND = ("--input", "photos", "--output=o ut", "--weights", "random", "--uri_column", "path", "--normalize")
+PARQUET = "parquet/embeddings-RUN-00000-of-00001.parquet"
+RECORDS = "tfrecord/embeddings-RUN-00000-of-00001.tfrecord.gz"
+FAILED = "failures/failures-RUN-00000-of-00001.jsonl"
 HEALTH = {"vectors": 8, "norm_min": 0.5, "norm_max": 2.0, "norm_mean": 1.0, "nan": 0, "zero": 1, "constant_dims": 3}
+
+
+STATS = RunStats(1.0, 0.0, {})
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +53,24 @@ def target(folder: pathlib.Path, spec: EmbeddingSpec) -> Target:
     return Target(Backbone("MobileNet", weights="random"), spec, str(folder))
 
 
-def plan(photos: pathlib.Path, targets: tuple[Target, ...]) -> Plan:
-    return Plan("RUN", "2026-01-01T00:00:00Z", ReadImageUris([str(photos)]), targets, COMMAND, 0.0)
+def plan(photos: pathlib.Path, targets: tuple[Target, ...], ratio: float = 1.0) -> Plan:
+    settings = settings_of(photos, photos / "../out", f"--max_failure_ratio={ratio}")
+    return Plan("RUN", "2026-01-01T00:00:00Z", settings, Where(), ReadImageUris([str(photos)]), targets)
+
+
+def written(folder: pathlib.Path, content: dict[str, Any]) -> pathlib.Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "manifest.json").write_text(json.dumps(content))
+    return folder
 
 
 def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
     reasons = {"not_found": 5, "truncated": 2, "corrupt": 1, "empty": 1}
-    written = manifest(spec, 8, reasons, ("failures-RUN-00000-of-00001.jsonl", "embeddings-RUN-00000-of-00001.parquet"))
+    found = manifest(spec, 8, reasons, (FAILED, PARQUET))
     busy = {"fetch": 100_000, "decode": 1_260_000, "forward": 900_000, "write": 40_000}
     counters = {f"{stage}-busy-us": us for stage, us in busy.items()}
-    facts = RunFacts(2.0, 1.5, {"batches-on-cpu": 1, "forward-waited-us": 310_000, **counters})
-    lines = summary_lines(target(tmp_path, spec), written, facts, COMMAND)
+    stats = RunStats(2.0, 1.5, {"batches-on-cpu": 1, "forward-waited-us": 310_000, **counters})
+    lines = summary_lines(target(tmp_path, spec), found, stats, COMMAND)
     text = "\n".join(lines)
     assert 8 <= len(lines) <= 12
     assert "inputs 19 = embedded 8 + failed 9 + skipped 0 + duplicates 2" in text
@@ -67,14 +82,14 @@ def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: 
     assert "start 1.5 s, fetch 0.1 s, decode 1.3 s, forward 0.9 s, write 0.0 s, wait 0.3 s" in text
     retry = shlex.split(lines[-2].partition(":")[2])
     assert retry == [
-        *("embed-images", "--input", f"{tmp_path}/failures-RUN-*.jsonl", "--output", f"{tmp_path}-retry"),
+        *("embed-images", "--input", f"{tmp_path}/failures/failures-RUN-*.jsonl", "--output", f"{tmp_path}-retry"),
         *("--backbone", "MobileNet", "--weights", "random", "--normalize"),
     ]
 
 
 def test_a_run_without_failures_offers_no_retry(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
-    written = manifest(spec, 8, {}, ("embeddings-RUN-00000-of-00001.tfrecord.gz",))
-    lines = summary_lines(target(tmp_path, spec), written, RunFacts(0.0, 0.0, {}), COMMAND)
+    found = manifest(spec, 8, {}, (RECORDS,))
+    lines = summary_lines(target(tmp_path, spec), found, RunStats(0.0, 0.0, {}), COMMAND)
     assert "  failed    none" in lines
     assert not any(line.startswith("retry") for line in lines)
     assert "TFRecordDataset" in lines[-1]
@@ -82,16 +97,46 @@ def test_a_run_without_failures_offers_no_retry(spec: EmbeddingSpec, tmp_path: p
 
 
 def test_a_run_that_wrote_nothing_has_the_fewest_lines(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
-    written = {**manifest(spec, 0, {}, ()), "health": {"vectors": 0}}
-    lines = summary_lines(target(tmp_path, spec), written, RunFacts(1.0, 0.0, {}), COMMAND)
+    found = {**manifest(spec, 0, {}, ()), "health": {"vectors": 0}}
+    lines = summary_lines(target(tmp_path, spec), found, RunStats(1.0, 0.0, {}), COMMAND)
     assert len(lines) == 8
     assert "  health    no vectors" in lines
 
 
-@pytest.mark.parametrize(
-    ("embedded", "failed", "ratio", "code"),
-    [(9, 1, 0.1, 0), (9, 1, 0.09, 3), (9, 1, 1.0, 0), (0, 3, 1.0, 3), (0, 0, 0.0, 0), (5, 0, 0.0, 0)],
-)
+@pytest.mark.parametrize(("name", "said"), [(PARQUET, "pq.read_table("), (RECORDS, "TFRecordDataset(")])
+def test_the_command_that_reads_the_result_names_the_file_where_it_lies(
+    name: str, said: str, spec: EmbeddingSpec, tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / 'o "ut'
+    found = manifest(spec, 8, {"corrupt": 1}, (FAILED, name))
+    _, *command = shlex.split(summary_lines(target(folder, spec), found, STATS, COMMAND)[-1].partition(":")[2])
+    assert command[0] == "-c"
+    assert said in command[1]
+    assert json.dumps(f"{folder}/{name}") in command[1]
+
+
+def test_both_formats_are_read_from_parquet(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
+    lines = summary_lines(target(tmp_path, spec), manifest(spec, 8, {}, (RECORDS, PARQUET)), STATS, COMMAND)
+    assert PARQUET in lines[-1]
+    assert sum(line.startswith("read the result:") for line in lines) == 1
+
+
+def test_a_retry_takes_the_failures_of_this_run_alone_and_leaves_overwriting_to_a_person(
+    spec: EmbeddingSpec, tmp_path: pathlib.Path
+) -> None:
+    found = manifest(spec, 0, {"timeout": 1}, (FAILED,))
+    typed = ("--input", "a", "b c", "--overwrite", "--output", "x", "--backbone=A,B", "--dry_run", "--layer", "a b")
+    line = summary_lines(target(tmp_path / "[1]", spec), found, STATS, typed)[-1]
+    assert shlex.split(line.partition(":")[2]) == [
+        *("embed-images", "--input", f"{tmp_path}/[[]1]/failures/failures-RUN-*.jsonl"),
+        *("--output", f"{tmp_path}/[1]-retry", "--backbone", "MobileNet", "--layer", "a b"),
+    ]
+
+
+CODES = [(9, 1, 0.1, 0), (9, 1, 0.09, 3), (9, 1, 1.0, 0), (0, 3, 1.0, 3), (0, 0, 0.0, 0), (5, 0, 0.0, 0)]
+
+
+@pytest.mark.parametrize(("embedded", "failed", "ratio", "code"), CODES)
 def test_the_exit_code_is_3_over_the_budget_or_when_all_failed(
     embedded: int,
     failed: int,
@@ -101,21 +146,40 @@ def test_the_exit_code_is_3_over_the_budget_or_when_all_failed(
     photos: pathlib.Path,
     tmp_path: pathlib.Path,
 ) -> None:
-    written = manifest(spec, embedded, {"corrupt": failed} if failed else {}, ())
-    (tmp_path / "manifest.json").write_text(json.dumps(written))
-    assert exit_code(plan(photos, (target(tmp_path, spec),)), ratio) == code
+    found: Any = manifest(spec, embedded, {"corrupt": failed} if failed else {}, ())
+    assert exit_code([found], ratio) == code
+    made = target(written(tmp_path / "out", found), spec)
+    assert conclude(plan(photos, (made,), ratio), STATS) == code
+
+
+def test_inputs_that_are_no_images_of_their_own_are_no_part_of_the_ratio(spec: EmbeddingSpec) -> None:
+    found: Any = manifest(spec, 1, {"corrupt": 1}, ())
+    found["counts"].update(inputs=104, duplicates=100, skipped=2)
+    assert exit_code([found], 0.5) == 0
+    assert exit_code([found], 0.49) == 3
+
+
+def test_one_backbone_over_the_budget_is_enough(spec: EmbeddingSpec) -> None:
+    good, bad = manifest(spec, 9, {}, ()), manifest(spec, 1, {"inference": 8}, ())
+    both: Any = [good, bad]
+    assert exit_code(both, 0.5) == 3
+    assert exit_code(both[:1], 0.5) == 0
+    assert exit_code([], 0.0) == 0
 
 
 def test_each_backbone_has_its_lines(
     spec: EmbeddingSpec, photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    targets = []
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "manifest.json").write_text(json.dumps(manifest(spec, 1, {}, ())))
-        targets.append(target(tmp_path / name, spec))
-    print_summary(plan(photos, tuple(targets)), RunFacts(1.0, 0.0, {"batches-on-gpu": 3}))
+    targets = tuple(target(written(tmp_path / name, manifest(spec, 1, {}, ())), spec) for name in ("one", "two"))
+    assert conclude(plan(photos, targets), RunStats(1.0, 0.0, {"batches-on-gpu": 3})) == 0
     printed = capsys.readouterr().out
     assert f"into {tmp_path}/one" in printed
     assert f"into {tmp_path}/two" in printed
     assert printed.count("on GPU") == 2
+
+
+def test_a_summary_without_a_manifest_is_a_bug_that_is_named(
+    spec: EmbeddingSpec, photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(RuntimeError, match=f"{tmp_path}/none has no manifest"):
+        conclude(plan(photos, (target(tmp_path / "none", spec),)), STATS)

@@ -1,14 +1,33 @@
 """What the text of an argument means, as a flag takes it."""
 
+import argparse
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from pipelines.options.arguments import (
+    FORMATS,
+    Parser,
+    a_count,
+    a_gpu,
+    a_ratio,
+    a_size,
+    an_object,
+    seconds,
+    some_formats,
+    some_names,
+    yes_or_no,
+)
 from pipelines.options.flags import parse
+from transforms.core.errors import UsageError
 
 NEEDED = ["--input", "photos", "--output", "out"]
 
 
 @pytest.mark.parametrize(("text", "size"), [("224", (224, 224)), ("224x320", (224, 320)), ("32X64", (32, 64))])
 def test_a_size_is_a_side_or_height_and_width(text: str, size: tuple[int, int]) -> None:
+    assert a_size(text) == size
     assert parse([*NEEDED, "--image_size", text])[0].image_size == size
 
 
@@ -18,3 +37,70 @@ def test_a_size_is_a_side_or_height_and_width(text: str, size: tuple[int, int]) 
 )
 def test_a_switch_may_have_a_value_as_a_template_gives_it(flags: list[str], value: bool) -> None:
     assert parse([*NEEDED, *flags])[0].normalize is value
+
+
+@pytest.mark.parametrize(
+    ("function", "text", "value"),
+    [
+        (a_count, "1", 1),
+        (a_count, "0017", 17),
+        (seconds, "0.5", 0.5),
+        (seconds, "60", 60.0),
+        (a_ratio, "0", 0.0),
+        (a_ratio, "1.0", 1.0),
+        (yes_or_no, "TRUE", True),
+        (an_object, ' {"alpha": 0.25} ', {"alpha": 0.25}),
+        (some_formats, "TFRecord, parquet,tfrecord", ("tfrecord", "parquet")),
+        (some_names, "VGG16, ResNet50,VGG16,", ("VGG16", "ResNet50")),
+        (some_names, ",", ()),
+        (a_gpu, "nvidia-l4", "nvidia-l4"),
+    ],
+)
+def test_a_text_has_the_value_that_it_says(function: Callable[[str], Any], text: str, value: Any) -> None:
+    found = function(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("function", "texts", "says"),
+    [
+        (a_count, ["0", "-1", "1.0", "", "many", "1e3"], "must be a whole number of at least 1, is "),
+        (seconds, ["0", "-1", "nan", "inf", "", "soon"], "must be a positive number of seconds, is "),
+        (a_ratio, ["-0.1", "1.5", "nan", "", "half"], "must be a number from 0 to 1, is "),
+        (yes_or_no, ["yes", "1", ""], "must be true or false, is "),
+        (a_size, ["0", "1x2x3", "x", "224x", "-5", ""], "must be a side such as 224 or HEIGHTxWIDTH"),
+        (an_object, ["[1]", "1", "", "{alpha: 1}"], "must be a JSON object"),
+        (some_formats, ["csv", "", "parquet,"], "is not one of parquet, tfrecord"),
+        (a_gpu, ["l4", "", "NVIDIA-L4"], "is not one of nvidia-l4, "),
+    ],
+)
+def test_a_text_that_says_nothing_is_refused_with_what_it_is(
+    function: Callable[[str], Any], texts: list[str], says: str
+) -> None:
+    for text in texts:
+        with pytest.raises(argparse.ArgumentTypeError) as refused:
+            function(text)
+        assert says in str(refused.value)
+        assert repr(text.rpartition(",")[2]) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "text", "nearest"), [(some_formats, "parket", "parquet"), (a_gpu, "nvidia-l5", "nvidia-l4")]
+)
+def test_a_misspelled_choice_is_answered_with_the_nearest(
+    function: Callable[[str], Any], text: str, nearest: str
+) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=rf"\(did you mean '{nearest}'\?\)$"):
+        function(text)
+
+
+def test_the_formats_are_those_of_the_output_folder() -> None:
+    assert FORMATS == ("parquet", "tfrecord")
+
+
+def test_an_error_of_the_parser_is_a_usage_error_that_names_the_help() -> None:
+    parser = Parser(prog="a-command")
+    parser.add_argument("--side", type=a_count)
+    with pytest.raises(UsageError, match=r"^argument --side: must be .* is 'x'; see a-command --help$"):
+        parser.parse_args(["--side=x"])

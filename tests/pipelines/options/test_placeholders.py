@@ -6,41 +6,33 @@ import re
 import pytest
 
 from pipelines.command import main
-from pipelines.options.flags import parse
-from pipelines.options.placeholders import fill_in
-from transforms.commit.claims import new_run_id
-from transforms.commit.commit import read_manifest
+from pipelines.options.placeholders import filled, filled_output
+from transforms.collection.layout import new_run_id
+from transforms.collection.manifest import read_manifest
 from transforms.core.errors import UsageError
 
 RUN = "20261123T170102-a1b2c3"
 
 
-def filled(*flags: str) -> tuple[list[str], str]:
-    options = fill_in(parse([*flags])[0], RUN)
-    return options.input, options.output
-
-
 def test_the_day_and_the_run_are_filled_in_wherever_they_stand() -> None:
-    flags = ["--input=gs://in/{date}/*.jpg", "--input=gs://in/new-{date}-{date}.csv", "--output=gs://out/{date}/{run}"]
-    assert filled(*flags) == (
-        ["gs://in/2026-11-23/*.jpg", "gs://in/new-2026-11-23-2026-11-23.csv"],
-        f"gs://out/2026-11-23/{RUN}",
-    )
+    inputs = ("gs://in/{date}/*.jpg", "gs://in/new-{date}-{date}.csv")
+    assert filled(inputs, RUN) == ("gs://in/2026-11-23/*.jpg", "gs://in/new-2026-11-23-2026-11-23.csv")
+    assert filled_output("gs://out/{date}/{run}", RUN) == f"gs://out/2026-11-23/{RUN}"
 
 
 def test_other_braces_of_an_input_are_part_of_its_name() -> None:
-    assert filled("--input=photos/{1} {dates}.jpg", "--output=out") == (["photos/{1} {dates}.jpg"], "out")
+    assert filled(["photos/{1} {dates}.jpg"], RUN) == ("photos/{1} {dates}.jpg",)
+    assert filled_output("out", RUN) == "out"
 
 
 @pytest.mark.parametrize("name", ["{Date}", "{day}", "{}"])
 def test_an_output_that_would_be_the_same_every_night_by_a_misspelling_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=r"--output has .* which is none of \{date\}, \{run\}"):
-        filled("--input=in", f"--output=out/{name}")
+        filled_output(f"out/{name}", RUN)
 
 
 def test_two_runs_of_a_day_agree_in_the_day_alone() -> None:
-    options = parse(["--input=in", "--output={date}/{run}"])[0]
-    one, other = (fill_in(options, new_run_id()).output for _ in range(2))
+    one, other = (filled_output("{date}/{run}", new_run_id()) for _ in range(2))
     assert re.fullmatch(r"(\d{4}-\d\d-\d\d)/\d{8}T\d{6}-[0-9a-f]{6}", one)
     assert one != other
 

@@ -1,20 +1,23 @@
-"""What is checked before a run begins."""
+"""Plans: what is read, what is made of it, and where it goes; settled before a run begins."""
 
-import json
-import os
+import dataclasses
 import pathlib
-from collections.abc import Iterator
+import re
+from collections.abc import Mapping
 
+import numpy as np
 import pytest
 
 from pipelines.options.flags import parse
-from pipelines.plan.plan import Plan, make_plan
+from pipelines.plan.plan import Plan, Target, loadable_here, make_plan
+from pipelines.plan.runner import Runner, Where
+from tests.pipelines.conftest import settings_of
+from transforms import Backbone
 from transforms.core.errors import UsageError
 
 
 def planned(photos: pathlib.Path, output: pathlib.Path | str, *flags: str) -> Plan:
-    light = ["--weights", "random", "--backbone", "MobileNet", "--image_size", "32"]
-    return make_plan(parse(["--input", str(photos), "--output", str(output), *light, *flags])[0])
+    return make_plan(settings_of(photos, output, *flags), Where())
 
 
 def test_a_plan_has_one_folder_for_one_backbone(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -30,7 +33,7 @@ def test_several_backbones_have_a_folder_each_and_decode_for_the_largest(
     photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     arguments = ["--input", str(photos), "--output", str(tmp_path / "out"), "--weights", "random"]
-    plan = make_plan(parse([*arguments, "--backbone", "mobilenet,EfficientNetB1"])[0])
+    plan = make_plan(parse([*arguments, "--backbone", "mobilenet,EfficientNetB1"])[0], Where())
     assert [target.output for target in plan.targets] == [
         str(tmp_path / "out" / name) for name in ("MobileNet", "EfficientNetB1")
     ]
@@ -38,8 +41,34 @@ def test_several_backbones_have_a_folder_each_and_decode_for_the_largest(
     assert [target.spec.decoded_for for target in plan.targets] == [(240, 240)] * 2
 
 
+def test_backbones_of_one_size_have_it_once(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    assert planned(photos, tmp_path / "out", "--backbone=MobileNet,MobileNetV2").image_sizes == ((32, 32),)
+
+
 def test_two_plans_have_different_runs(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert planned(photos, tmp_path / "out").run_id != planned(photos, tmp_path / "out").run_id
+
+
+def test_a_plan_holds_the_settings_and_the_place_that_it_was_made_for(
+    photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    settings = settings_of(photos, tmp_path / "out")
+    where = Where(Runner.DATAFLOW, {"accelerator": "type:nvidia-l4"})
+    plan = make_plan(settings, where)
+    assert plan.settings is settings
+    assert plan.where is where
+    assert [source.path for source in plan.source.sources] == [f"{photos}/**"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", plan.started)
+
+
+def test_the_day_and_the_run_of_inputs_and_output_are_those_of_the_plan(
+    photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    plan = planned(photos, f"{tmp_path}/out/{{date}}/{{run}}")
+    day = f"{plan.run_id[:4]}-{plan.run_id[4:6]}-{plan.run_id[6:8]}"
+    assert plan.targets[0].output == f"{tmp_path}/out/{day}/{plan.run_id}"
+    with pytest.raises(UsageError, match=f"nothing matches --input {tmp_path}/new-2"):
+        planned(tmp_path / "new-{date}", tmp_path / "out")
 
 
 def test_a_relative_output_is_one_from_here(
@@ -49,63 +78,69 @@ def test_a_relative_output_is_one_from_here(
     assert planned(photos, "o ut/").targets[0].output == str(tmp_path / "o ut")
 
 
-@pytest.mark.parametrize(
-    ("engine", "message"),
-    [("auto", "TensorFlow sees no GPU here"), ("openvino", "needs --engine tensorflow, is openvino")],
-)
-def test_a_required_gpu_that_is_not_here_is_missed_at_once(
-    engine: str, message: str, photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("runner", "here"), [(Runner.LOCAL, True), (Runner.DATAFLOW, False), (Runner.PORTABLE, False)])
+def test_a_backbone_is_loaded_as_it_computes_only_where_this_machine_embeds(runner: Runner, here: bool) -> None:
+    backbone = Backbone("MobileNet", weights="random", precision="bfloat16")
+    loaded = loadable_here(backbone, Where(runner))
+    assert loaded == (backbone if here else dataclasses.replace(backbone, precision="float32"))
+
+
+@pytest.mark.parametrize("runner", [Runner.DATAFLOW, Runner.PORTABLE])
+def test_the_spec_has_the_precision_in_which_another_machine_computes(
+    runner: Runner, photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Though this one could not: no processor computes in float16."""
+    plan = make_plan(settings_of(photos, tmp_path / "out", "--precision=float16"), Where(runner))
+    (target,) = plan.targets
+    assert (target.backbone.precision, target.spec.precision) == ("float16", "float16")
+    with pytest.raises(UsageError, match="float16"):
+        planned(photos, tmp_path / "out", "--precision=float16")
+
+
+@pytest.mark.parametrize(("runner", "missed"), [(Runner.LOCAL, True), (Runner.DATAFLOW, False)])
+def test_a_required_gpu_is_looked_for_where_the_embedding_happens(
+    runner: Runner, missed: bool, photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("transforms.backbones.engines.tensorflow.device", lambda: "CPU")
-    with pytest.raises(UsageError, match=message):
-        planned(photos, tmp_path / "out", "--require_gpu", "--engine", engine)
+    settings = settings_of(photos, tmp_path / "out", "--require_gpu")
+    if missed:
+        with pytest.raises(UsageError, match="TensorFlow sees no GPU here"):
+            make_plan(settings, Where(runner))
+    else:
+        assert make_plan(settings, Where(runner)).targets
 
 
-@pytest.mark.parametrize("inside", ["a", "a/new/deep", "."])
-def test_an_output_inside_an_input_folder_is_refused(inside: str, photos: pathlib.Path) -> None:
+def test_the_names_of_classes_are_looked_up_before_the_run(
+    photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[tuple[int, ...], int]] = []
+
+    def name_classes(scores: np.ndarray, k: int) -> list[object]:
+        asked.append((scores.shape, k))
+        return []
+
+    monkeypatch.setattr("pipelines.plan.plan.name_classes", name_classes)
+    planned(photos, tmp_path / "out", "--include_top", "--top_k=3")
+    planned(photos, tmp_path / "out", "--include_top")
+    assert asked == [((1, 1000), 3)]
+
+
+def test_cheap_checks_come_before_the_weights(
+    photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("the weights were read")
+
+    monkeypatch.setattr("transforms.backbones.loaded.facts_of", read)
     with pytest.raises(UsageError, match="lies in an --input folder"):
-        planned(photos, photos / inside)
+        planned(photos, photos / "out")
+    with pytest.raises(UsageError, match="nothing matches --input"):
+        planned(photos / "none", tmp_path / "out")
 
 
-def test_an_output_beside_the_input_with_its_name_as_a_start_is_none_inside(photos: pathlib.Path) -> None:
-    assert planned(photos, f"{photos}-embedded").targets[0].output == f"{photos}-embedded"
-
-
-def test_a_finished_run_is_refused_unless_it_may_be_replaced(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "manifest.json").write_text(json.dumps({"run_id": "old", "files": []}))
-    with pytest.raises(UsageError, match="holds a finished run; choose another folder, or add --overwrite"):
-        planned(photos, tmp_path / "out")
-    assert planned(photos, tmp_path / "out", "--overwrite").targets
-
-
-def test_a_manifest_that_is_none_is_not_taken_for_a_finished_run(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "manifest.json").write_text("{half")
-    with pytest.raises(UsageError, match="cannot read --output"):
-        planned(photos, tmp_path / "out")
-
-
-def test_an_output_below_a_file_is_refused(photos: pathlib.Path) -> None:
-    with pytest.raises(UsageError, match=r"0\.jpg is not a folder"):
-        planned(photos / "a", photos / "b" / "0.jpg" / "out")
-
-
-@pytest.fixture
-def locked(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A folder that this process's real user may not write to."""
-    folder = tmp_path / "locked"
-    folder.mkdir(mode=0o500)
-    user = os.getuid()
-    # Permissions do not bind root, and os.access asks for the real user: as root, be another one for a while.
-    if user == 0:
-        os.setreuid(65534, -1)
-    yield folder
-    if user == 0:
-        os.setreuid(0, -1)
-
-
-def test_an_output_that_cannot_be_written_to_is_refused(photos: pathlib.Path, locked: pathlib.Path) -> None:
-    with pytest.raises(UsageError, match=f"cannot write to --output {locked}/out: no permission in {locked}"):
-        planned(photos, locked / "out")
-    assert not (locked / "out").exists()
+def test_plans_and_targets_are_frozen(plan: Plan) -> None:
+    replaceable: Mapping[str, int] = Target(Backbone("MobileNet"), plan.targets[0].spec, "out").replaceable
+    assert replaceable == {}
+    for value, field in ((plan, "run_id"), (plan.targets[0], "output")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, field, "another")

@@ -1,8 +1,8 @@
-"""What was lost: captured, written as lines that are valid input again, counted by reason."""
+"""What a stage loses: an ImageError becomes a Failure, which leaves by its own output; nothing else is caught."""
 
-import datetime
-import json
+import ast
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -11,20 +11,12 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
+from transforms.core.counters import reset_tally, tally
 from transforms.core.elements import Image, ImageUri
-from transforms.core.failures import (
-    FAILURES,
-    CountReasons,
-    Failure,
-    ImageError,
-    WriteFailures,
-    capture,
-    failure_to_json,
-)
+from transforms.core.errors import ImageError
+from transforms.core.failures import FAILURES, REASONS, Failure, failed, failures_of
 
-
-def failure(uri: str, reason: str = "corrupt", **columns: Any) -> Failure:
-    return Failure(ImageUri(uri, columns), "decode", reason, "permanent", "ValueError", f"{uri} is broken", 2)
+ROOT = pathlib.Path(__file__).parents[3]
 
 
 def refuse(element: Any) -> Any:
@@ -34,7 +26,7 @@ def refuse(element: Any) -> Any:
 def test_an_image_error_becomes_a_failure_with_its_source() -> None:
     source = ImageUri("a.jpg", {"label": 7})
     for element in (source, Image(source, b"")):
-        result = capture("fetch", refuse)(element)
+        result = failures_of("fetch", refuse)(element)
         assert isinstance(result, TaggedOutput)
         assert result.tag == FAILURES
         lost = result.value
@@ -55,75 +47,55 @@ def test_the_error_is_the_cause_where_there_is_one() -> None:
     assert Failure.of(ImageUri("a"), "decode", error).error == "KeyError"
 
 
+def test_an_error_that_is_named_is_shown_instead_of_the_cause() -> None:
+    error = ImageError("http_404", "gone", error="HTTPError")
+    error.__cause__ = KeyError("x")
+    assert Failure.of(ImageUri("a"), "fetch", error).error == "HTTPError"
+
+
 def test_any_other_error_is_not_caught() -> None:
     with pytest.raises(ZeroDivisionError):
-        capture("decode", lambda element: 1 / 0)(ImageUri("a"))
+        failures_of("decode", lambda element: 1 / 0)(ImageUri("a"))
 
 
-def test_a_line_holds_the_failure_and_the_carried_columns() -> None:
-    row = json.loads(failure_to_json(failure("ä b.jpg", label="x", seen=datetime.date(2026, 1, 2), tags=["a", None])))
-    assert row == {
-        "uri": "ä b.jpg",
-        "stage": "decode",
-        "reason": "corrupt",
-        "kind": "permanent",
-        "error": "ValueError",
-        "message": "ä b.jpg is broken",
-        "attempts": 2,
-        "label": "x",
-        "seen": "2026-01-02",
-        "tags": ["a", None],
-    }
+def test_what_is_not_lost_is_given_as_it_is_and_not_counted_as_a_failure() -> None:
+    reset_tally()
+    image = Image(ImageUri("a"), b"x")
+    assert failures_of("fetch", lambda element: image)(image.source) is image
+    assert sorted(tally()) == ["fetch-busy-us"]
 
 
-def test_the_files_hold_each_failure_once_in_lines_of_json(tmp_path: pathlib.Path) -> None:
-    with beam.Pipeline(FnApiRunner()) as root:
-        lost = root | beam.Create([failure(f"{i}.jpg", n=i) for i in range(25)])
-        _ = lost | WriteFailures(str(tmp_path), "RUN", shard_bytes=1000)
-    files = sorted(tmp_path.glob("failures-RUN-*.jsonl"))
-    assert len(files) > 1
-    assert files[0].name == f"failures-RUN-00000-of-{len(files):05d}.jsonl"
-    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    assert sorted((row["uri"], row["n"]) for row in rows) == sorted((f"{i}.jpg", i) for i in range(25))
+def test_a_failure_is_counted_and_its_time_too() -> None:
+    reset_tally()
+    failures_of("decode", refuse)(ImageUri("a"))
+    failed(ImageUri("b"), "read", ImageError("no_uri", "empty"))
+    assert tally()["images-failed"] == 2
+    assert set(tally()) == {"images-failed", "decode-busy-us"}
 
 
-def test_no_failures_are_no_file(tmp_path: pathlib.Path) -> None:
-    with beam.Pipeline(FnApiRunner()) as root:
-        _ = root | beam.Create([], reshuffle=False) | WriteFailures(str(tmp_path), "RUN")
-    assert list(tmp_path.glob("failures-*")) == []
-
-
-def test_reasons_are_counted_with_one_example_each_the_most_frequent_first() -> None:
-    lost = [failure("1", "corrupt"), failure("2", "empty"), failure("3", "empty")]
-
-    def check(found: list[dict[str, Any]]) -> None:
-        (reasons,) = found
-        assert [(reason, seen["count"]) for reason, seen in reasons.items()] == [("empty", 2), ("corrupt", 1)]
-        assert reasons["corrupt"]["example"] == "1"
-        assert reasons["corrupt"]["message"] == "1 is broken"
-        assert reasons["empty"]["example"] in ("2", "3")
-
-    with beam.Pipeline(FnApiRunner()) as root:
-        assert_that(root | beam.Create(lost) | beam.CombineGlobally(CountReasons()), check)
-
-
-def test_counting_in_parts_gives_the_same() -> None:
-    combine = CountReasons()
-    parts = []
-    for uris in ("ab", "c", ""):
-        part = combine.create_accumulator()
-        for uri in uris:
-            part = combine.add_input(part, failure(uri))
-        parts.append(part)
-    assert combine.extract_output(combine.merge_accumulators(parts))["corrupt"]["count"] == 3
-
-
-def test_captured_failures_leave_by_their_own_output() -> None:
+def test_failures_leave_by_their_own_output() -> None:
     with beam.Pipeline(FnApiRunner()) as root:
         outputs = (
             root
             | beam.Create([ImageUri("a")])
-            | beam.Map(capture("fetch", refuse)).with_outputs(FAILURES, main="images")
+            | beam.Map(failures_of("fetch", refuse)).with_outputs(FAILURES, main="images")
         )
         assert_that(outputs.images, equal_to([]))
         assert_that(outputs[FAILURES] | beam.Map(lambda f: f.reason), equal_to(["timeout"]), label="failures")
+
+
+def reasons_given(path: pathlib.Path) -> Iterator[str]:
+    """Give the reasons with which a file makes errors, as they stand in its text."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        makes = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        if makes and node.func.id in ("ImageError", "DownloadError", "fail"):
+            reason = node.args[0]
+            if isinstance(reason, ast.JoinedStr):
+                yield reason.values[0].value + "NNN"
+            elif isinstance(reason, ast.Constant):
+                yield reason.value
+
+
+def test_every_reason_that_a_stage_gives_has_a_meaning_and_none_is_idle() -> None:
+    given = {reason for path in (ROOT / "transforms").rglob("*.py") for reason in reasons_given(path)}
+    assert given == set(REASONS)

@@ -30,6 +30,7 @@ FIELDS: dict[str, Any] = {
     "normalize": False,
     "embedding_dtype": "float32",
     "dim": 1280,
+    "rewrites": True,
 }
 CHANGED: dict[str, Any] = {
     "backbone": "ResNet50",
@@ -48,6 +49,7 @@ CHANGED: dict[str, Any] = {
     "normalize": True,
     "embedding_dtype": "float16",
     "dim": 1281,
+    "rewrites": False,
 }
 CANONICAL = (
     '{"backbone":"MobileNetV2","backbone_kwargs":{"alpha":0.5},"classifier_activation":null,"decoded_for":[224,320],'
@@ -68,6 +70,17 @@ def test_the_fingerprint_changes_with_every_field(field: str) -> None:
 
 def test_the_json_has_sorted_keys_and_no_spaces() -> None:
     assert EmbeddingSpec(**FIELDS).to_json() == CANONICAL
+
+
+def test_a_field_at_its_default_is_left_out_so_that_older_fingerprints_stay() -> None:
+    older = {name: value for name, value in FIELDS.items() if name != "rewrites"}
+    assert EmbeddingSpec(**older).to_json() == EmbeddingSpec(**older, rewrites=True).to_json() == CANONICAL
+    assert EmbeddingSpec(**older).fingerprint == EmbeddingSpec(**older, rewrites=True).fingerprint
+
+
+def test_a_field_that_is_not_at_its_default_stands_in_its_place() -> None:
+    expected = CANONICAL.replace('"bicubic",', '"bicubic","rewrites":false,')
+    assert EmbeddingSpec(**FIELDS | {"rewrites": False}).to_json() == expected
 
 
 def test_the_fingerprint_is_the_start_of_the_sha256_of_the_json() -> None:

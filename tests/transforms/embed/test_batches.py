@@ -1,7 +1,6 @@
-"""A batch: its order, its padding, bisection, out-of-memory, sizes."""
+"""A batch: its order, its padding, bisection, out-of-memory, its device."""
 
 import concurrent.futures
-import contextlib
 import threading
 import time
 
@@ -11,7 +10,7 @@ import pytest
 from tests.fake_backbone import SIZE, FakeBackbone, pixels
 from transforms import Embedding, ImageError
 from transforms.core.counters import reset_tally, tally
-from transforms.embed.batches import BatchEmbedder, Devices, default_batch_size, devices_here, gpu_batch_size, padded
+from transforms.embed.batches import BatchEmbedder
 
 
 def embed(backbone: FakeBackbone, values: list[int], batch_size: int = 8) -> list[Embedding | ImageError]:
@@ -32,9 +31,6 @@ def test_a_tail_is_padded_to_a_power_of_two() -> None:
     for n in range(1, 9):
         assert len(embed(backbone, list(range(n)))) == n
     assert [shape[0] for shape in backbone.shapes] == [1, 2, 4, 4, 8, 8, 8, 8]
-    images = np.arange(15, dtype=np.uint8).reshape(5, 1, 1, 3)
-    assert padded(images, 6).ravel().tolist() == [*range(15), 12, 13, 14]
-    assert padded(images, 5) is images
 
 
 @pytest.mark.parametrize("poison", [(0,), (6,), (2, 3), tuple(range(7))])
@@ -71,14 +67,6 @@ def test_pixels_of_another_size_are_a_failure() -> None:
     assert results[2].embedding[0] == 3
 
 
-def test_the_default_batch_shrinks_with_the_image() -> None:
-    assert [default_batch_size((side, side)) for side in (224, 331, 600, 5000)] == [64, 32, 8, 1]
-
-
-def test_a_gpus_batch_is_by_its_memory() -> None:
-    assert [gpu_batch_size((224, 224), gib << 30) for gib in (0, 4, 16, 24, 80)] == [1, 32, 128, 256, 256]
-
-
 @pytest.mark.parametrize("devices", [1, 2])
 def test_each_device_computes_one_batch_at_a_time_and_all_do_at_once(devices: int) -> None:
     together = threading.Barrier(devices, timeout=10)
@@ -109,7 +97,7 @@ def test_a_device_with_room_for_two_batches_has_the_second_before_the_first_one_
     both, computing = threading.Barrier(2, timeout=10), list[int]()
 
     class Watched(FakeBackbone):
-        batches = 2
+        batches_in_flight = 2
 
         def __call__(self, batch: np.ndarray, index: int = 0) -> np.ndarray:
             computing.append(index)
@@ -122,34 +110,6 @@ def test_a_device_with_room_for_two_batches_has_the_second_before_the_first_one_
     with concurrent.futures.ThreadPoolExecutor(4) as threads:
         results = list(threads.map(lambda v: embed(backbone, [v]), range(8)))
     assert [r.embedding[0] for (r,) in results] == list(range(8))
-
-
-def test_threads_that_ask_first_at_the_same_time_get_the_same_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    both = threading.Barrier(2, timeout=10)
-
-    class Awaited(Devices):
-        def __init__(self, devices: int, batches: int):
-            both.wait()
-            super().__init__(devices, batches)
-
-    monkeypatch.setattr("transforms.embed.batches.Devices", Awaited)
-    with concurrent.futures.ThreadPoolExecutor(2) as threads:
-        one, other = threads.map(lambda _: devices_here(3, 5), range(2))
-    assert one is other
-
-
-def test_what_two_batches_take_together_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    devices, clock = Devices(1, 2), iter([3_000, 5_000, 10_000, 18_000, 30_000, 31_000])
-    monkeypatch.setattr("time.perf_counter_ns", lambda: next(clock))
-    reset_tally()
-    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
-        assert first.enter_context(devices.turn(1_000)) == 0
-        assert second.enter_context(devices.turn(1_000)) == 0
-        first.close()
-    with devices.turn(1_000):
-        pass
-    # From 3 to 18 and from 30 to 31; without a batch from 1, when the backbone was ready, to 3, and from 18 to 30.
-    assert tally() == {"forward-busy-us": 16, "forward-waited-us": 14}
 
 
 def test_a_batch_in_parts_keeps_its_device() -> None:

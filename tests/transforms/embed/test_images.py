@@ -4,6 +4,7 @@ import collections
 import pickle
 import threading
 import time
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -29,6 +30,23 @@ def test_the_worker_decides_on_the_batch_unless_it_is_given(device: str, given: 
 def test_a_required_gpu_that_is_not_there_fails_at_once() -> None:
     with pytest.raises(RuntimeError, match="a GPU is required"):
         EmbedBatch(EmbedImages(require_gpu=True, load=load_fake)).embedder()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "on_gpu", "expected"),
+    [
+        ({}, False, 64),
+        ({}, True, 256),
+        ({"require_gpu": True}, False, 256),
+        ({"batch_size": 5}, True, 5),
+        ({"backbone": Backbone(image_size=(448, 448))}, False, 16),
+    ],
+)
+def test_as_many_images_are_gathered_as_the_largest_batch_may_have(
+    arguments: dict[str, Any], on_gpu: bool, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transforms.embed.images.has_gpu", lambda: on_gpu)
+    assert EmbedImages(**arguments).images_per_batch == expected
 
 
 loads: collections.Counter[str] = collections.Counter()

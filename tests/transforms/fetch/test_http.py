@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conftest import Handler, answer
-from transforms.core.failures import ImageError
-from transforms.fetch.http import MAX_REDIRECTS, TRANSIENT_STATUSES, USER_AGENT, HttpFetch
+from transforms.core.errors import ImageError
+from transforms.core.retries import TRANSIENT_STATUSES
+from transforms.fetch.http import MAX_REDIRECTS, USER_AGENT, HttpFetch
 from transforms.fetch.public_hosts import is_public
 
 Serve = Callable[..., str]

@@ -1,4 +1,4 @@
-"""Images are fetched whole from disk, filesystems and http, or lost with a reason."""
+"""Images are fetched whole from disk, Cloud Storage, filesystems and http, or lost with a reason."""
 
 import os
 import pathlib
@@ -11,13 +11,16 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
 from tests.conftest import answer
+from tests.servers.gcs import GcsServer
 from transforms import FetchImages, Image, ImageError, ImageUri
 from transforms.core.counters import counted
+from transforms.core.failures import Failure
 from transforms.fetch.http import HttpFetch
-from transforms.fetch.images import Fetch, fetch_from_filesystem, fetch_local
-from transforms.storage.gcs_download import GcsFetch
+from transforms.fetch.images import Fetch, fetch_from_filesystem, fetch_local, fetch_object
+from transforms.storage.gcs_download import GcsDownload
 
-FETCH = Fetch(1000, HttpFetch(1000, timeout=20.0, attempts=2, allow_private_hosts=True, pause=0.001), GcsFetch(1000))
+DOWNLOAD = GcsDownload(1000, timeout=20.0, attempts=3, pause=0.001)
+FETCH = Fetch(1000, HttpFetch(1000, timeout=20.0, attempts=2, allow_private_hosts=True, pause=0.001), DOWNLOAD)
 
 
 def lost(function: Callable[..., Any], *arguments: Any) -> ImageError:
@@ -61,8 +64,8 @@ def test_an_empty_file_has_no_bytes(tmp_path: pathlib.Path) -> None:
         ("file/below.jpg", "not_found", "no such file: {folder}/file/below.jpg"),
         ("dangling", "not_found", "no such file: {folder}/dangling"),
         ("", "not_a_file", "{folder}/ is a folder"),
-        ("pipe", "not_a_file", "{folder}/pipe is no regular file"),
-        ("../../../../../../../../dev/zero", "not_a_file", "dev/zero is no regular file"),
+        ("pipe", "not_a_file", "{folder}/pipe is not a regular file"),
+        ("../../../../../../../../dev/zero", "not_a_file", "dev/zero is not a regular file"),
         ("loop", "io_error", "Too many levels of symbolic links"),
         ("x" * 300, "io_error", "File name too long"),
         ("a\0b", "bad_uri", "embedded null byte"),
@@ -108,6 +111,81 @@ def test_a_scheme_that_nothing_reads_is_unsupported(uri: str) -> None:
     error = lost(fetch_from_filesystem, uri, 1000)
     assert (error.reason, error.transient) == ("unsupported_scheme", False)
     assert str(error) == f"nothing here reads {uri.partition(':')[0]}:// uris"
+
+
+def test_an_object_is_fetched_with_its_generation_and_its_stored_size(gcs: GcsServer) -> None:
+    source = ImageUri(gcs.put("a b#1.jpg", b"bucket"), {"label": 1})
+    found = FETCH(source)
+    assert (found.source, found.data, found.num_bytes) == (source, b"bucket", 6)
+    gcs.put("a b#1.jpg", b"newer")
+    again = FETCH(source)
+    assert (again.data, again.num_bytes) == (b"newer", 5)
+
+
+def test_a_newer_object_has_a_higher_generation(strict_gcs: GcsServer) -> None:
+    first, second = (FETCH(ImageUri(strict_gcs.put("a.jpg", data))).generation for data in (b"1", b"2"))
+    assert first is not None
+    assert second is not None
+    assert first < second
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "kind", "error", "attempts"),
+    [
+        (403, "permission_denied", "permanent", "HTTPError", 1),
+        (418, "http_418", "permanent", "HTTPError", 1),
+        (503, "http_503", "transient", "HTTPError", 3),
+        ("reset", "connection", "transient", "ConnectionError", 3),
+        ("cut", "corrupted_download", "transient", "ProtocolError", 3),
+        ("corrupt", "corrupted_download", "transient", "ImageError", 3),
+    ],
+)
+def test_an_object_that_cannot_be_downloaded_is_lost_with_what_its_download_says(
+    gcs: GcsServer, fault: int | str, reason: str, kind: str, error: str, attempts: int
+) -> None:
+    uri = gcs.put("a.jpg", b"x" * 900)
+    gcs.fail(fault, times=99)
+    failure = Failure.of(ImageUri(uri), "fetch", lost(fetch_object, uri, DOWNLOAD))
+    assert (failure.reason, failure.kind, failure.error, failure.attempts) == (reason, kind, error, attempts)
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason", "error"),
+    [
+        ("gs://{bucket}/none.jpg", "not_found", "HTTPError"),
+        ("gs://no-{bucket}/a.jpg", "bucket_not_found", "HTTPError"),
+        ("gs://{bucket}/large.jpg", "too_many_bytes", "ImageError"),
+        ("gs://{bucket}/..", "bad_uri", "ValueError"),
+        ("gs://{bucket}/\udcfc.jpg", "bad_uri", "UnicodeEncodeError"),
+    ],
+)
+def test_an_object_that_is_not_there_or_not_to_be_had_is_a_permanent_failure(
+    gcs: GcsServer, uri: str, reason: str, error: str
+) -> None:
+    gcs.put("large.jpg", bytes(1001))
+    source = ImageUri(uri.format(bucket=gcs.bucket))
+    failure = Failure.of(source, "fetch", lost(FETCH, source))
+    assert (failure.reason, failure.kind, failure.error, failure.attempts) == (reason, "permanent", error, 1)
+
+
+def test_an_object_that_does_not_come_in_time_is_a_transient_failure(gcs: GcsServer) -> None:
+    uri = gcs.put("a.jpg", b"x")
+    gcs.fail("slow", times=9)
+    failure = Failure.of(ImageUri(uri), "fetch", lost(fetch_object, uri, GcsDownload(1000, timeout=0.05)))
+    assert (failure.reason, failure.kind) == ("timeout", "transient")
+    assert failure.message == "no whole answer in 0.05 s"
+
+
+def test_each_object_leaves_as_an_image_or_a_failure(gcs: GcsServer) -> None:
+    data = {gcs.put(f"{i}.jpg", bytes([i]) * 500): bytes([i]) * 500 for i in range(40)}
+    for fault in (503, 429, "reset", "cut", "short", "corrupt", "slow"):
+        gcs.fail(fault, times=2)
+    gone = ImageUri(f"gs://{gcs.bucket}/none.jpg", {"n": 1})
+    with beam.Pipeline(FnApiRunner()) as p:
+        images, unfetched = p | beam.Create([*map(ImageUri, data), gone]) | FetchImages(attempts=8)
+        found = images | beam.Map(lambda image: Image(image.source, image.data, None, image.num_bytes))
+        assert_that(found, equal_to([Image(ImageUri(u), d, None, 500) for u, d in data.items()]), label="images")
+        assert_that(unfetched | beam.Map(lambda f: (f.source, f.reason)), equal_to([(gone, "not_found")]), label="lost")
 
 
 def test_a_uri_is_fetched_by_its_scheme(tmp_path: pathlib.Path, serve: Callable[..., str]) -> None:

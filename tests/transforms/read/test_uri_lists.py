@@ -1,4 +1,4 @@
-"""Manifests: their rows, the types of their columns, and what is said of those that cannot be used."""
+"""Uri lists: their rows, the types of their columns, and what is said of those that cannot be used."""
 
 import gzip
 import json
@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from transforms.collection.columns import FAILURE_COLUMNS
 from transforms.core.errors import UsageError
-from transforms.core.failures import OWN_COLUMNS
-from transforms.read.uri_lists import carried_name, carried_schema, data_rows, is_manifest, merged_schema
+from transforms.read.uri_lists import carried_schema, data_rows, is_uri_list, merged_schema
 
 
 def written(folder: pathlib.Path, name: str, content: str | bytes) -> str:
-    """Write a manifest, compressed if its name says so."""
+    """Write a uri list, compressed if its name says so."""
     data = content.encode() if isinstance(content, str) else content
     path = folder / name
     path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
@@ -28,18 +28,18 @@ def schema_of(path: str, uri_column: str = "uri") -> dict[str, pa.DataType]:
 
 
 def read(path: str, uri_column: str = "uri") -> list[tuple[str, dict[str, Any]]]:
-    """Read a manifest's rows with the types that it was found to have."""
+    """Read the rows of a uri list with the types that it was found to have."""
     return list(data_rows(path, uri_column, carried_schema(path, uri_column)))
 
 
 @pytest.mark.parametrize("path", ["a.txt", "/x/a.csv", "a.TSV", "gs://b/a.jsonl", "a.parquet", "a.csv.gz", "A.TXT.GZ"])
-def test_a_manifest_is_known_by_its_suffix(path: str) -> None:
-    assert is_manifest(path)
+def test_a_uri_list_is_known_by_its_suffix(path: str) -> None:
+    assert is_uri_list(path)
 
 
 @pytest.mark.parametrize("path", ["a.jpg", "csv", "a.csv.jpg", "a.gz", "a.json", "a.csv.zip", ""])
-def test_other_suffixes_are_no_manifest(path: str) -> None:
-    assert not is_manifest(path)
+def test_other_suffixes_are_no_uri_list(path: str) -> None:
+    assert not is_uri_list(path)
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x.txt.gz", "X.TXT"])
@@ -77,6 +77,10 @@ def test_tables_of_text_have_typed_columns(tmp_path: pathlib.Path, name: str, se
         ],
         *[([text], pa.string()) for text in ("0.1234567890123456789", "123456789012345.123456789012345")],
         (["0.50", "0.8444218515250481", "-0.00001"], pa.float64()),
+        (["9007199254740992", "0.5"], pa.float64()),
+        (["9007199254740993", "0.5"], pa.string()),
+        (["0.5", "9007199254740993", ""], pa.string()),
+        (["9007199254740993", "1"], pa.int64()),
         (["", ""], pa.string()),
     ],
 )
@@ -153,8 +157,8 @@ def test_json_values_of_two_types_are_widened(
     ("line", "why"),
     [
         ("{broken", "not JSON: Expecting property name"),
-        ('["a.jpg"]', "a line of JSON that is no object"),
-        ('"a.jpg"', "a line of JSON that is no object"),
+        ('["a.jpg"]', "a line of JSON that is not an object"),
+        ('"a.jpg"', "a line of JSON that is not an object"),
         ("[" * 100_000, "not JSON: "),
         ('{"uri": "\\ud83d"}', "not JSON: "),
     ],
@@ -179,17 +183,11 @@ def test_parquet_keeps_its_types_over_many_batches(tmp_path: pathlib.Path) -> No
 
 def test_uri_column_names_the_uri(tmp_path: pathlib.Path) -> None:
     path = written(tmp_path, "x.csv", "uri,url\nnot-this,a.jpg\n")
-    assert read(path, "url") == [("", {"uri": "a.jpg", "manifest_uri": "not-this"})]
-
-
-@pytest.mark.parametrize("name", ["uri", "reason", "embedding", "width", "top_scores", "sha256"])
-def test_names_of_the_output_get_a_prefix(name: str) -> None:
-    assert carried_name(name) == f"manifest_{name}"
-    assert carried_name(name.upper()) == name.upper()
+    assert read(path, "url") == [("", {"uri": "a.jpg", "list_uri": "not-this"})]
 
 
 def test_the_columns_of_a_failures_file_are_not_carried(tmp_path: pathlib.Path) -> None:
-    row = {**dict.fromkeys(OWN_COLUMNS, "x"), "label": 1}
+    row = {**dict.fromkeys(FAILURE_COLUMNS, "x"), "label": 1}
     path = written(tmp_path, "failures.jsonl", json.dumps(row))
     assert read(path) == [("", {"uri": "x", "label": 1})]
 
@@ -213,10 +211,10 @@ def test_bytes_that_are_no_utf8_are_kept_in_uris_and_replaced_in_columns(tmp_pat
         ("x.txt", "\n# nothing\n", "has no rows"),
         ("x.jsonl.gz", "", "has no rows"),
         ("x.jsonl", "{broken\n", "has no row that can be read; its last one is not JSON"),
-        ("x.parquet", "PAR1", "cannot read the manifest"),
+        ("x.parquet", "PAR1", "cannot read the uri list"),
     ],
 )
-def test_a_manifest_that_cannot_be_used_is_told(tmp_path: pathlib.Path, name: str, content: str, says: str) -> None:
+def test_a_uri_list_that_cannot_be_used_is_told(tmp_path: pathlib.Path, name: str, content: str, says: str) -> None:
     path = written(tmp_path, name, content)
     with pytest.raises(UsageError) as error:
         carried_schema(path, "uri")
@@ -235,7 +233,7 @@ def test_an_empty_parquet_has_no_rows(tmp_path: pathlib.Path) -> None:
 def test_a_gzip_that_ends_early_is_told(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "x.txt.gz"
     path.write_bytes(gzip.compress(b"a.jpg\n" * 1000)[:-10])
-    with pytest.raises(UsageError, match=r"cannot read the manifest .*; check the file, or make it anew"):
+    with pytest.raises(UsageError, match=r"cannot read the uri list .*; check the file, or make it anew"):
         carried_schema(str(path), "uri")
 
 

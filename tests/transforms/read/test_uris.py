@@ -14,7 +14,8 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from transforms import ImageUri, ReadImageUris
 from transforms.core.errors import UsageError
-from transforms.read.uris import canonical_uri, find_sources, scheme_of
+from transforms.read.uris import find_sources
+from transforms.storage.paths import canonical_uri
 
 
 def read(*inputs: object, uri_column: str = "uri") -> list[ImageUri | None]:
@@ -71,7 +72,7 @@ def test_a_glob_gives_what_it_matches(photos: pathlib.Path) -> None:
     assert uris(photos / "**" / "7.jpg") == [str(photos / "a" / "7.jpg")]
 
 
-def test_a_glob_of_manifests_is_read_as_manifests(tmp_path: pathlib.Path) -> None:
+def test_a_glob_of_uri_lists_is_read_as_uri_lists(tmp_path: pathlib.Path) -> None:
     for name in "ab":
         (tmp_path / f"{name}.csv").write_text(f"uri,label\n{name}.jpg,{name}\n")
     assert read(tmp_path / "*.csv") == [ImageUri(str(tmp_path / f"{name}.jpg"), {"label": name}) for name in "ab"]
@@ -106,7 +107,7 @@ def test_a_name_that_is_no_utf8_is_a_percent_encoded_uri(tmp_path: pathlib.Path)
 @pytest.mark.parametrize(
     "name", ["m.txt", "m.csv", "m.tsv", "m.jsonl", "m.txt.gz", "m.csv.gz", "m.tsv.gz", "m.jsonl.gz"]
 )
-def test_each_manifest_gives_its_uris_against_its_folder(tmp_path: pathlib.Path, name: str) -> None:
+def test_each_uri_list_gives_its_uris_against_its_folder(tmp_path: pathlib.Path, name: str) -> None:
     names = ["a b.jpg", "../c#1.jpg", "/abs/100%.jpg", "https://example.org/ä.jpg"]
     content = {
         "txt": "# comment\n\n" + "".join(f"{uri}\n" for uri in names),
@@ -121,7 +122,7 @@ def test_each_manifest_gives_its_uris_against_its_folder(tmp_path: pathlib.Path,
     assert uris(path) == [f"{folder}/lists/a b.jpg", f"{folder}/c#1.jpg", *names[2:]]
 
 
-def test_a_parquet_manifest_carries_its_columns(tmp_path: pathlib.Path) -> None:
+def test_a_uri_list_of_parquet_carries_its_columns(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "m.parquet"
     pq.write_table(pa.table({"image": ["a.jpg", "b.jpg"], "tags": [["x"], []], "n": pa.array([1, None])}), path)
     assert read(path, uri_column="image") == [
@@ -136,13 +137,13 @@ def test_several_inputs_keep_their_order_and_share_one_schema(photos: pathlib.Pa
     (tmp_path / "1.csv").write_text("uri,v,width\nx.jpg,1,9\n")
     (tmp_path / "2.jsonl").write_text('{"uri": "y.jpg", "v": 0.5}\n')
     inputs = [str(tmp_path / "2.jsonl"), str(photos / "b" / "*.jpg"), str(tmp_path / "1.csv"), "http://h/z.jpg"]
-    assert [source.kind for source in find_sources(inputs)] == ["manifest", "files", "manifest", "image"]
+    assert [source.kind for source in find_sources(inputs)] == ["list", "files", "list", "image"]
     columns = ReadImageUris(inputs).columns
-    assert columns == pa.schema([("v", pa.float64()), ("manifest_width", pa.int64())])
+    assert columns == pa.schema([("v", pa.float64()), ("list_width", pa.int64())])
     found = read(*inputs)
     assert [found[0], *found[-2:]] == [
         ImageUri(str(tmp_path / "y.jpg"), {"v": 0.5}),
-        ImageUri(str(tmp_path / "x.jpg"), {"v": 1.0, "manifest_width": 9}),
+        ImageUri(str(tmp_path / "x.jpg"), {"v": 1.0, "list_width": 9}),
         ImageUri("http://h/z.jpg"),
     ]
     assert len(found) == 8
@@ -186,8 +187,8 @@ def test_rows_that_cannot_be_read_are_failures_and_inputs(tmp_path: pathlib.Path
             "{folder}/url.csv",
             "url.csv has no column 'uri' (did you mean 'url'?); it has url, n; choose one with --uri_col",
         ),
-        ("{folder}/empty.csv", "the manifest {folder}/empty.csv has no rows"),
-        ("{folder}/broken.parquet", "cannot read the manifest {folder}/broken.parquet"),
+        ("{folder}/empty.csv", "the uri list {folder}/empty.csv has no rows"),
+        ("{folder}/broken.parquet", "cannot read the uri list {folder}/broken.parquet"),
     ],
 )
 def test_an_input_that_gives_nothing_is_refused_at_once(tmp_path: pathlib.Path, path: str, says: str) -> None:
@@ -195,35 +196,3 @@ def test_an_input_that_gives_nothing_is_refused_at_once(tmp_path: pathlib.Path, 
     (tmp_path / "url.csv").write_text("url,n\na.jpg,1\n")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1" + bytes(100) + b"PAR1")
     assert says.format(folder=tmp_path) in refused(tmp_path / "a.jpg", path.format(folder=tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("path", "folder", "uri"),
-    [
-        ("a.jpg", "/x", "/x/a.jpg"),
-        ("./b/../a.jpg", "/x", "/x/a.jpg"),
-        ("a#1 ä.jpg", "s3://b/x", "s3://b/x/a#1 ä.jpg"),
-        ("\udcfc ä.jpg", "s3://b/x", "s3://b/x/%FC ä.jpg"),
-        ("HTTPS://h/a?b=c#d", "/x", "HTTPS://h/a?b=c#d"),
-        ("file:///a%20b.jpg", "s3://b", "/a b.jpg"),
-        ("a/x://b.jpg", "/y", "/y/a/x:/b.jpg"),
-    ],
-)
-def test_a_uri_is_relative_to_the_folder_of_its_manifest(path: str, folder: str, uri: str) -> None:
-    assert canonical_uri(path, folder) == uri
-
-
-@pytest.mark.parametrize(
-    ("path", "scheme"),
-    [
-        ("GS://b/x", "gs"),
-        ("/a", ""),
-        ("C:/a", ""),
-        ("a/b://c", ""),
-        ("1a://b", ""),
-        ("a.b+c-d://e", "a.b+c-d"),
-        ("ä://b", ""),
-    ],
-)
-def test_a_scheme_is_what_stands_before_its_slashes(path: str, scheme: str) -> None:
-    assert scheme_of(path) == scheme

@@ -1,4 +1,4 @@
-"""Cloud Storage itself: names, credentials, conditional puts."""
+"""Cloud Storage itself: names, credentials, what is there, conditional puts."""
 
 import os
 import pathlib
@@ -10,7 +10,20 @@ import pytest
 
 from tests.servers.gcs import GcsServer
 from transforms.core.errors import UsageError
-from transforms.storage.gcs import LostRaceError, Stat, check_access, client, generation_of, is_gcs, put, split, stat
+from transforms.storage.gcs import (
+    LostRaceError,
+    Stat,
+    bucket_exists,
+    check_access,
+    client,
+    generation_of,
+    generations_of,
+    install_hint,
+    is_gcs,
+    put_if_unchanged,
+    split,
+    stat,
+)
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -37,26 +50,69 @@ def test_a_service_that_cannot_be_asked_is_an_os_error(gcs: GcsServer) -> None:
         stat(f"gs://{gcs.bucket}/a")
     gcs.fail(403, matching="POST")
     with pytest.raises(OSError, match="cannot write gs://"):
-        put(f"gs://{gcs.bucket}/a", b"x", 0)
+        put_if_unchanged(f"gs://{gcs.bucket}/a", b"x", 0)
+
+
+def test_the_generations_of_a_folder_are_by_path_and_that_of_an_object_by_nothing(gcs: GcsServer) -> None:
+    uris = {name: gcs.put(f"model/{name}", b"x") for name in ("saved_model.pb", "variables/a b.index")}
+    gcs.put("model2/other", b"x")
+    expected = {name: generation_of(uri) for name, uri in uris.items()}
+    for end in ("", "/"):
+        assert generations_of(f"gs://{gcs.bucket}/model{end}") == expected
+    assert generations_of(uris["saved_model.pb"]) == {"": expected["saved_model.pb"]}
+    assert generations_of(f"gs://{gcs.bucket}/none") == {}
+
+
+def test_the_mark_of_a_folder_is_none_of_its_objects(strict_gcs: GcsServer) -> None:
+    uri = strict_gcs.put("model/saved_model.pb", b"x")
+    for name in ("model/", "model/empty/"):
+        strict_gcs.put(name, b"")
+    assert generations_of(f"gs://{strict_gcs.bucket}/model") == {"saved_model.pb": generation_of(uri)}
+
+
+@pytest.mark.parametrize("name", ["../a", "a/../b", "a//b", "./a"])
+def test_an_object_whose_name_leads_out_of_its_folder_is_an_os_error(strict_gcs: GcsServer, name: str) -> None:
+    strict_gcs.put(f"model/{name}", b"x")
+    with pytest.raises(OSError, match=r"holds an object of the name .*, which no local file can have"):
+        generations_of(f"gs://{strict_gcs.bucket}/model")
+
+
+def test_a_bucket_exists_unless_the_service_says_that_it_does_not(gcs: GcsServer) -> None:
+    assert bucket_exists(gcs.bucket)
+    assert not bucket_exists(f"no-{gcs.bucket}")
+    gcs.fail(403, times=9, matching=f"/b/in-doubt-{gcs.bucket}/o?")
+    assert bucket_exists(f"in-doubt-{gcs.bucket}")
+
+
+def test_a_path_in_no_bucket_is_refused_by_its_bucket(gcs: GcsServer) -> None:
+    check_access(["photos", f"gs://{gcs.bucket}/a"])
+    with pytest.raises(UsageError) as error:
+        check_access([f"gs://{gcs.bucket}/a", f"gs://no-{gcs.bucket}/b c.jpg"])
+    bucket = f"gs://no-{gcs.bucket}"
+    assert str(error.value) == f"there is no bucket {bucket}, which {bucket}/b c.jpg is in"
+
+
+def test_what_is_installed_needs_no_hint() -> None:
+    assert install_hint("gs://b/a") == install_hint("/a") == ""
 
 
 def test_a_put_is_tried_again(gcs: GcsServer) -> None:
     gcs.fail(503, matching="POST")
-    put(f"gs://{gcs.bucket}/a", b"x", 0)
+    put_if_unchanged(f"gs://{gcs.bucket}/a", b"x", 0)
     assert gcs.get("a") == b"x"
     assert gcs.asked("POST") == 2
 
 
 def test_a_put_over_what_was_not_seen_is_refused(strict_gcs: GcsServer) -> None:
     uri = f"gs://{strict_gcs.bucket}/a"
-    put(uri, b"first", 0)
+    put_if_unchanged(uri, b"first", 0)
     seen = generation_of(uri)
     with pytest.raises(LostRaceError, match=f"{uri} was written by another run meanwhile, and is left as it is"):
-        put(uri, b"second", 0)
+        put_if_unchanged(uri, b"second", 0)
     assert strict_gcs.get("a") == b"first"
-    put(uri, b"third", seen)
+    put_if_unchanged(uri, b"third", seen)
     with pytest.raises(LostRaceError):
-        put(uri, b"fourth", seen)
+        put_if_unchanged(uri, b"fourth", seen)
     assert strict_gcs.get("a") == b"third"
 
 
@@ -83,7 +139,7 @@ def test_absent_credentials_are_told_in_one_line_before_anything_is_tried(
 ) -> None:
     flags = {"--input": str(photos), "--output": str(tmp_path / "out"), "--weights": "random"}
     flags[flag] = "gs://bucket/a.weights.h5"
-    command = [sys.executable, "-m", "pipelines.embed_images", *(word for pair in flags.items() for word in pair)]
+    command = [sys.executable, "-m", "pipelines.command", *(word for pair in flags.items() for word in pair)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=without_credentials(tmp_path))
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.splitlines() == [
@@ -111,19 +167,18 @@ def test_without_the_extra_one_line_says_what_to_install() -> None:
     code = """
 import sys
 sys.modules["google.cloud.storage"] = sys.modules["google_crc32c"] = None
-from pipelines.plan.plan import check_access
-from transforms import ImageUri
-from transforms.fetch.images import Fetch
-from transforms.storage.gcs_download import GcsFetch
-from transforms.fetch.http import HttpFetch
-for attempt in (lambda: check_access(["gs://b/a"]), lambda: Fetch(9, HttpFetch(), GcsFetch())(ImageUri("gs://b/a"))):
+from transforms import FetchImages, ImageUri
+from transforms.storage.gcs import check_access, install_hint
+for attempt in (lambda: check_access(["gs://b/a"]), lambda: FetchImages().function(ImageUri("gs://b/a"))):
     try:
         attempt()
     except Exception as e:
         print(type(e).__name__, getattr(e, "reason", ""), e)
+print(install_hint("GS://b/a"), install_hint("s3://b/a"))
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert result.stdout.splitlines() == [
         "UsageError  nothing here reads gs://b/a; for gs:// run: pip install 'beam-image-embeddings[gcp]'",
         "ImageError unsupported_scheme nothing here reads gs:// uris; run: pip install 'beam-image-embeddings[gcp]'",
+        "; for gs:// run: pip install 'beam-image-embeddings[gcp]' ",
     ], result.stderr

@@ -1,26 +1,22 @@
-"""Fetching objects of Cloud Storage: whole, as they are, or a failure that says why; never wrong bytes."""
+"""Downloading objects of Cloud Storage: whole, as they are, or an error that says why; never wrong bytes."""
 
 import gzip
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
-import apache_beam as beam
 import pytest
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.testing.util import assert_that, equal_to
 from google.cloud import storage
 
 from tests.servers.gcs import GcsServer
-from transforms import FetchImages, Image, ImageError, ImageUri
 from transforms.core.counters import reset_tally, tally
-from transforms.storage.gcs_download import GcsFetch, download
+from transforms.storage.gcs_download import DownloadError, GcsDownload, MissingObjectError, download
 
-FETCH = GcsFetch(1000, timeout=20.0, attempts=3, pause=0.001)
+DOWNLOAD = GcsDownload(1000, timeout=20.0, attempts=3, pause=0.001)
 
 
-def lost(function: Callable[..., Any], *arguments: Any) -> ImageError:
-    with pytest.raises(ImageError) as error:
+def lost(function: Callable[..., Any], *arguments: Any) -> DownloadError:
+    with pytest.raises(DownloadError) as error:
         function(*arguments)
     assert "\n" not in str(error.value)
     return error.value
@@ -29,62 +25,62 @@ def lost(function: Callable[..., Any], *arguments: Any) -> ImageError:
 @pytest.mark.parametrize(
     "name", ["a.jpg", "a/b c.jpg", "50%.jpg", "50%25+.jpg", "a?b=c&d.jpg", "Käse/日本.jpg", "[1]*.jpg"]
 )
-def test_an_object_is_fetched_by_its_name_as_it_is(gcs: GcsServer, name: str) -> None:
+def test_an_object_is_downloaded_by_its_name_as_it_is(gcs: GcsServer, name: str) -> None:
     data = name.encode() + b"\x1f\x8b\x00"
-    fetched = FETCH(gcs.put(name, data))
-    assert (fetched.data, fetched.size) == (data, len(data))
+    downloaded = DOWNLOAD(gcs.put(name, data))
+    assert (downloaded.data, downloaded.num_bytes) == (data, len(data))
 
 
 @pytest.mark.parametrize("name", ["#1.jpg", "a#b/c.jpg", "a//b/../c.jpg", "gs://b.jpg"])
 def test_a_name_that_looks_like_another_part_of_a_uri_is_a_name(strict_gcs: GcsServer, name: str) -> None:
-    assert FETCH(strict_gcs.put(name, b"x")).data == b"x"
+    assert DOWNLOAD(strict_gcs.put(name, b"x")).data == b"x"
 
 
-def test_one_request_fetches_an_object(gcs: GcsServer) -> None:
+def test_one_request_downloads_an_object(gcs: GcsServer) -> None:
     uri = gcs.put("a.jpg", b"x" * 1000)
-    assert FETCH(uri).data == b"x" * 1000
+    assert DOWNLOAD(uri).data == b"x" * 1000
     assert len(gcs.log) == 1
 
 
 def test_the_generation_grows_with_each_version(strict_gcs: GcsServer) -> None:
-    first, second = (FETCH(strict_gcs.put("a.jpg", data)).generation for data in (b"1", b"2"))
+    first, second = (DOWNLOAD(strict_gcs.put("a.jpg", data)).generation for data in (b"1", b"2"))
     assert (first or 0) < (second or 0)
 
 
 def test_an_empty_object_has_no_bytes(strict_gcs: GcsServer) -> None:
-    assert FETCH(strict_gcs.put("a.jpg", b"")).data == b""
+    assert DOWNLOAD(strict_gcs.put("a.jpg", b"")).data == b""
 
 
 def test_max_bytes_is_the_most_that_is_read(gcs: GcsServer) -> None:
     uri = gcs.put("a.jpg", bytes(1001))
-    error = lost(FETCH, uri)
+    error = lost(DOWNLOAD, uri)
     assert (error.reason, str(error), error.transient) == ("too_many_bytes", "more than 1000 bytes", False)
     assert len(gcs.log) == 1
 
 
 def test_three_ways_of_not_being_there_are_three_failures(gcs: GcsServer) -> None:
     uri = f"gs://{gcs.bucket}/none.jpg"
-    error = lost(FETCH, uri)
+    error = lost(DOWNLOAD, uri)
     assert (error.reason, error.transient, str(error)) == ("not_found", False, f"no such object: {uri}")
-    error = lost(FETCH, f"gs://no-{gcs.bucket}/a.jpg")
+    error = lost(DOWNLOAD, f"gs://no-{gcs.bucket}/a.jpg")
     assert (error.reason, error.transient) == ("bucket_not_found", False)
     assert str(error) == f"no such bucket: gs://no-{gcs.bucket}"
     for status in (403, 401):
         gcs.fail(status)
-        error = lost(FETCH, uri)
+        error = lost(DOWNLOAD, uri)
         assert (error.reason, error.transient, error.attempts) == ("permission_denied", False, 1)
         assert uri in str(error)
 
 
 def test_whether_a_bucket_is_there_is_asked_once(gcs: GcsServer) -> None:
     for i in range(3):
-        assert lost(FETCH, f"gs://{gcs.bucket}/{i}.jpg").reason == "not_found"
+        assert lost(DOWNLOAD, f"gs://{gcs.bucket}/{i}.jpg").reason == "not_found"
     assert (gcs.asked(), gcs.asked("/o?maxResults=1")) == (3, 1)
 
 
 def test_a_bucket_that_may_not_be_listed_is_taken_to_be_there(gcs: GcsServer) -> None:
     gcs.fail(403, matching=f"/b/{gcs.bucket}/o?")
-    assert lost(FETCH, f"gs://{gcs.bucket}/none.jpg").reason == "not_found"
+    assert lost(DOWNLOAD, f"gs://{gcs.bucket}/none.jpg").reason == "not_found"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +98,7 @@ def test_a_bucket_that_may_not_be_listed_is_taken_to_be_there(gcs: GcsServer) ->
     ],
 )
 def test_what_can_be_no_object_is_not_asked_for(gcs: GcsServer, uri: str, says: str) -> None:
-    error = lost(FETCH, uri)
+    error = lost(DOWNLOAD, uri)
     assert (error.reason, error.transient) == ("bad_uri", False)
     assert says in str(error)
     assert gcs.log == []
@@ -113,7 +109,7 @@ def test_what_may_pass_is_tried_again(gcs: GcsServer, fault: int | str) -> None:
     uri = gcs.put("a.jpg", b"x" * 1000)
     gcs.fail(fault, times=2)
     reset_tally()
-    assert FETCH(uri).data == b"x" * 1000
+    assert DOWNLOAD(uri).data == b"x" * 1000
     assert gcs.asked() == 3
     assert tally()["fetches-retried"] == 2
 
@@ -132,7 +128,7 @@ def test_what_may_pass_is_tried_again(gcs: GcsServer, fault: int | str) -> None:
 def test_what_does_not_pass_is_a_transient_failure(gcs: GcsServer, fault: int | str, reason: str) -> None:
     uri = gcs.put("a.jpg", b"x" * 1000)
     gcs.fail(fault, times=99)
-    error = lost(FETCH, uri)
+    error = lost(DOWNLOAD, uri)
     assert (error.reason, error.transient, error.attempts) == (reason, True, 3)
     assert gcs.asked() == 3
 
@@ -140,34 +136,46 @@ def test_what_does_not_pass_is_a_transient_failure(gcs: GcsServer, fault: int | 
 @pytest.mark.parametrize("status", [400, 301, 418])
 def test_an_answer_that_stays_is_not_asked_for_again(gcs: GcsServer, status: int) -> None:
     gcs.fail(status, times=99)
-    error = lost(FETCH, f"gs://{gcs.bucket}/a.jpg")
+    error = lost(DOWNLOAD, f"gs://{gcs.bucket}/a.jpg")
     assert (error.reason, error.transient, len(gcs.log)) == (f"http_{status}", False, 1)
 
 
 def test_a_slow_answer_is_waited_for_until_time_is_up(gcs: GcsServer) -> None:
     uri = gcs.put("a.jpg", b"x")
     gcs.fail("slow", times=2)
-    assert FETCH(uri).data == b"x"
-    error = lost(GcsFetch(1000, timeout=0.05), uri)
+    assert DOWNLOAD(uri).data == b"x"
+    error = lost(GcsDownload(1000, timeout=0.05), uri)
     assert (error.reason, error.transient, str(error)) == ("timeout", True, "no whole answer in 0.05 s")
 
 
 def test_nobody_listening_is_a_transient_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
-    error = lost(FETCH, "gs://bucket/a.jpg")
+    error = lost(DOWNLOAD, "gs://bucket/a.jpg")
     assert (error.reason, error.transient, error.attempts) == ("connection", True, 3)
 
 
-def test_each_uri_leaves_as_an_image_or_a_failure(gcs: GcsServer) -> None:
-    data = {gcs.put(f"{i}.jpg", bytes([i]) * 500): bytes([i]) * 500 for i in range(40)}
-    for fault in (503, 429, "reset", "cut", "short", "corrupt", "slow"):
-        gcs.fail(fault, times=2)
-    gone = ImageUri(f"gs://{gcs.bucket}/none.jpg", {"n": 1})
-    with beam.Pipeline(FnApiRunner()) as p:
-        images, unfetched = p | beam.Create([*map(ImageUri, data), gone]) | FetchImages(attempts=8)
-        found = images | beam.Map(lambda image: Image(image.source, image.data, None, image.size))
-        assert_that(found, equal_to([Image(ImageUri(u), d, None, 500) for u, d in data.items()]), label="images")
-        assert_that(unfetched | beam.Map(lambda f: (f.source, f.reason)), equal_to([(gone, "not_found")]), label="lost")
+def test_an_error_is_an_os_error_and_what_is_not_there_a_file_not_found_error() -> None:
+    error = DownloadError("http_503", "the server answered 503", transient=True, error="HTTPError", attempts=3)
+    assert isinstance(error, OSError)
+    assert not isinstance(error, FileNotFoundError)
+    assert (str(error), error.reason, error.transient, error.error, error.attempts) == (
+        "the server answered 503",
+        "http_503",
+        True,
+        "HTTPError",
+        3,
+    )
+    assert issubclass(MissingObjectError, DownloadError)
+    assert issubclass(MissingObjectError, FileNotFoundError)
+
+
+def test_only_what_is_not_there_is_missing(gcs: GcsServer) -> None:
+    assert isinstance(lost(DOWNLOAD, f"gs://{gcs.bucket}/none.jpg"), MissingObjectError)
+    assert isinstance(lost(DOWNLOAD, f"gs://no-{gcs.bucket}/a.jpg"), MissingObjectError)
+    for status in (403, 400, 503):
+        gcs.fail(status, times=3)
+        assert type(lost(DOWNLOAD, f"gs://{gcs.bucket}/a.jpg")) is DownloadError
+        gcs.faults.clear()
 
 
 def put_as_gzip(gcs: GcsServer, name: str, data: bytes) -> str:
@@ -178,9 +186,9 @@ def put_as_gzip(gcs: GcsServer, name: str, data: bytes) -> str:
 
 
 def test_what_is_stored_as_gzip_is_inflated_within_limits(strict_gcs: GcsServer, tmp_path: pathlib.Path) -> None:
-    assert FETCH(put_as_gzip(strict_gcs, "a.jpg", b"x" * 1000)).data == b"x" * 1000
+    assert DOWNLOAD(put_as_gzip(strict_gcs, "a.jpg", b"x" * 1000)).data == b"x" * 1000
     uri = put_as_gzip(strict_gcs, "b.jpg", b"x" * 1001)
-    assert lost(FETCH, uri).reason == "too_many_bytes"
+    assert lost(DOWNLOAD, uri).reason == "too_many_bytes"
     download(uri, str(tmp_path / "b.jpg"))
     assert (tmp_path / "b.jpg").read_bytes() == b"x" * 1001
 

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from transforms.collection.columns import embeddings_schema
 from transforms.core.elements import Embedding, ImageFacts, ImageUri
 from transforms.core.spec import EmbeddingSpec
-from transforms.write.parquet import ParquetFormat, WriteEmbeddingsToParquet, embeddings_schema, to_table
+from transforms.write.parquet import ParquetFormat, WriteEmbeddingsToParquet, to_table
 
 DIM = 8
 NOON = datetime.datetime(2024, 2, 29, 12, 0, 0, 123456, datetime.UTC)
@@ -56,15 +57,15 @@ def embedding(i: int, vector: np.ndarray, columns: dict[str, Any] | None = None,
 def write(folder: pathlib.Path, embeddings: list[Embedding], spec_: EmbeddingSpec, **arguments: Any) -> list[str]:
     with beam.Pipeline(runner=FnApiRunner()) as p:
         _ = p | beam.Create(embeddings) | WriteEmbeddingsToParquet(str(folder), "run", spec_, **arguments)
-    return sorted(str(path) for path in folder.glob("*.parquet"))
+    return sorted(str(path) for path in folder.glob("parquet/*.parquet"))
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, np.ndarray]:
-    """Three shards of 50 embeddings in the order of their uris, and the vectors."""
+    """The folder of three shards of 50 embeddings, and the vectors in the order of their uris."""
     folder, matrix = tmp_path_factory.mktemp("written"), vectors(50)
     write(folder, [embedding(i, v) for i, v in enumerate(matrix)], spec(), num_shards=3)
-    return folder, matrix
+    return folder / "parquet", matrix
 
 
 def test_vectors_are_lists_of_float32_that_are_never_null(written: tuple[pathlib.Path, np.ndarray]) -> None:
@@ -181,7 +182,7 @@ def test_nan_vectors_pass_unchanged(tmp_path: pathlib.Path) -> None:
 def test_small_chunks_are_merged_to_one_row_group(tmp_path: pathlib.Path) -> None:
     schema = embeddings_schema(spec())
     chunks = [to_table([embedding(i, v)], schema) for i, v in enumerate(vectors(30))]
-    ParquetFormat(schema, DIM).write(str(tmp_path / "x.parquet"), chunks)
+    ParquetFormat(schema, 100).write(str(tmp_path / "x.parquet"), chunks)
     metadata = pq.read_metadata(tmp_path / "x.parquet")
     assert (metadata.num_row_groups, metadata.num_rows) == (1, 30)
 
@@ -189,18 +190,18 @@ def test_small_chunks_are_merged_to_one_row_group(tmp_path: pathlib.Path) -> Non
 def test_row_groups_end_at_16_mib(tmp_path: pathlib.Path) -> None:
     schema, dim = embeddings_schema(spec(1 << 20)), 1 << 20
     chunks = (to_table([embedding(i, np.zeros(dim, np.float32))], schema) for i in range(20))
-    ParquetFormat(schema, dim).write(str(tmp_path / "x.parquet"), chunks)
+    ParquetFormat(schema, 100).write(str(tmp_path / "x.parquet"), chunks)
     metadata = pq.read_metadata(tmp_path / "x.parquet")
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [4, 4, 4, 4, 4]
 
 
 @pytest.mark.parametrize(("dim", "rows"), [(1, 4096), (1280, 1638), (4096, 512), (100352, 20), (10**8, 1)])
 def test_parts_stay_below_8_mib_of_vectors(dim: int, rows: int) -> None:
-    assert ParquetFormat(embeddings_schema(spec(dim)), dim).rows_per_part == rows
+    assert WriteEmbeddingsToParquet("out", "run", spec(dim)).format().rows_per_part == rows
 
 
 def test_slices_of_a_file_read_back_what_was_put_in(tmp_path: pathlib.Path) -> None:
-    matrix, format_ = vectors(9), ParquetFormat(embeddings_schema(spec(), COLUMNS), DIM)
+    matrix, format_ = vectors(9), ParquetFormat(embeddings_schema(spec(), COLUMNS), 100)
     format_.write(str(tmp_path / "x"), [format_.encode([embedding(i, v, ROWS[i % 3]) for i, v in enumerate(matrix)])])
     chunks = [chunk[4:7] for chunk in format_.read(str(tmp_path / "x"))]
     format_.write(str(tmp_path / "y"), chunks)

@@ -13,15 +13,16 @@ import pytest
 import tensorflow as tf
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from transforms.collection.columns import example_features
 from transforms.core.elements import Embedding, ImageFacts, ImageUri
 from transforms.core.spec import EmbeddingSpec
-from transforms.write.tfrecord import TFRecordFormat, WriteEmbeddingsToTFRecord, example_features
+from transforms.write.tfrecord import WriteEmbeddingsToTFRecord
 
 DIM = 5
 
 
-def spec(dtype: str = "float32") -> EmbeddingSpec:
-    numbers = ("crop", "bicubic", "srgb-1", "float32", "tensorflow", False, dtype, DIM)
+def spec(dtype: str = "float32", dim: int = DIM) -> EmbeddingSpec:
+    numbers = ("crop", "bicubic", "srgb-1", "float32", "tensorflow", False, dtype, dim)
     return EmbeddingSpec("MobileNetV2", {}, "random", "", "avg", None, (224, 224), (224, 224), *numbers)
 
 
@@ -56,7 +57,7 @@ def round_trip(
     with beam.Pipeline(runner=FnApiRunner()) as p:
         write = WriteEmbeddingsToTFRecord(str(folder), "run", spec(dtype), columns, top_k, num_shards)
         _ = p | beam.Create(embeddings) | write
-    files = sorted(str(path) for path in folder.glob("*.tfrecord.gz"))
+    files = sorted(str(path) for path in folder.glob("tfrecord/*.tfrecord.gz"))
     return parsed(files, json.dumps(example_features(spec(dtype), columns, top_k)))
 
 
@@ -70,7 +71,7 @@ def test_vectors_and_facts_come_back_from_every_shard(tmp_path: pathlib.Path) ->
     matrix = vectors(11)
     rows = round_trip(tmp_path, [embedding(i, v) for i, v in enumerate(matrix)], num_shards=3)
     names = [f"embeddings-run-{i:05d}-of-00003.tfrecord.gz" for i in range(3)]
-    assert sorted(path.name for path in tmp_path.glob("*.gz")) == names
+    assert sorted(path.name for path in (tmp_path / "tfrecord").iterdir()) == names
     np.testing.assert_array_equal(np.stack([row["embedding"] for row in rows]), matrix)
     assert [row["uri"].decode() for row in rows] == [f"/{i:03d}.jpg" for i in range(11)]
     assert [(row["width"], row["height"], row["format"]) for row in rows] == [(640 + i, 480, b"PNG") for i in range(11)]
@@ -161,16 +162,16 @@ def test_top_classes_are_sequences_best_first(tmp_path: pathlib.Path) -> None:
 
 def test_files_are_gzip(tmp_path: pathlib.Path) -> None:
     round_trip(tmp_path, [embedding(0, vectors(1)[0])])
-    (path,) = tmp_path.glob("*.tfrecord.gz")
+    (path,) = tmp_path.glob("tfrecord/*.tfrecord.gz")
     assert path.read_bytes()[:2] == b"\x1f\x8b"
 
 
 def test_no_embeddings_make_no_file(tmp_path: pathlib.Path) -> None:
     with beam.Pipeline(runner=FnApiRunner()) as p:
         _ = p | beam.Create([]) | WriteEmbeddingsToTFRecord(str(tmp_path), "run", spec(), num_shards=4)
-    assert list(tmp_path.glob("*.gz")) == []
+    assert list(tmp_path.rglob("*.gz")) == []
 
 
 @pytest.mark.parametrize(("dim", "rows"), [(1, 4096), (100352, 20), (10**8, 1)])
 def test_parts_stay_below_8_mib_of_vectors(dim: int, rows: int) -> None:
-    assert TFRecordFormat({}, dim).rows_per_part == rows
+    assert WriteEmbeddingsToTFRecord("out", "run", spec(dim=dim)).format().rows_per_part == rows

@@ -1,0 +1,1 @@
+"""The table of backbones, readable without TensorFlow."""

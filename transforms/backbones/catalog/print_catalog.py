@@ -1,18 +1,19 @@
-"""Ask Keras what its backbones are.
+"""Print the catalog from Keras itself.
 
 python -m transforms.backbones.catalog.print_catalog > transforms/backbones/catalog/catalog.csv
 """
 
 import csv
+import dataclasses
 import sys
 
 import numpy as np
 
-from transforms.backbones.catalog.facts import BackboneFacts
+from transforms.backbones.catalog.facts import CatalogRow
 from transforms.backbones.graph.keras_applications import constructor, constructors, keras, preprocess_of
 
-# Keras' MobileNetV3 takes any size and documents this one.
-ANY_SIZE = 224
+ANY_SIDE = 224
+"""Side of MobileNetV3's input, in px: Keras accepts any size and documents this one."""
 
 PREPROCESSING = {
     "in the model": (123.0, 45.0, 67.0),
@@ -23,30 +24,29 @@ PREPROCESSING = {
     ),
     "BGR, minus ImageNet mean": (67.0 - 103.939, 45.0 - 116.779, 123.0 - 123.68),
 }
-"""What becomes of the pixel (123, 45, 67) by each of Keras' ways: modes none, tf, torch and caffe of imagenet_utils."""
+"""What each preprocessing makes of the pixel (123, 45, 67): modes none, tf, torch and caffe of imagenet_utils."""
 
 
-def describe(name: str) -> BackboneFacts:
-    """Build a backbone without allocating its weights, and note its facts."""
+def catalog_row(name: str) -> CatalogRow:
+    """Build a backbone without allocating its weights, and return its facts."""
     with keras.StatelessScope():
-        size = constructor(name)(weights=None).input_shape[1] or ANY_SIZE
-        pooled = constructor(name)(weights=None, include_top=False, pooling="avg", input_shape=(size, size, 3))
-    return BackboneFacts(name, size, pooled.output_shape[-1], pooled.count_params(), preprocessing(name))
+        side = constructor(name)(weights=None).input_shape[1] or ANY_SIDE
+        pooled = constructor(name)(weights=None, include_top=False, pooling="avg", input_shape=(side, side, 3))
+    return CatalogRow(name, side, pooled.output_shape[-1], pooled.count_params(), preprocessing(name))
 
 
 def preprocessing(name: str) -> str:
-    """Find out which of Keras' ways of preprocessing is a backbone's."""
+    """Return which preprocessing of Keras a backbone uses."""
     seen = np.asarray(preprocess_of(name)(np.array([[[123.0, 45.0, 67.0]]], np.float32))).ravel()
     return next(kind for kind, expected in PREPROCESSING.items() if np.allclose(seen, expected, atol=1e-4))
 
 
 def main() -> None:
-    """Print the catalog."""
+    """Print the catalog as CSV."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["name", "size", "dim", "params", "preprocessing"])
+    writer.writerow(field.name for field in dataclasses.fields(CatalogRow))
     for name in constructors():
-        facts = describe(name)
-        writer.writerow([facts.name, facts.size, facts.dim, facts.params, facts.preprocessing])
+        writer.writerow(dataclasses.astuple(catalog_row(name)))
 
 
 if __name__ == "__main__":

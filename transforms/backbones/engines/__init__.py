@@ -1,118 +1,129 @@
-"""What runs a backbone's graph on a processor or a GPU.
+"""Engines, which compute a backbone's graph on a processor or on GPUs: their registry, and what each must offer.
 
-An engine takes the graph and gives a function, uint8 [B, H, W, 3] -> float32 [B, D]. Naming and choosing
-one imports none of them.
+An engine is a module of this room with the functions of `EngineModule`, and a line in ENGINES. Naming and choosing one
+imports none of them.
 """
 
-import glob
+import dataclasses
+import importlib
 import importlib.util
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
+from transforms.backbones.engines.devices import has_gpu
 from transforms.core.errors import UsageError
 
-ENGINES = ("tensorflow", "openvino")
-PRECISIONS = ("float32", "bfloat16", "float16")
+if TYPE_CHECKING:
+    import numpy as np
+
+AUTO = "auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineEntry:
+    """What is known about an engine without importing it.
+
+    Attributes:
+      library: the package that must be installed.
+      uses_gpus: whether it computes on GPUs if there are any.
+      reads_names: whether it finds a SavedModel's variables by their names, for which the file needs a saver.
+    """
+
+    library: str
+    uses_gpus: bool
+    reads_names: bool
+
+
+ENGINES = {
+    "tensorflow": EngineEntry("tensorflow", uses_gpus=True, reads_names=False),
+    "openvino": EngineEntry("openvino", uses_gpus=False, reads_names=True),
+}
+"""Engines by the name of their module; if several can run, the last one is the fastest."""
 
 
 class Engine(Protocol):
     """A graph that is ready to run.
 
     Attributes:
-      device: the kind that it runs on, 'CPU' or 'GPU'.
-      device_memory: of a GPU, in bytes; 0 on a CPU.
-      devices: how many that can work at the same time.
-      batches: how many each of them takes at the same time: two where a core that has nothing left of the first one
-        begins the second, one where there is memory for one.
+      device: kind of device that it runs on, 'CPU' or 'GPU'.
+      device_memory: memory of a GPU, in bytes; 0 on a CPU.
+      devices: number of devices that can compute at the same time.
+      batches_in_flight: batches per device: 2 on a CPU, so that idle cores can start the next batch; 1 on a GPU, whose
+        memory holds one.
     """
 
     device: str
     device_memory: int
     devices: int
-    batches: int
+    batches_in_flight: int
 
-    def __call__(self, pixels: np.ndarray, index: int = 0) -> np.ndarray:
-        """Embed a batch on the device of an index: uint8 [B, H, W, 3] -> float32 [B, D].
+    def __call__(self, pixels: "np.ndarray", index: int = 0) -> "np.ndarray":
+        """Embed a batch on the device `index`: uint8 [B, H, W, 3] -> float32 [B, D].
 
         Raises:
           OutOfMemoryError: the device has no room for it.
         """
 
 
-def check_engine(engine: str, precision: str) -> None:
-    """Make the engine ready for graphs of a precision.
+class EngineModule(Protocol):
+    """The functions of an engine's module."""
+
+    def device(self) -> str:
+        """Return the kind of device that it computes on here, 'CPU' or 'GPU'."""
+
+    def use_precision(self, precision: str) -> None:
+        """Prepare for graphs of a precision; raise UsageError if this machine cannot compute in it, or only slowly."""
+
+    def open_graph(self, path: str, precision: str) -> Engine:
+        """Open a SavedModel of one input and one output."""
+
+
+def prepare_engine(engine: str, precision: str) -> None:
+    """Make an engine ready for graphs of a precision.
 
     Raises:
-      UsageError: the engine is not installed here, or this machine does not compute in it, or would do so no faster.
+      UsageError: the engine is not installed, or this machine cannot compute in the precision, or only slowly.
     """
-    if choose_engine(engine) == "openvino":
-        from transforms.backbones.engines import openvino
-
-        openvino.check_precision(precision)
-    else:
-        from transforms.backbones.engines import tensorflow
-
-        tensorflow.use_precision(precision)
+    _module(choose_engine(engine)).use_precision(precision)
 
 
 def open_engine(engine: str, path: str, precision: str) -> Engine:
     """Open a graph: path of a SavedModel -> Engine."""
-    if engine == "openvino":
-        from transforms.backbones.engines.openvino import OpenVinoEngine
-
-        return OpenVinoEngine(path, precision)
-    from transforms.backbones.engines.tensorflow import TensorFlowEngine, read_graphs
-
-    return TensorFlowEngine(read_graphs(path))
+    return _module(engine).open_graph(path, precision)
 
 
 def choose_engine(engine: str) -> str:
-    """Resolve 'auto' for this machine: OpenVINO where it is installed and there is no GPU, else TensorFlow.
+    """Resolve 'auto' for this machine: OpenVINO if it is installed and there is no GPU, else TensorFlow.
 
     Raises:
-      UsageError: the engine is not installed here.
+      UsageError: the engine is not installed.
     """
-    installed = importlib.util.find_spec("openvino") is not None
-    if engine == "openvino" and not installed:
-        raise UsageError("--engine openvino is not installed; pip install 'beam-image-embeddings[openvino]'")
-    if engine == "auto":
-        return "openvino" if installed and not has_gpu() else "tensorflow"
-    return engine
+    if engine != AUTO:
+        if not _is_installed(engine):
+            raise UsageError(f"--engine {engine} is not installed; pip install 'beam-image-embeddings[{engine}]'")
+        return engine
+    gpu = has_gpu()
+    return [name for name, entry in ENGINES.items() if _is_installed(name) and (entry.uses_gpus or not gpu)][-1]
 
 
 def device_of(engine: str) -> str:
     """Return the kind of device that an engine computes on here, 'CPU' or 'GPU'."""
-    if engine == "openvino":
-        return "CPU"
-    from transforms.backbones.engines import tensorflow
-
-    return tensorflow.device()
+    return _module(engine).device() if ENGINES[engine].uses_gpus else "CPU"
 
 
 def dtype_policy(engine: str, precision: str) -> str:
-    """Return Keras' policy for an engine's graph: a GPU computes as the graph says, a processor as the engine is told.
+    """Return Keras' dtype policy for an engine's graph.
 
-    In float32 it is the same for all, and TensorFlow need not be asked what there is.
+    On a GPU the graph decides the precision, on a processor the engine does. In float32 the policy is the same
+    everywhere, so TensorFlow need not be asked for its devices.
     """
     mixed = precision != "float32" and device_of(engine) == "GPU"
     return f"mixed_{precision}" if mixed else "float32"
 
 
-def count_gpus() -> int:
-    """Return how many NVIDIA GPUs this machine has, also such as TensorFlow cannot use."""
-    return len(glob.glob("/dev/nvidia[0-9]*"))
+def _is_installed(engine: str) -> bool:
+    return importlib.util.find_spec(ENGINES[engine].library) is not None
 
 
-def has_gpu() -> bool:
-    """Whether this machine has such a GPU."""
-    return count_gpus() > 0
-
-
-def processor_flags() -> set[str]:
-    """Return what the processor can do in Linux's words, such as 'amx_bf16'; none where they are not told."""
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
-            return set(next((line for line in f if line.startswith("flags")), "").split())
-    except OSError:
-        return set()
+def _module(engine: str) -> EngineModule:
+    module: Any = importlib.import_module(f"{__name__}.{engine}")
+    return module  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Run a graph by OpenVINO, on the processor: the same numbers, sooner.
+"""Run a graph with OpenVINO, on the processor: the same numbers, faster.
 
 TensorFlow is not needed: OpenVINO reads the SavedModel itself, and keeps what it compiled beside it.
 """
@@ -11,44 +11,57 @@ import threading
 import numpy as np
 import openvino
 
-from transforms.backbones.engines import processor_flags
-from transforms.backbones.weights.hashing import size_of_files
+from transforms.backbones.engines.devices import processor_flags
 from transforms.core.errors import UsageError
+from transforms.storage.hashing import size_of_files
 
 DEVICE = "CPU"
 MOST_IMAGES = 16
 BYTES_AN_IMAGE = 20_000_000
-"""A core works on one request: of an image for so many bytes of the graph, up to 16. Its weights come from memory for
-each request, those of Winograd are many; what lies between two layers should stay in a cache. Of 4, 8 and 16 images 16
-were fastest for ResNet50 (300 MB), by an eighth, and slowest for Xception and EfficientNetB4 (90 and 77 MB)."""
+"""Each core computes one request at a time: one image for each 20 MB of the graph, at most 16.
+
+The more weights a graph has, the more images should share one read of them from memory; but the fewer the images, the
+more of the data between two layers stays in the processor's cache. Of 4, 8 and 16 images, 16 were the fastest for
+ResNet50 (300 MB) by an eighth, and the slowest for Xception and EfficientNetB4 (90 and 77 MB).
+"""
 _TYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 _CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
 
 
-def check_precision(precision: str) -> None:
-    """Raise UsageError where the processor does not compute in `precision`, or would do so no faster."""
+def device() -> str:
+    """Return the kind of device, which is always the processor."""
+    return DEVICE
+
+
+def use_precision(precision: str) -> None:
+    """Raise UsageError if the processor cannot compute in `precision`, or not faster than in float32."""
     if precision == "float32":
         return
     capable = _CAPABILITIES[precision] in openvino.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
     flags = processor_flags()
-    # By AVX-512 alone MobileNetV2 and ResNet50 took one and a half times as long as in float32, and more.
+    # With AVX-512 alone, MobileNetV2 and ResNet50 took at least 1.5 times as long as in float32.
     slower = precision == "float16" and "avx512_fp16" in flags and "amx_fp16" not in flags
     if slower or not capable:
         raise UsageError(f"this processor has no fast {precision}; use --precision float32")
+
+
+def open_graph(path: str, precision: str) -> "OpenVinoEngine":
+    """Open a SavedModel."""
+    return OpenVinoEngine(path, precision)
 
 
 class OpenVinoEngine:
     """A compiled graph: uint8 [B, H, W, 3] -> float32 [B, D].
 
     Args:
-      path: of a SavedModel with one input and one output.
-      precision: to compute in.
+      path: path of a SavedModel with one input and one output.
+      precision: numbers to compute in.
     """
 
     device = DEVICE
     device_memory = 0
     devices = 1
-    batches = 2
+    batches_in_flight = 2
 
     def __init__(self, path: str, precision: str = "float32"):
         self._core = openvino.Core()
@@ -61,7 +74,7 @@ class OpenVinoEngine:
         self._lock = threading.Lock()
 
     def __call__(self, pixels: np.ndarray, index: int = 0) -> np.ndarray:
-        """Embed a batch on the one device that there is."""
+        """Embed a batch; there is one device, so `index` is 0."""
         pixels = np.ascontiguousarray(pixels)
         with self._lock:
             images = self._images_a_request(len(pixels))
@@ -71,7 +84,7 @@ class OpenVinoEngine:
         vectors = np.empty((len(pixels), compiled.output(0).shape[1]), np.float32)
         with contextlib.ExitStack() as started:
             started.callback(idle.extend, requests)
-            # All have ended when it is left, however: they read and write these arrays in place.
+            # Leaving the block waits for all requests: they read and write these arrays in place.
             for part, request in zip(parts, requests, strict=True):
                 request.set_input_tensor(openvino.Tensor(pixels[part], shared_memory=True))
                 request.set_output_tensor(openvino.Tensor(vectors[part], shared_memory=True))
@@ -80,13 +93,13 @@ class OpenVinoEngine:
         return vectors
 
     def _images_a_request(self, batch: int) -> int:
-        """Divide a batch so that each core has work, but one smaller than before by a graph that is there."""
+        """Return the images per request: each core gets work; a small batch uses a graph that is already compiled."""
         share = max(batch // (os.cpu_count() or 1), 1)
         images = math.gcd(batch, min(self._most, 1 << (share.bit_length() - 1)))
         if images in self._compiled or images > max(self._compiled, default=0):
             return images
-        # Each number of images is a graph of its own, with weights of its own.
-        return max((there for there in self._compiled if batch % there == 0), default=1)
+        # Each number of images is a compiled graph of its own, with its own copy of the weights.
+        return max((images for images in self._compiled if batch % images == 0), default=1)
 
     def _compile(self, shape: tuple[int, ...]) -> openvino.CompiledModel:
         if shape[0] not in self._compiled:

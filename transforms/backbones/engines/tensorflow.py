@@ -1,4 +1,4 @@
-"""Run a graph by TensorFlow, on the GPUs where it sees some, else on the processor."""
+"""Run a graph with TensorFlow, on the GPUs that it sees, else on the processor."""
 
 import concurrent.futures
 import contextlib
@@ -7,13 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transforms.backbones.engines import processor_flags
-from transforms.backbones.graph.tensorflow_setup import device_lib, tf
+from transforms.backbones.engines.devices import processor_flags
 from transforms.core.errors import UsageError, one_line
+from transforms.core.tensorflow_setup import device_lib, tf
 
 IMAGES_A_CALL = 16
-"""On a processor, whose cores work on several calls at once: in one call of all images each operation waits for its
-slowest thread. Each call reorders the weights for oneDNN; calls of 8 were a twelfth slower for ResNet50."""
+"""Images in one call on a processor, whose cores compute several calls at once.
+
+In a single call, each operation would wait for its slowest thread. Fewer images cost more, since each call reorders the
+weights for oneDNN: calls of 8 were a twelfth slower for ResNet50.
+"""
 
 
 class OutOfMemoryError(Exception):
@@ -24,20 +27,20 @@ class TensorFlowEngine:
     """A graph as a function: uint8 [B, H, W, 3] -> float32 [B, D].
 
     Args:
-      graphs: the same one on each of the devices.
+      graphs: the same graph on each device.
     """
 
     def __init__(self, graphs: Sequence["DeviceGraph"]):
         self._graphs = graphs
         self.device, self.devices = device(), len(graphs)
-        self.device_memory, self.batches = (gpu_memory(), 1) if self.device == "GPU" else (0, 2)
+        self.device_memory, self.batches_in_flight = (gpu_memory(), 1) if self.device == "GPU" else (0, 2)
         self._threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="TensorFlowEngine")
         for graph in graphs:
-            # The first call optimizes the graph, for a second in which Python can go on.
+            # The first call optimizes the graph, which takes a second and leaves Python free.
             self._threads.submit(graph.warm_up)
 
     def __call__(self, pixels: np.ndarray, index: int = 0) -> np.ndarray:
-        """Embed a batch on the device of an index; raise OutOfMemoryError where it has no room for it."""
+        """Embed a batch on the device `index`; raise OutOfMemoryError if it has no room."""
         graph = self._graphs[index]
         try:
             if self.device == "GPU" or len(pixels) <= IMAGES_A_CALL:
@@ -49,10 +52,10 @@ class TensorFlowEngine:
 
 
 def device() -> str:
-    """Return the kind of device that TensorFlow runs on, 'CPU' or 'GPU', set up for several processes on one GPU."""
+    """Return the kind of device that TensorFlow runs on, 'CPU' or 'GPU'; let several processes share a GPU."""
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        # Without it the first process takes all of the memory; a device in use cannot be changed any more.
+        # Without memory growth the first process takes all memory. A device in use cannot be changed any more.
         with contextlib.suppress(RuntimeError):
             tf.config.experimental.set_memory_growth(gpu, True)
     return "GPU" if gpus else "CPU"
@@ -64,7 +67,7 @@ def gpu_names() -> list[str]:
 
 
 def gpu_memory() -> int:
-    """Return the bytes that TensorFlow may use of the first GPU."""
+    """Return the memory of the first GPU that TensorFlow may use, in bytes."""
     return next((d.memory_limit for d in device_lib.list_local_devices() if d.device_type == "GPU"), 0)
 
 
@@ -74,10 +77,10 @@ _precisions: set[str] = set()
 def use_precision(precision: str) -> None:
     """Let TensorFlow compute in `precision` on the processor, for all graphs of this process.
 
-    On a GPU the precision is Keras' policy, a part of the graph.
+    On a GPU the precision is part of the graph, through Keras' dtype policy.
 
     Raises:
-      UsageError: the processor does not compute in it, or would do so no faster; or the process has another one.
+      UsageError: the processor cannot compute in it, or not faster; or this process computes in another one.
     """
     if device() == "GPU":
         return
@@ -86,15 +89,20 @@ def use_precision(precision: str) -> None:
     if precision == "bfloat16" and {"avx512_bf16", "amx_bf16"}.isdisjoint(processor_flags()):
         raise UsageError("this processor has no fast bfloat16 (avx512_bf16, amx_bf16); use --precision float32")
     if _precisions - {precision}:
-        # What TensorFlow is told here reaches no thread that has called it before.
+        # A thread that has called TensorFlow before would not notice the change.
         raise UsageError(f"TensorFlow computes in one precision a process, and this one in {', '.join(_precisions)}")
     _precisions.add(precision)
     options = {"auto_mixed_precision_onednn_bfloat16": precision == "bfloat16"}
     tf.config.optimizer.set_experimental_options(options)
 
 
+def open_graph(path: str, precision: str) -> TensorFlowEngine:
+    """Open a SavedModel; its precision was set by `use_precision`."""
+    return TensorFlowEngine(read_graphs(path))
+
+
 def read_graphs(path: str) -> list["DeviceGraph"]:
-    """Read a graph onto each GPU, or else the processor: path of a SavedModel -> functions."""
+    """Read a SavedModel onto each GPU, or onto the processor if there is none."""
     return [DeviceGraph(path, name) for name in gpu_names()] or [DeviceGraph(path, None)]
 
 
@@ -104,7 +112,7 @@ class DeviceGraph:
     def __init__(self, path: str, device_name: str | None):
         self._device_name = device_name
         with tf.device(device_name):
-            # It has the weights, which live only as long as it does.
+            # Keeps the weights alive.
             self._loaded = tf.saved_model.load(path)
         self._signature = self._loaded.signatures["serving_default"]
 

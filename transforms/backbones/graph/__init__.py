@@ -1,0 +1,1 @@
+"""One TensorFlow graph per backbone, from uint8 pixels to float32 vectors, preprocessing included."""

@@ -1,11 +1,11 @@
-"""The names of the classes that a top predicts."""
+"""Names of the classes that the top of a backbone predicts."""
 
 import functools
 
 import numpy as np
 
 from transforms.backbones.graph.keras_applications import keras
-from transforms.backbones.weights.files import keras_download
+from transforms.backbones.weights.keras_download import keras_download
 
 IMAGENET_CLASSES = 1000
 
@@ -14,12 +14,12 @@ Classes = tuple[tuple[str, str, float], ...]
 
 
 def top_classes(scores: np.ndarray, k: int) -> list[Classes]:
-    """Name the best classes of each image: float32 [B, D] -> B times at most k of (id, name, score).
+    """Name the best classes of each image: float32 [B, D] -> B tuples of at most `k` (id, name, score).
 
-    The ids are WordNet's where the top is ImageNet's; another top's classes are known by their index.
+    Ids are WordNet's for a top of 1,000 classes; the classes of any other top are known by their index.
 
     Raises:
-      UsageError: Keras' list of class names is neither in its cache nor to be downloaded.
+      UsageError: Keras' list of class names is not in its folder and cannot be downloaded.
     """
     names = _names(scores.shape[1])
     best = np.argsort(-scores, axis=1)[:, :k]

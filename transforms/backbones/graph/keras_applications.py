@@ -1,13 +1,13 @@
-"""Keras, set up the way its weights were trained: TensorFlow, channels last, float32."""
+"""Keras, set up as its weights were trained: TensorFlow, channels last, float32."""
 
 import importlib
 import os
 from collections.abc import Callable
 from typing import Any
 
-import transforms.backbones.graph.tensorflow_setup  # noqa: F401
+import transforms.core.tensorflow_setup  # noqa: F401
 
-# Keras reads it at its import; a keras.json of the user's may say another.
+# Keras reads this when it is imported; the user's keras.json may name another backend.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import keras
@@ -31,6 +31,6 @@ def constructor(name: str) -> Callable[..., Any]:
 
 
 def preprocess_of(name: str) -> Callable[..., Any]:
-    """Return the `preprocess_input` beside a constructor: RGB of 0 to 255 -> what the weights expect."""
+    """Return the `preprocess_input` that belongs to a constructor: RGB of 0 to 255 -> what the weights expect."""
     found: Callable[..., Any] = importlib.import_module(constructor(name).__module__).preprocess_input
     return found

@@ -1,26 +1,55 @@
-"""Build a backbone's Keras model with its weights, up to the output that was asked for."""
+"""Build a backbone's Keras model with its weights, up to the requested output."""
 
+import hashlib
 import inspect
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from transforms.backbones.backbone import Backbone
-from transforms.backbones.graph.keras_applications import constructor, keras
-from transforms.backbones.weights.files import keras_download, load_file
+from transforms.backbones.backbone import Backbone, KerasModel, WeightsFacts
+from transforms.backbones.engines import dtype_policy
+from transforms.backbones.graph.keras_applications import constructor, keras, preprocess_of
+from transforms.backbones.graph.source import GraphSource, TensorFunction, width_of
+from transforms.backbones.rewrites import rewrite
+from transforms.backbones.rewrites.variables import of_one_name
+from transforms.backbones.weights.files import load_file
+from transforms.backbones.weights.keras_download import keras_download
 from transforms.core.errors import UsageError, did_you_mean, one_line
 
 SEED = 0
+"""Seed of random weights."""
 
 
-def build_model(backbone: Backbone) -> Any:
-    """Build the architecture and fill it with weights, random ones seeded: Backbone -> keras.Model.
+def keras_source(backbone: Backbone) -> GraphSource:
+    """Build a Keras backbone with its weights: Backbone -> GraphSource.
+
+    Raises:
+      UsageError: as `build_model`, or the output is not one vector per image.
+    """
+    found = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype_policy(backbone.engine, backbone.precision))
+    try:
+        with of_one_name():
+            model = build_model(backbone)
+    finally:
+        keras.config.set_dtype_policy(found)
+    dim = width_of(model.output_shape, backbone)
+
+    def prepare() -> tuple[TensorFunction, Any]:
+        return rewrite(model, preprocess_of(backbone.name), backbone)
+
+    return GraphSource(lambda: WeightsFacts(dim, sha256_of_values(model)), prepare)
+
+
+def build_model(backbone: Backbone) -> KerasModel:
+    """Build the architecture and fill it with weights; random ones are seeded: Backbone -> keras.Model.
 
     The model takes what its `preprocess_input` gives, float32 [B, H, W, 3].
 
     Raises:
-      UsageError: Keras refuses an argument, or the weights cannot be had or do not fit.
+      UsageError: Keras refuses an argument, or the weights cannot be read or do not fit.
     """
     build = constructor(backbone.name)
     known = inspect.signature(build).parameters
@@ -43,7 +72,7 @@ def build_model(backbone: Backbone) -> Any:
         else:
             model = _seeded(lambda: build(weights=None, **arguments))
             if backbone.weights != "random":
-                # Before it is cut: Keras counts a file's layers, and those of a part would get each other's weights.
+                # Before the model is cut: Keras counts a file's layers, so those of a part would get wrong weights.
                 load_file(model, backbone)
         return _output(model, backbone)
     except (ValueError, TypeError) as e:
@@ -52,7 +81,7 @@ def build_model(backbone: Backbone) -> Any:
         raise UsageError(f"Keras cannot build {backbone.name} like this: {one_line(e)}") from e
 
 
-def _seeded(build: Any) -> Any:
+def _seeded(build: Callable[[], KerasModel]) -> KerasModel:
     states = random.getstate(), np.random.get_state()
     keras.utils.set_random_seed(SEED)
     try:
@@ -62,7 +91,7 @@ def _seeded(build: Any) -> Any:
         np.random.set_state(states[1])
 
 
-def _output(model: Any, backbone: Backbone) -> Any:
+def _output(model: KerasModel, backbone: Backbone) -> KerasModel:
     if backbone.layer:
         names = [layer.name for layer in model.layers]
         if backbone.layer not in names:
@@ -79,3 +108,11 @@ def _output(model: Any, backbone: Backbone) -> Any:
     else:
         output = keras.layers.GlobalMaxPooling2D()(output)
     return keras.Model(model.input, output)
+
+
+def sha256_of_values(model: KerasModel) -> str:
+    """Return the sha256 of all weights' values in the model's order, in hex: it is the same for every kind of file."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(keras.ops.convert_to_numpy(weight))
+    return digest.hexdigest()

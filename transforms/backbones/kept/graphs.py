@@ -1,7 +1,7 @@
-"""Graphs that were built before, on the local disk: the next start neither imports Keras nor builds nor traces.
+"""Graphs that were built before: a start that finds one neither imports Keras, nor builds, nor traces.
 
-An entry is named after all that decides its graph: the backbone, what its weights are, the versions of the libraries.
-The folder may be deleted at any time. EMBED_IMAGES_CACHE names another one; empty, it switches the cache off.
+A graph is an entry of the cache folder, named after everything that decides it: the backbone, the identity of its
+weights, the versions of the libraries. An engine may keep what it compiled beside it.
 """
 
 import atexit
@@ -13,33 +13,35 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
-from typing import Any
 
-from transforms.backbones.backbone import Backbone, Facts
-from transforms.backbones.engines import dtype_policy, has_gpu
-from transforms.backbones.weights.hashing import cache_folder, sha256_of_files, size_of_files
+from transforms.backbones.backbone import Backbone, WeightsFacts
+from transforms.backbones.engines import ENGINES, dtype_policy
+from transforms.backbones.engines.devices import has_gpu
+from transforms.backbones.weights.identity import identity_of
 from transforms.core.errors import UsageError, one_line
-from transforms.storage.gcs import INSTALLED, generations_of, is_gcs
+from transforms.storage import cache
+from transforms.storage.hashing import size_of_files
 
-FORMAT = 10
-"""Version of what an entry holds, and of the code that builds graphs."""
+FORMAT = 11
+"""Version of what an entry holds, and of the code that builds graphs: raise it when either changes."""
 GRAPH = "graph"
 FACTS = "facts.json"
-INCOMING = ".incoming-"
-DAY = 86_400
-MAX_BYTES = 20_000_000_000
-"""Size of the folder, in bytes, above which the entries that were not used for longest go."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
-    """A graph in a folder of its own, beside what an engine made of it; the facts are its backbone's."""
+class KeptGraph:
+    """A graph in a folder of its own.
+
+    Attributes:
+      folder: the entry's folder.
+      facts: facts of the backbone's weights.
+      num_bytes: size of the graph, in bytes.
+    """
 
     folder: str
-    facts: Facts
-    bytes: int
+    facts: WeightsFacts
+    num_bytes: int
 
     @property
     def graph(self) -> str:
@@ -47,37 +49,37 @@ class Entry:
         return os.path.join(self.folder, GRAPH)
 
 
-def find(name: str | None) -> Entry | None:
-    """Return the entry of a name, or None where there is none."""
-    return _entry(os.path.join(root(), name)) if name else None
+def find(name: str | None) -> KeptGraph | None:
+    """Return the kept graph of this name, or None if there is none."""
+    return _read(os.path.join(cache.root(), name)) if name else None
 
 
-def _entry(folder: str) -> Entry | None:
+def _read(folder: str) -> KeptGraph | None:
     try:
         with open(os.path.join(folder, FACTS), encoding="utf-8") as f:
             said = json.load(f)
-        entry = Entry(folder, Facts(**said["facts"]), said["bytes"])
+        kept = KeptGraph(folder, WeightsFacts(**said["facts"]), said["bytes"])
         with contextlib.suppress(OSError):
             os.utime(folder)
-        return entry if size_of_files(entry.graph) == entry.bytes else None
+        return kept if size_of_files(kept.graph) == kept.num_bytes else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def keep(name: str | None, save: Callable[[str], None], facts: Facts) -> Entry:
-    """Keep a graph for the next start or, where that cannot be, until the process ends.
+def keep(name: str | None, save: Callable[[str], None], facts: WeightsFacts) -> KeptGraph:
+    """Keep a graph for the next start or, if that is impossible, until this process ends.
 
     Args:
-      name: of its entry; None where it is not to be found again.
-      save: writes it to a folder.
-      facts: of its backbone.
+      name: name of its entry; None if it need not be found again.
+      save: function that writes the graph to a folder.
+      facts: facts of the backbone's weights.
 
     Raises:
       UsageError: there is no room for it.
     """
-    entry = store(name, save, facts)
-    if entry:
-        return entry
+    kept = store(name, save, facts)
+    if kept:
+        return kept
     try:
         folder = tempfile.mkdtemp(prefix="embed-images-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -86,99 +88,33 @@ def keep(name: str | None, save: Callable[[str], None], facts: Facts) -> Entry:
         raise UsageError(f"cannot write a graph to {tempfile.gettempdir()}: {one_line(e)}") from e
 
 
-def store(name: str | None, save: Callable[[str], None], facts: Facts) -> Entry | None:
-    """Keep a graph for the next start: as `keep`, but None where that cannot be."""
-    if not name:
+def store(name: str | None, save: Callable[[str], None], facts: WeightsFacts) -> KeptGraph | None:
+    """Keep a graph for the next start, as `keep`; return None if that is impossible."""
+    if not name or not cache.root():
         return None
-    kept = os.path.join(root(), name)
+    entry = os.path.join(cache.root(), name)
     with contextlib.suppress(OSError):
-        _store(kept, save, facts)
-    return _entry(kept)
+        cache.add(entry, lambda folder: _write(folder, save, facts), is_complete=lambda path: _read(path) is not None)
+    return _read(entry)
 
 
-def _store(kept: str, save: Callable[[str], None], facts: Facts) -> None:
-    os.makedirs(root(), mode=0o700, exist_ok=True)
-    incoming = tempfile.mkdtemp(prefix=INCOMING, dir=root())
-    try:
-        _write(incoming, save, facts)
-        try:
-            os.rename(incoming, kept)
-        except OSError:
-            # Another process was sooner, or what is there is broken.
-            if _entry(kept) is None:
-                shutil.rmtree(kept)
-                os.rename(incoming, kept)
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
-    trim(root(), MAX_BYTES)
-
-
-def _write(folder: str, save: Callable[[str], None], facts: Facts) -> Entry:
-    entry = Entry(folder, facts, 0)
-    save(entry.graph)
-    entry = dataclasses.replace(entry, bytes=size_of_files(entry.graph))
+def _write(folder: str, save: Callable[[str], None], facts: WeightsFacts) -> KeptGraph:
+    kept = KeptGraph(folder, facts, 0)
+    save(kept.graph)
+    kept = dataclasses.replace(kept, num_bytes=size_of_files(kept.graph))
     with open(os.path.join(folder, FACTS), "w", encoding="utf-8") as f:
-        json.dump({"facts": facts._asdict(), "bytes": entry.bytes}, f)
-    return entry
-
-
-def root() -> str:
-    """Return the folder of the cache, '' where there is none."""
-    default = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "embed-images")
-    return os.environ.get("EMBED_IMAGES_CACHE", default)
-
-
-def is_writable() -> bool:
-    """Whether graphs can be kept for the next start."""
-    with contextlib.suppress(OSError):
-        if root():
-            os.makedirs(root(), mode=0o700, exist_ok=True)
-            return os.access(root(), os.W_OK | os.X_OK)
-    return False
+        json.dump({"facts": facts._asdict(), "bytes": kept.num_bytes}, f)
+    return kept
 
 
 def name_of(backbone: Backbone) -> str | None:
-    """Return the name of a backbone's entry; None where there is no cache, or nothing tells its weights apart."""
-    weights = _weights(backbone)
-    if not root() or weights is None:
+    """Return the name of a backbone's entry; None if there is no cache, or if nothing identifies its weights."""
+    weights = identity_of(backbone.weights)
+    if not cache.root() or weights is None:
         return None
-    versions = [importlib.metadata.version(library) for library in ("tensorflow", "keras")]
-    if backbone.engine == "openvino":
-        versions.append(importlib.metadata.version("openvino"))
+    # TensorFlow and Keras build every graph, whichever engine computes it.
+    libraries = dict.fromkeys(("tensorflow", "keras", ENGINES[backbone.engine].library))
+    versions = [importlib.metadata.version(library) for library in libraries]
     policy = dtype_policy(backbone.engine, backbone.precision)
     decided = json.dumps([FORMAT, backbone.key, weights, versions, policy, has_gpu()])
     return hashlib.sha256(decided.encode()).hexdigest()[:32]
-
-
-def _weights(backbone: Backbone) -> Any:
-    """What tells weights apart without loading them; None where nothing does."""
-    path = backbone.weights
-    if path == "random":
-        return []
-    with contextlib.suppress(OSError):
-        if path == "imagenet":
-            # Which of its files Keras takes is Keras' secret: another one there costs a start, never a wrong vector.
-            with os.scandir(cache_folder()) as files:
-                return sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if ".h5" in f.name)
-        if "://" not in path:
-            return sha256_of_files(path)
-        if is_gcs(path) and INSTALLED:
-            return sorted(generations_of(path).items())
-    return None
-
-
-def trim(root: str, max_bytes: int) -> None:
-    """Remove the entries that were not used for longest, above a size in bytes, and what killed processes left."""
-    with os.scandir(root) as entries:
-        folders = sorted((e for e in entries if e.is_dir()), key=lambda e: e.stat().st_mtime, reverse=True)
-    total = 0
-    for folder in folders:
-        # Other processes rename and remove, too.
-        with contextlib.suppress(OSError):
-            total += size_of_files(folder.path)
-            if folder.name.startswith(INCOMING):
-                unwanted = folder.stat().st_mtime < time.time() - DAY
-            else:
-                unwanted = total > max_bytes
-            if unwanted:
-                shutil.rmtree(folder.path, ignore_errors=True)

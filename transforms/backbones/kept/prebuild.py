@@ -1,6 +1,6 @@
-"""Build graphs in a process of their own, while this one imports Beam: Python does one thing at a time in a process.
+"""Build graphs in a second process while this one imports Beam: a Python process does one thing at a time.
 
-Where that was not begun, or that process died, a graph is built when it is asked for.
+If the second process was not started, or died, a graph is built when it is needed.
 """
 
 import contextlib
@@ -14,33 +14,35 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from transforms.backbones.backbone import Backbone, Facts
-from transforms.backbones.engines import has_gpu
-from transforms.backbones.kept import graphs as cache
+from transforms.backbones.backbone import Backbone, WeightsFacts
+from transforms.backbones.engines.devices import has_gpu
+from transforms.backbones.kept import graphs
 from transforms.core.errors import UsageError
+from transforms.storage import cache
 
 UNUSED = ("matplotlib", "pandas")
-"""What Keras imports, for its charts and tables, where it is installed; it can do without."""
+"""Libraries that Keras imports, if installed, for charts and tables that nobody needs here."""
 
 _pipes: dict[str, Connection] = {}
-_said: dict[str, list[Any]] = {}
+_messages: dict[str, list[Any]] = {}
 _processes: list[multiprocessing.process.BaseProcess] = []
 
 
-def begin(backbones: Sequence[Backbone]) -> None:
-    """Begin to build those of float32 that are not kept, until `end` or the end of this process, however that comes.
+def start(backbones: Sequence[Backbone]) -> None:
+    """Start building the graphs that are not kept, until `stop` or the end of this process, whatever its cause.
 
-    Only where they can be kept; not beside a GPU, whose memory is for one process; and not where this process has
-    threads, as it has once Beam or TensorFlow are here: a fork would not have them, but would have their locks.
+    Builds only graphs in float32 that can be kept. Does nothing beside a GPU, whose memory is for one process, and
+    nothing once this process has threads, as Beam and TensorFlow start them on import: a fork would lack the threads
+    and inherit their locks.
     """
     alone = threading.active_count() == 1 and not {"apache_beam", "tensorflow"} & sys.modules.keys()
     if not alone or has_gpu() or not cache.is_writable():
         return
-    # The name of another precision depends on the device, and so on TensorFlow.
-    missing = [b for b in backbones if b.precision == "float32" and not cache.find(cache.name_of(b))]
+    # The name of a graph of another precision depends on the device, and so on TensorFlow.
+    missing = [b for b in backbones if b.precision == "float32" and not graphs.find(graphs.name_of(b))]
     if not missing:
         return
-    # Without another process, for want of memory or of a right to one, the command builds.
+    # If there is no memory for another process, or no permission to start one, the command builds.
     with contextlib.suppress(OSError):
         fork = multiprocessing.get_context("fork")
         pipes = [fork.Pipe(duplex=False) for _ in missing]
@@ -56,53 +58,53 @@ def begin(backbones: Sequence[Backbone]) -> None:
             _pipes[backbone.key] = ours
 
 
-def end() -> None:
-    """End what was begun; for a process that is left without its exit handlers."""
+def stop() -> None:
+    """End the second process; for a command that ends without its exit handlers."""
     for process in _processes:
         process.terminate()
         process.join()
 
 
-def facts(backbone: Backbone) -> Facts | None:
-    """Wait until the weights of a backbone are read and hashed; None where that was not begun.
+def wait_for_facts(backbone: Backbone) -> WeightsFacts | None:
+    """Wait until a backbone's weights are read and hashed; return None if no build was started for it.
 
     Raises:
-      UsageError: the weights cannot be had or do not fit.
+      UsageError: the weights cannot be read or do not fit.
     """
-    found: Facts | None = _wait_for(backbone, 0)
+    found: WeightsFacts | None = _wait_for(backbone, 0)
     return found
 
 
-def entry(backbone: Backbone) -> cache.Entry | None:
-    """Wait until the graph of a backbone is kept; None where that was not begun, or it cannot be kept.
+def wait_for_graph(backbone: Backbone) -> graphs.KeptGraph | None:
+    """Wait until a backbone's graph is kept; return None if no build was started for it, or it cannot be kept.
 
     Raises:
-      UsageError: as `facts`, or the backbone does not take images of this size.
+      UsageError: as `wait_for_facts`, or the backbone does not take images of this size.
     """
-    found: cache.Entry | None = _wait_for(backbone, 1)
+    found: graphs.KeptGraph | None = _wait_for(backbone, 1)
     return found
 
 
 def _wait_for(backbone: Backbone, place: int) -> Any:
-    said = _said.setdefault(backbone.key, [])
+    messages = _messages.setdefault(backbone.key, [])
     with contextlib.suppress(KeyError, EOFError, OSError):
-        while len(said) <= place:
-            said.append(_pipes[backbone.key].recv())
-    for word in said:
-        if isinstance(word, UsageError):
-            raise word
-    return said[place] if len(said) > place else None
+        while len(messages) <= place:
+            messages.append(_pipes[backbone.key].recv())
+    for message in messages:
+        if isinstance(message, UsageError):
+            raise message
+    return messages[place] if len(messages) > place else None
 
 
 def _work(backbones: Sequence[Backbone], pipes: Sequence[Connection]) -> None:
     with contextlib.suppress(KeyboardInterrupt):
-        # As Ctrl-C would: Keras and the cache remove what they have half written.
+        # Raises as Ctrl-C would, so that Keras and the cache remove what they have half written.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        # Ctrl-C itself reaches the command, too, which then ends this process.
+        # Ctrl-C itself reaches the command as well, which then ends this process.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         threading.Thread(target=_end_with_the_command, daemon=True).start()
-        # What else goes wrong is met by the command once more, when it builds the graph itself.
+        # The command meets any other error again, when it builds the graph itself.
         with contextlib.suppress(Exception):
             _build(backbones, pipes)
 
@@ -115,9 +117,9 @@ def _end_with_the_command() -> None:
 
 
 def _build(backbones: Sequence[Backbone], pipes: Sequence[Connection]) -> None:
-    # None is what Python finds for a module that is not there.
+    # Python takes a module that is None for one that is not installed.
     sys.modules.update({name: None for name in UNUSED if name not in sys.modules})  # type: ignore[misc]
-    # What is imported stays: looking for garbage in it took a twelfth of the time.
+    # Imported modules stay; collecting garbage among them took a twelfth of the time.
     gc.disable()
     from transforms.backbones.graph.graph import build_graph
 
@@ -127,6 +129,6 @@ def _build(backbones: Sequence[Backbone], pipes: Sequence[Connection]) -> None:
         with pipe, contextlib.suppress(Exception):
             try:
                 graph = build_graph(backbone, pipe.send)
-                pipe.send(cache.store(cache.name_of(backbone), graph.save, graph.facts))
+                pipe.send(graphs.store(graphs.name_of(backbone), graph.save, graph.facts))
             except UsageError as e:
                 pipe.send(e)

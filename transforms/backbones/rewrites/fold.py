@@ -1,4 +1,4 @@
-"""Take work out of a model that need not be done for each image."""
+"""Remove work from a model that need not be done for each image: normalizations, paddings, preprocessing."""
 
 import collections
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transforms.backbones.backbone import KerasModel
 from transforms.backbones.graph.keras_applications import keras
 from transforms.backbones.rewrites.max_pooling import PaddedMaxPooling2D
 
@@ -13,26 +14,30 @@ CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.
 
 
 class Folded(NamedTuple):
-    """A keras.Model, and what is left of its preprocessing."""
+    """A folded model, and what is left of its preprocessing."""
 
-    model: Any
+    model: KerasModel
     preprocess: Callable[[Any], Any]
 
 
 def fold(
-    model: Any, preprocess: Callable[[Any], Any] = lambda x: x, faster: Callable[[Any], Any] = lambda layer: layer
+    model: KerasModel,
+    preprocess: Callable[[Any], Any] = lambda x: x,
+    faster: Callable[[Any], Any] = lambda layer: layer,
 ) -> Folded:
-    """Let layers do what is done before and after them: keras.Model -> Folded, together of equal numbers.
+    """Fold steps into the layers beside them: keras.Model -> Folded, whose parts together give equal numbers.
 
-    At inference a batch normalization is x * scale + shift, and so goes into the kernel and the bias of the convolution
-    before it. TensorFlow then runs convolution, bias and activation as one operation, without the weights having to be
-    constants of the graph. Zeros around an image, which are a copy of it, are the convolution's own padding where they
-    are those of 'same', and that of a max pooling of what is not negative. What preprocessing does to the channels but
-    for a shift, which zeros do not get, goes into the kernel of the first convolution.
+    - A batch normalization is x * scale + shift at inference, and so goes into the kernel and bias of the convolution
+      before it. TensorFlow then runs convolution, bias and activation as one operation.
+    - Zero padding makes a copy of the image. Where it equals the padding 'same', it becomes the convolution's own;
+      before a max pooling of values that are not negative, it becomes the pooling's.
+    - Preprocessing is a mix of the channels and a shift. The mix goes into the kernel of the first convolution; the
+      shift stays, since padding is not shifted.
 
     Args:
-      preprocess: what is done to the pixels before, float [B, H, W, 3] -> [B, H, W, 3].
-      faster: gives the layer that does the same sooner for a layer that convolves; itself where there is none.
+      model: as Keras built it.
+      preprocess: preprocessing of the pixels, float [B, H, W, 3] -> [B, H, W, 3].
+      faster: function, convolution -> a layer that does the same faster, or the convolution itself.
     """
     reads = _reads(model)
     readers = {a.name: b for a, b in reads}
@@ -58,13 +63,13 @@ def fold(
     folded = keras.models.clone_model(model, clone_function=clone, call_function=call)
     if first is None:
         return Folded(folded, preprocess)
-    # TensorFlow adds a row in a third of the time that it takes to add to the channels of each pixel.
+    # TensorFlow adds a whole row in a third of the time that it takes to add to the channels of each pixel.
     row = np.tile(shift, (model.input_shape[2], 1))
     return Folded(folded, lambda x: x + row)
 
 
-def _reads(model: Any) -> list[tuple[Any, Any]]:
-    """Return the pairs of layers, each called once, of which the second alone sees what the first gives."""
+def _reads(model: KerasModel) -> list[tuple[Any, Any]]:
+    """Return pairs of layers, each called once, where the second alone reads the output of the first."""
     nodes = [node for operation in model.operations for node in operation._inbound_nodes]
     read = [tensor for node in nodes for tensor in node.input_tensors]
     uses = collections.Counter(id(tensor) for tensor in (*read, *model.outputs))
@@ -80,7 +85,7 @@ def _foldable(convolution: Any, normalization: Any) -> bool:
 
 
 def _is_same(padding: Any, convolution: Any) -> bool:
-    """Whether zeros are those that TensorFlow puts there for 'same', see tf.nn.convolution."""
+    """Whether a padding equals that of 'same', see tf.nn.convolution."""
     if type(convolution) not in CONVOLUTIONS or convolution.padding != "valid":
         return False
     same = []
@@ -93,22 +98,22 @@ def _is_same(padding: Any, convolution: Any) -> bool:
 
 
 def _is_relu(layer: Any) -> bool:
-    """Whether nothing that a layer gives is negative."""
+    """Whether a layer never gives a negative value."""
     if type(layer) is keras.layers.ReLU:
         return not layer.negative_slope
     return getattr(layer, "activation", None) is keras.activations.relu
 
 
 def _is_pooled(padding: Any, pooling: Any) -> bool:
-    """Whether zeros are before a max pooling, each window of which sees more than them."""
+    """Whether a max pooling follows a zero padding, and each of its windows sees more than zeros."""
     if type(padding) is not keras.layers.ZeroPadding2D or type(pooling) is not keras.layers.MaxPooling2D:
         return False
     narrow = all(max(zeros) < size for zeros, size in zip(padding.padding, pooling.pool_size, strict=True))
     return narrow and pooling.padding == "valid"
 
 
-def _first_convolution(model: Any, readers: dict[str, Any]) -> Any:
-    """Return the convolution that alone sees the input, with zeros around it or not; None where there is none."""
+def _first_convolution(model: KerasModel, readers: dict[str, Any]) -> Any:
+    """Return the only convolution that reads the input, padded or not; None if there is none."""
     first: Any = next((x for x in model.layers if type(x) is keras.layers.InputLayer), None)
     while type(first) in (keras.layers.InputLayer, keras.layers.ZeroPadding2D):
         first = readers.get(first.name)
@@ -116,7 +121,7 @@ def _first_convolution(model: Any, readers: dict[str, Any]) -> Any:
 
 
 def _affine(preprocess: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mixing and the shift of which preprocessing is (x + shift) @ mixing: float64 [3, 3], float32 [3]."""
+    """Return mixing and shift so that preprocessing is (x + shift) @ mixing: float64 [3, 3], float32 [3]."""
     of_black, *of_primaries = np.asarray(preprocess(np.vstack([np.zeros(3), np.eye(3)])[:, None, None]))[:, 0, 0]
     mixing = np.array(of_primaries) - of_black
     return mixing, (of_black @ np.linalg.inv(mixing)).astype(np.float32)
@@ -126,7 +131,7 @@ def _folded(convolution: Any, normalization: Any, padding: Any, mixing: np.ndarr
     config = convolution.get_config()
     config["use_bias"] = config["use_bias"] or bool(normalization)
     config["padding"] = "same" if padding else config["padding"]
-    # Its weights are set below; random ones took half of the time.
+    # The weights are set below; making random ones first took half of the time.
     config.update({key: "zeros" for key in config if key.endswith("_initializer")})
     folded = type(convolution).from_config(config)
     folded.build((padding or convolution).input.shape)
@@ -144,6 +149,6 @@ def _weights(convolution: Any, normalization: Any) -> list[Any]:
     if normalization.scale:
         scale = scale * np.asarray(normalization.gamma)
     shift = np.asarray(normalization.beta) if normalization.center else 0
-    # A depthwise kernel ends in [channels, multiplier], which together are the channels that it gives.
+    # A depthwise kernel ends in [channels, multiplier], whose product is its number of output channels.
     by_channel = scale.reshape(kernel.shape[2:]) if type(convolution) is keras.layers.DepthwiseConv2D else scale
     return [*before, kernel * by_channel, (bias - mean) * scale + shift]

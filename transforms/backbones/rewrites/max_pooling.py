@@ -1,17 +1,17 @@
-"""Pool an image with zeros around it by the largest value, without a copy of it that has them."""
+"""Max pooling of an image with zeros around it, without making a padded copy."""
 
 from typing import Any
 
 from transforms.backbones.graph.keras_applications import keras
-from transforms.backbones.graph.tensorflow_setup import tf
+from transforms.core.tensorflow_setup import tf
 
 
 class PaddedMaxPooling2D(keras.layers.Layer):  # type: ignore[misc]
-    """Do the work of a max pooling, and of zeros before it: float32 [B, H, W, C], none negative -> [B, H', W', C].
+    """Do the work of zero padding and max pooling: float32 [B, H, W, C], none negative -> [B, H', W', C].
 
     Args:
       padding: a keras.layers.ZeroPadding2D.
-      pooling: a keras.layers.MaxPooling2D with padding 'valid', each window of which sees more than zeros.
+      pooling: a keras.layers.MaxPooling2D with padding 'valid', whose windows all see more than zeros.
     """
 
     def __init__(self, padding: Any, pooling: Any):

@@ -1,8 +1,8 @@
-"""Convolve by fewer multiplications: Winograd's minimal filtering, F(m x m, 3 x 3).
+"""Convolve with fewer multiplications: Winograd's minimal filtering, F(m x m, 3 x 3).
 
-For each pair of channels, 4 x 4 results of a kernel of 3 x 3 take 36 multiplications instead of 144, and 7 x 7, into
-which the maps of most backbones can be divided, 81 instead of 441. TensorFlow and OpenVINO do not convolve like this on
-a processor; on a GPU, TensorFlow's cuDNN does by itself.
+For each pair of channels, a tile of 4 x 4 results of a 3 x 3 kernel takes 36 multiplications instead of 144, and one of
+7 x 7, into which the maps of most backbones divide, 81 instead of 441. TensorFlow and OpenVINO do not convolve like
+this on a processor; on a GPU, cuDNN does by itself.
 """
 
 from typing import Any
@@ -12,21 +12,24 @@ import numpy as np
 from transforms.backbones.graph.keras_applications import keras
 
 SMALLEST, LARGEST = 4, 7
-"""Rows of a tile, the results that are computed at once."""
+"""Rows of a tile: the results that are computed at once."""
 
 POINTS = (0, 1, -1, 1 / 2, -1 / 2, 3 / 2, -3 / 2, 3)
-"""Where the polynomials are evaluated, for a tile of m rows at the first m + 1. The results differ from exact ones by 2
-parts in a million for 4 rows and 14 for 7 (root mean square), half of what points at the usual powers of two give."""
+"""Where the polynomials are evaluated; a tile of m rows takes the first m + 1.
+
+Results differ from exact ones by 2 parts in a million for 4 rows and by 14 for 7 (root mean square), half of what the
+usual points, powers of two, give.
+"""
 
 TILES = 4
-"""The fewest of an image: the kernels of fewer would come from memory for too little work."""
+"""Minimum tiles of an image: with fewer, reading the kernels from memory would cost more than they save."""
 
 CHANNELS, FILTERS = 64, 128
-"""The fewest of an image and of a kernel: below, the transforms cost more than they save (48 to 512 were measured)."""
+"""Minimum of a layer: below, the transforms cost more than they save (48 to 512 were measured)."""
 
 
 def winograd(layer: Any) -> Any:
-    """Return the layer that convolves like this where it is faster, else the layer itself."""
+    """Return a layer that convolves this way if that is faster, else the layer itself."""
     return WinogradConv2D(layer) if _gains(layer) else layer
 
 
@@ -36,19 +39,19 @@ def _gains(layer: Any) -> bool:
     if layer.strides != (1, 1) or layer.dilation_rate != (1, 1) or layer.groups != 1:
         return False
     _, height, width, channels = layer.get_build_config()["input_shape"]
-    # A transform costs each row as much as there are rows, and saves it as much as there are filters.
+    # For each row, a transform costs in proportion to the rows, and saves in proportion to the filters.
     return bool(channels >= CHANNELS and layer.filters >= max(FILTERS, 2 * height, 2 * width))
 
 
 def cook_toom(tile: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return B^T, G and A^T of F(tile, 3): float64 [tile + 2, tile + 2], [tile + 2, 3] and [tile, tile + 2].
 
-    By Cook's and Toom's algorithm, see Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015,
-    arXiv:1509.09308, and on the points Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd
+    For the Cook-Toom algorithm see Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015,
+    arXiv:1509.09308; for the points see Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd
     Convolution for Deep Neural Networks", 2018, arXiv:1803.10986.
     """
     points = np.array(POINTS[: tile + 1])
-    # The last row or column of each is of the point at infinity.
+    # The last row or column of each belongs to the point at infinity.
     of_image = np.zeros((tile + 2, tile + 2))
     for i in range(len(points)):
         of_image[i, :-1] = np.poly(np.delete(points, i))[::-1]
@@ -60,7 +63,7 @@ def cook_toom(tile: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def choose_tile(height: int, width: int) -> int:
-    """Return the rows of a tile with the fewest multiplications for results of a height and a width."""
+    """Return the rows of the tile that takes the fewest multiplications for `height` x `width` results."""
 
     def tiles(tile: int) -> int:
         return -(-height // tile) * -(-width // tile)
@@ -70,10 +73,10 @@ def choose_tile(height: int, width: int) -> int:
 
 
 class WinogradConv2D(keras.layers.Layer):  # type: ignore[misc]
-    """Do the work of a convolution of 3 x 3: float32 [B, H, W, C] -> float32 [B, H', W', K].
+    """Do the work of a 3 x 3 convolution: float32 [B, H, W, C] -> float32 [B, H', W', K].
 
     Args:
-      convolution: a built keras.layers.Conv2D without strides, dilation and groups.
+      convolution: a built keras.layers.Conv2D without strides, dilation or groups.
     """
 
     def __init__(self, convolution: Any):
@@ -85,7 +88,7 @@ class WinogradConv2D(keras.layers.Layer):  # type: ignore[misc]
         self._tile = choose_tile(*self._results)
         self._of_image, of_kernel, of_result = cook_toom(self._tile)
         self._of_result = of_result.astype(np.float32)
-        # All by TensorFlow: a kernel of NumPy's would be copied twice on its way there.
+        # Computed in TensorFlow: a NumPy kernel would be copied twice on its way there.
         kernel, of_both = convolution.kernel, np.kron(of_kernel, of_kernel).astype(np.float32)
         by_position = keras.ops.matmul(of_both, keras.ops.reshape(kernel, [9, -1]))
         self._kernel = self._weight("kernel", keras.ops.reshape(by_position, [-1, *kernel.shape[2:]]))
@@ -95,7 +98,7 @@ class WinogradConv2D(keras.layers.Layer):  # type: ignore[misc]
         return self.add_weight(shape=value.shape, initializer=lambda _, dtype: keras.ops.cast(value, dtype), name=name)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape of the results, which Keras would otherwise find by tracing."""
+        """Return the shape of the results, for which Keras would otherwise trace the layer."""
         return (input_shape[0], *self._results, self._kernel.shape[-1])
 
     def call(self, x: Any) -> Any:
@@ -115,7 +118,7 @@ class WinogradConv2D(keras.layers.Layer):  # type: ignore[misc]
         return self._activation(results if self._bias is None else results + self._bias)
 
     def _of_side(self, axis: int) -> np.ndarray:
-        """Return what makes the transformed windows of all tiles of a side: float32 [windows' rows, side]."""
+        """Return the matrix that transforms a side into the windows of all its tiles: float32 [rows, side]."""
         tile, window, side = self._tile, self._tile + 2, self._sides[axis]
         tiles = -(-self._results[axis] // tile)
         transform = np.zeros((window, tiles, tile * tiles + 2), np.float32)

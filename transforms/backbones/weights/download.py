@@ -1,7 +1,7 @@
-"""Weights in Cloud Storage: fetched once a machine, however many processes start at once.
+"""Weights in Cloud Storage: downloaded once per machine, however many processes start at once.
 
-What is fetched is an entry of the cache of graphs, named after the objects and their generations. It gets its name only
-when it is whole and is what it should be; processes wait for the one that fetches.
+A download is an entry of the cache folder, named after the objects and their generations. It gets its name once it is
+complete and checked; other processes wait for the one that downloads.
 """
 
 import contextlib
@@ -9,11 +9,10 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 
-from transforms.backbones.kept.graphs import INCOMING, MAX_BYTES, root, trim
+from transforms.storage import cache
 from transforms.storage.gcs import generations_of
 from transforms.storage.gcs_download import download
 
@@ -21,14 +20,15 @@ PREFIX = "weights-"
 
 
 @contextlib.contextmanager
-def fetched_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
-    """Give the local path of a copy of an object, or of a folder of them; without a cache it ends with the block.
+def downloaded_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
+    """Yield the local path of a copy of an object or of a folder; without a cache, the copy ends with the block.
 
     Args:
-      check: raises where a copy is not what it should be; a new one is then not kept.
+      uri: uri of the object or the folder.
+      check: function that raises if a copy is wrong; such a copy is not kept.
 
     Raises:
-      OSError: the object cannot be had.
+      OSError: the object cannot be downloaded.
     """
     uri = uri.rstrip("/")
     generations = generations_of(uri)
@@ -36,26 +36,41 @@ def fetched_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
         raise FileNotFoundError(f"no such object: {uri}")
     name = uri.rpartition("/")[2]
     decided = json.dumps([uri, generations], sort_keys=True)
-    folder = os.path.join(root(), PREFIX + hashlib.sha256(decided.encode()).hexdigest()[:32])
-    local = os.path.join(folder, name)
-    lock = _lock(folder)
+    entry = os.path.join(cache.root(), PREFIX + hashlib.sha256(decided.encode()).hexdigest()[:32])
+    local = os.path.join(entry, name)
+
+    def fetch(folder: str) -> None:
+        _download(uri, generations, os.path.join(folder, name))
+        check(os.path.join(folder, name))
+
+    lock = _lock(entry)
     if lock is None:
-        with tempfile.TemporaryDirectory() as temporary:
-            local = os.path.join(temporary, name)
-            _download(uri, generations, local)
-            check(local)
-            yield local
+        with tempfile.TemporaryDirectory() as folder:
+            fetch(folder)
+            yield os.path.join(folder, name)
         return
     with lock:
         kept = os.path.exists(local)
         if not kept:
-            _keep(uri, generations, local, check)
-        # What was used last is trimmed last.
-        os.utime(folder)
+            cache.add(entry, fetch)
+        # Marks the entry as used now, so that it is not trimmed next.
+        os.utime(entry)
     if kept:
-        # Not while the other processes wait.
+        # After the lock, so that other processes do not wait.
         check(local)
     yield local
+
+
+def _lock(entry: str) -> contextlib.AbstractContextManager[None] | None:
+    """Return a lock against other processes; None if there is no cache, or none that can be written to."""
+    if not cache.root():
+        return None
+    try:
+        cache.make_root()
+        with open(f"{entry}.lock", "a"):
+            return _held(f"{entry}.lock")
+    except OSError:
+        return None
 
 
 @contextlib.contextmanager
@@ -63,30 +78,6 @@ def _held(path: str) -> Iterator[None]:
     with open(path, "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _lock(folder: str) -> contextlib.AbstractContextManager[None] | None:
-    """Return what holds off the other processes; None where there is no cache, or none that can be written to."""
-    if not root():
-        return None
-    try:
-        os.makedirs(root(), mode=0o700, exist_ok=True)
-        with open(f"{folder}.lock", "a"):
-            return _held(f"{folder}.lock")
-    except OSError:
-        return None
-
-
-def _keep(uri: str, generations: Iterable[str], local: str, check: Callable[[str], None]) -> None:
-    folder, name = os.path.split(local)
-    incoming = tempfile.mkdtemp(prefix=INCOMING, dir=root())
-    try:
-        _download(uri, generations, os.path.join(incoming, name))
-        check(os.path.join(incoming, name))
-        os.rename(incoming, folder)
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
-    trim(root(), MAX_BYTES)
 
 
 def _download(uri: str, generations: Iterable[str], local: str) -> None:

@@ -1,76 +1,33 @@
-"""Weights for an architecture that was built here: from Keras' download, or from a file.
+"""The user's own weights: a file is a container of arrays, loaded into an architecture that was built here.
 
-A weights file is only ever a container of arrays. A `.keras` or `.h5` file could hold a model's code too; nothing here
-reads that part. What a file hashes to is checked before anything parses it.
+A `.keras` or `.h5` file can hold a model's code too; nothing here reads that part. The hash of a file is checked before
+anything parses it.
 """
 
 import contextlib
-import fcntl
-import hashlib
 import os
 import re
-import socket
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import h5py
 
-from transforms.backbones.backbone import Backbone
-from transforms.backbones.graph.keras_applications import keras
-from transforms.backbones.weights.hashing import cache_folder, sha256_of_files
+from transforms.backbones.backbone import Backbone, KerasModel
 from transforms.core.errors import UsageError, one_line
 from transforms.storage.gcs import check_access, generations_of, is_gcs
+from transforms.storage.hashing import sha256_of_files
 
 SUFFIXES = (".weights.h5", ".h5", ".keras")
-DOWNLOAD_TIMEOUT = 60.0
-"""Seconds without a byte from Keras' server until the download is given up."""
 MAX_INFLATION = 4
-"""How many times its size a `.keras` file may inflate to: weights hardly compress, a bomb does."""
-
-
-@contextlib.contextmanager
-def keras_download(what: str, otherwise: str) -> Iterator[None]:
-    """Let one process at a time download, with a timeout, and say in one line what to do when it fails.
-
-    Raises:
-      UsageError: `what` is broken in Keras' cache, or not there nor to be downloaded; `otherwise` is the other way out.
-    """
-    try:
-        os.makedirs(cache_folder(), exist_ok=True)
-        lock = open(os.path.join(cache_folder(), ".embed-images.lock"), "a")  # noqa: SIM115 (closed by the with)
-    except OSError:
-        # A cache that cannot be written to can still be read, and needs no lock.
-        lock = open(os.devnull)  # noqa: SIM115
-    before = socket.getdefaulttimeout()
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
-        try:
-            # Keras prints its progress to stdout, which is for results.
-            with contextlib.redirect_stdout(sys.stderr):
-                yield
-        except Exception as e:
-            url = re.search(r"https?://\S+?(?=:?(?:\s|$))", str(e))
-            if url:
-                failed, advice = "downloaded", f"put {url.group().rpartition('/')[2]} into"
-            elif isinstance(e, OSError):
-                failed, advice = "read", "delete their file in"
-            else:
-                raise
-            why = one_line(e, 160)
-            raise UsageError(f"{what} cannot be {failed} ({why}): {advice} {cache_folder()}, or {otherwise}") from e
-        finally:
-            socket.setdefaulttimeout(before)
+"""Maximum size of an inflated `.keras` file, in multiples of its own: weights hardly compress, a bomb does."""
 
 
 def is_saved_model(path: str) -> bool:
-    """Whether weights are a folder.
+    """Whether weights are a folder, and so a SavedModel.
 
     Raises:
-      UsageError: Cloud Storage cannot be asked.
+      UsageError: Cloud Storage does not answer.
     """
     if not is_gcs(path) or path.endswith(SUFFIXES):
         return os.path.isdir(path)
@@ -81,11 +38,11 @@ def is_saved_model(path: str) -> bool:
         raise UsageError(f"cannot read --weights {path}: {one_line(e)}") from e
 
 
-def load_file(model: Any, backbone: Backbone) -> None:
+def load_file(model: KerasModel, backbone: Backbone) -> None:
     """Load a weights file into a model.
 
     Raises:
-      UsageError: the file cannot be read, is not what its sha256 promised, or does not fit; names the first layer.
+      UsageError: the file cannot be read, has a wrong sha256, or does not fit; then the message names the first layer.
     """
     path = backbone.weights
     if not path.endswith(SUFFIXES):
@@ -100,13 +57,13 @@ def load_file(model: Any, backbone: Backbone) -> None:
 
 @contextlib.contextmanager
 def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
-    """Give the local path of weights, downloaded where they are remote, once `check` has not raised at it."""
+    """Yield the local path of weights, downloaded if they are elsewhere, after `check` has accepted it."""
     try:
         if is_gcs(path):
-            from transforms.backbones.weights.download import fetched_once
+            from transforms.backbones.weights.download import downloaded_once
 
             check_access([path])
-            with fetched_once(path, check) as local:
+            with downloaded_once(path, check) as local:
                 yield local
             return
         if "://" not in path:
@@ -130,7 +87,7 @@ def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
 
 
 def check_sha256(local: str, backbone: Backbone) -> None:
-    """Raise UsageError where a file's sha256 is not the one that was asked for."""
+    """Raise UsageError if a file does not have the requested sha256."""
     if not backbone.weights_sha256:
         return
     found = sha256_of_files(local)
@@ -147,13 +104,13 @@ def _refuse_bomb(local: str, path: str) -> None:
         with zipfile.ZipFile(local) as archive:
             inflated = sum(entry.file_size for entry in archive.infolist())
     except zipfile.BadZipFile as e:
-        raise UsageError(f"--weights {path} is no .keras file: {one_line(e)}") from e
+        raise UsageError(f"--weights {path} is not a .keras file: {one_line(e)}") from e
     if inflated > MAX_INFLATION * os.path.getsize(local):
         raise UsageError(f"--weights {path} would inflate to {inflated} bytes, which no weights do")
 
 
-def _misfit(model: Any, local: str, error: Exception) -> str:
-    """Say which layer differs first."""
+def _misfit(model: KerasModel, local: str, error: Exception) -> str:
+    """Return which layer is the first that differs, in words."""
     text = " ".join(str(error).split())
     named = re.search(
         r"(Shape mismatch in layer.*?\.|Layer '.*?' expected .*? during loading|Layer #\d+ \(named.*)", text
@@ -169,11 +126,3 @@ def _misfit(model: Any, local: str, error: Exception) -> str:
             if a != b:
                 return f"layer {i} with weights is {a} in the backbone and {b} in the file"
     return one_line(error)
-
-
-def sha256_of_values(model: Any) -> str:
-    """Return the sha256 of all weights' values in the model's order: the same for every container they came in."""
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        digest.update(keras.ops.convert_to_numpy(weight))
-    return digest.hexdigest()

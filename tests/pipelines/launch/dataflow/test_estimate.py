@@ -7,32 +7,31 @@ import pytest
 from pipelines.launch.dataflow.estimate import (
     GPU_CORES,
     PROCESS_RATE,
-    Speed,
     check_memory,
     cost_lines,
     memory_needs,
     worker_rate,
 )
 from pipelines.launch.dataflow.job import DataflowJob, dataflow_job
-from pipelines.launch.dataflow.machines import GPUS
 from pipelines.options.flags import parse
+from pipelines.options.gpus import GPUS
 from pipelines.plan.plan import Plan, make_plan
+from pipelines.plan.run_stats import Speed
+from pipelines.plan.runner import Runner, Where
+from tests.pipelines.conftest import settings_of
+from tests.pipelines.launch.dataflow.conftest import DATAFLOW, NEEDED
 from transforms.core.errors import UsageError
 
 SPEED = Speed(decode=0.004, forward=0.016)
 
 
 def planned(photos: pathlib.Path, *flags: str) -> Plan:
-    light = ["--weights", "random", "--backbone", "MobileNet", "--image_size", "32"]
-    return make_plan(parse(["--input", str(photos), "--output", str(photos / ".." / "out"), *light, *flags])[0], True)
+    return make_plan(settings_of(photos, photos.parent / "out", *flags), Where(Runner.DATAFLOW))
 
 
 def job_of(*flags: str) -> DataflowJob:
-    google = ["--runner=DataflowRunner", "--project=p", "--region=r", "--temp_location=gs://b/tmp"]
     image = "--sdk_container_image=r-docker.pkg.dev/p/i/embed-images:1"
-    job = dataflow_job(*parse(["--input", "gs://b/in", "--output", "gs://b/out", *google, image, *flags]))
-    assert job is not None
-    return job
+    return dataflow_job(*parse([*NEEDED, *DATAFLOW, image, *flags]))
 
 
 def test_every_gpu_has_a_guess_of_its_speed() -> None:

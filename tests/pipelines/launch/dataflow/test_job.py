@@ -1,25 +1,25 @@
-"""Flags that make a Dataflow job, and flags that cannot."""
+"""Flags that make a Dataflow job."""
 
+import dataclasses
 import pathlib
+import re
 
 import pytest
-from apache_beam.options.pipeline_options import DebugOptions, SetupOptions, WorkerOptions
+from apache_beam.options.pipeline_options import DebugOptions, GoogleCloudOptions, SetupOptions, WorkerOptions
 
-from pipelines.command import main
-from pipelines.launch.dataflow.job import DataflowJob, container_versions, dataflow_job, is_remote, source_setup_file
+from pipelines.launch.dataflow.job import DataflowJob, dataflow_job, source_setup_file
 from pipelines.options.flags import parse
+from pipelines.plan.plan import Plan
+from tests.pipelines.launch.dataflow.conftest import DATAFLOW, NEEDED
+from transforms import Backbone
 from transforms.core.errors import UsageError
 
-NEEDED = ["--input", "gs://b/in", "--output", "gs://b/out"]
-DATAFLOW = ["--runner=DataflowRunner", "--project=p", "--region=r", "--temp_location=gs://b/tmp"]
 IMAGE = "--sdk_container_image=r-docker.pkg.dev/p/images/embed-images:1"
 L4 = ["--gpu", "nvidia-l4", IMAGE]
 
 
 def job_of(*flags: str) -> DataflowJob:
-    job = dataflow_job(*parse([*NEEDED, *DATAFLOW, *flags]))
-    assert job is not None
-    return job
+    return dataflow_job(*parse([*NEEDED, *DATAFLOW, *flags]))
 
 
 def test_a_job_on_processors_needs_nothing_but_where() -> None:
@@ -55,77 +55,38 @@ def test_what_was_asked_for_stands_instead_of_what_would_be_chosen() -> None:
     assert (job.processes, job.options.view_as(SetupOptions).setup_file) == (8, "/x/setup.py")
 
 
-@pytest.mark.parametrize(
-    ("flags", "says"),
-    [
-        (["--project="], "needs --project, e.g. --project=my-project"),
-        (["--region="], "needs --region, e.g."),
-        (["--temp_location="], "needs --temp_location, e.g. --temp_location=gs://bucket/tmp"),
-        (["--temp_location=/tmp"], "--temp_location must be a folder in Cloud Storage, gs://..., is /tmp"),
-        (["--input", "photos"], "--input photos is on this machine"),
-        (["--output", "out"], "--output out is on this machine"),
-        (["--weights", "w.h5"], "--weights w.h5 is on this machine"),
-        (["--gpu", "nvidia-l4"], "add --sdk_container_image IMAGE"),
-        (["--gpu", "nvidia-l5"], "did you mean 'nvidia-l4'?"),
-        (["--gpu_count", "2"], "add --gpu TYPE"),
-        (["--require_gpu"], "add --gpu TYPE"),
-        (["--engine", "openvino"], "add --sdk_container_image IMAGE"),
-        ([*L4, "--machine_type=n1-standard-4"], "has no GPU, not 1 nvidia-l4"),
-        ([*L4, "--gpu_count=3"], "give one of 1, 2, 4, 8"),
-        ([*L4, "--engine=openvino"], "does not go with --engine openvino"),
-        ([*L4, "--flexrs_goal=COST_OPTIMIZED"], "does not go with --flexrs_goal"),
-        ([*L4, "--experiments=use_multiple_sdk_containers"], "does not go with --experiments=use_multiple"),
-        ([*L4, "--resource_hint=accelerator=type:x"], "does not go with an accelerator of --resource_hint"),
-        (
-            [*L4, "--dataflow_service_options=worker_accelerator=type:nvidia-l4;count:1;install-nvidia-driver"],
-            "does not go with a worker_accelerator of --dataflow_service_options",
-        ),
-        (["--sdk_container_image=apache/beam_python3.9_sdk:2.77.0"], "has Python 3.9, here is"),
-        (["--sdk_container_image=apache/beam_python3.11_sdk:2.60.0"], "has Beam 2.60.0, here is"),
-    ],
-)
-def test_flags_that_contradict_each_other_are_one_line_and_exit_2(
-    flags: list[str], says: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*NEEDED, *DATAFLOW, *flags]) == 2
-    printed = capsys.readouterr().err.splitlines()
-    assert len(printed) == 1
-    assert says in printed[0]
+def test_a_job_says_how_large_its_workers_are_and_how_many() -> None:
+    job = job_of()
+    assert (job.image, job.disk_gb, job.workers, job.bundles) == ("", 25, 1, 4)
+    job = job_of(*L4, "--num_workers=3", "--number_of_worker_harness_threads=9")
+    assert (job.image, job.disk_gb, job.workers, job.bundles) == (IMAGE.partition("=")[2], 100, 3, 9)
+    assert job_of("--num_workers=3", "--max_num_workers=7").workers == 7
+    many = job_of("--experiments=use_multiple_sdk_containers", "--machine_type=m3-ultramem-32")
+    assert (many.machine, many.processes, many.bundles) == (None, 1, 4)
 
 
-@pytest.mark.parametrize("flag", ["--gpu=nvidia-l4", "--gpu_count=1", "--no_wait"])
-def test_a_flag_of_dataflow_is_refused_on_another_runner(flag: str) -> None:
-    with pytest.raises(UsageError, match=f"{flag.partition('=')[0]} is for --runner=DataflowRunner"):
-        dataflow_job(*parse([*NEEDED, flag]))
+def test_a_job_is_named_for_what_it_makes_and_given_names_stay(plan: Plan) -> None:
+    google = job_of().named(plan).options.view_as(GoogleCloudOptions)
+    assert google.job_name == f"embed-images-mobilenet-{plan.run_id.lower()}"
+    spec = plan.targets[0].spec.fingerprint
+    assert google.labels == ["project=beam-image-embeddings", "backbone=mobilenet", f"spec={spec}"]
+    google = job_of("--job_name=nightly", "--label=team=birds").named(plan).options.view_as(GoogleCloudOptions)
+    assert google.job_name == "nightly"
+    assert google.labels[-1] == "team=birds"
 
 
-@pytest.mark.parametrize(
-    ("flags", "remote"),
-    [
-        ([], False),
-        (["--runner=DirectRunner"], False),
-        (["--runner=FnApiRunner"], False),
-        (["--runner=dataflow"], True),
-        (["--runner=FlinkRunner"], True),
-    ],
-)
-def test_which_runners_work_elsewhere(flags: list[str], remote: bool) -> None:
-    assert is_remote(flags) is remote
+def test_a_name_of_many_backbones_is_one_that_dataflow_takes(plan: Plan) -> None:
+    target = plan.targets[0]
+    names = ["EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2", "EfficientNetV2B3", "EfficientNetV2L"]
+    targets = [dataclasses.replace(target, backbone=Backbone(name, weights="random")) for name in names]
+    google = job_of().named(dataclasses.replace(plan, targets=tuple(targets))).options.view_as(GoogleCloudOptions)
+    # As Google documents both: https://cloud.google.com/dataflow/docs/reference/rest/v1b3/projects.jobs
+    assert re.fullmatch(r"[a-z]([-a-z0-9]{0,1022}[a-z0-9])?", google.job_name)
+    for label in google.labels:
+        assert re.fullmatch(r"[a-z][a-z0-9_-]{0,62}=[a-z0-9_-]{0,63}", label)
 
 
 def test_an_installed_project_has_no_source_to_send_and_says_what_to_give(tmp_path: pathlib.Path) -> None:
     (tmp_path / "setup.py").write_text("somebody else's")
     with pytest.raises(UsageError, match=r"give --sdk_container_image .*, or --setup_file"):
         source_setup_file(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("image", "versions"),
-    [
-        ("apache/beam_python3.11_sdk:2.77.0", ("3.11", "2.77.0")),
-        ("gcr.io/p/embed-images-python3.12-beam2.77.0:4", ("3.12", "2.77.0")),
-        ("host:5000/p/embed-images@sha256:abc", ("", "")),
-    ],
-)
-def test_an_image_tells_its_versions_by_its_name_or_not_at_all(image: str, versions: tuple[str, str]) -> None:
-    assert container_versions(image) == versions

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipelines.launch.dataflow.machines import GPUS, check_gpu_fits, find_machine, hourly_price
+from pipelines.launch.dataflow.machines import check_gpu_fits, find_machine, hourly_price
+from pipelines.options.gpus import GPUS
 from transforms.core.errors import UsageError
 
 

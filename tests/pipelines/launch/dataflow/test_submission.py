@@ -2,7 +2,6 @@
 
 import _thread
 import io
-import pathlib
 import tarfile
 from typing import Any
 
@@ -11,29 +10,17 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from pipelines.command import main
+from tests.pipelines.conftest import LIGHT
+from tests.pipelines.launch.dataflow.conftest import IMAGE, output_of
 from tests.servers.dataflow import DataflowServer
 from tests.servers.gcs import GcsServer
-from transforms.commit.commit import read_manifest
+from tests.servers.rest import Refusal
+from transforms.collection.manifest import read_manifest
 
-LIGHT = ["--weights", "random", "--backbone", "MobileNet", "--image_size", "32"]
-IMAGE = "europe-west4-docker.pkg.dev/a-project/images/embed-images-python3.11:1"
+__all__ = ["LIGHT", "staged"]
+
 CONSOLE = "https://console.cloud.google.com/dataflow/jobs/europe-west4/a-job?project=a-project"
 CANCEL = "gcloud dataflow jobs cancel a-job --project a-project --region europe-west4"
-
-
-@pytest.fixture
-def flags(dataflow: DataflowServer, photos: pathlib.Path) -> list[str]:
-    """The flags that embed ten images of the bucket."""
-    output = f"gs://{dataflow.bucket}/out"
-    return ["--input", dataflow.upload(photos), "--output", output, *LIGHT, *dataflow.flags]
-
-
-def names_below(folder: str) -> list[str]:
-    return sorted(m.path[len(folder) :] for found in FileSystems.match([f"{folder}/**"]) for m in found.metadata_list)
-
-
-def output_of(dataflow: DataflowServer) -> list[str]:
-    return names_below(f"gs://{dataflow.bucket}/out")
 
 
 def staged(dataflow: DataflowServer, name: str) -> bytes:
@@ -103,7 +90,7 @@ def test_a_job_on_gpus_asks_for_them_on_the_embedding_alone(flags: list[str], da
     assert environment["serviceAccountEmail"] == "w@p.iam"
     steps = hints_by_step(dataflow)
     hint = {"beam:resources:accelerator:v1": b"type:nvidia-l4;count:1;machine_type:g2-standard-8;install-nvidia-driver"}
-    embedding = {name for name in steps if name.partition("/")[0] in ("EmbedMobileNet", "EmbedMobileNetV2")}
+    embedding = {name for name in steps if name.split("/")[:2] in (["MobileNet", "Embed"], ["MobileNetV2", "Embed"])}
     assert any("BatchElements" in name for name in embedding)
     assert {name for name, hints in steps.items() if hints} == embedding
     assert all(steps[name] == hint for name in embedding)
@@ -173,15 +160,6 @@ def test_a_job_that_ends_badly_says_what_it_could_not_remove(
     assert any(name.endswith("owner.json") for name in output_of(dataflow))
 
 
-def test_a_dry_run_is_2_where_what_it_wrote_cannot_be_removed(
-    flags: list[str], dataflow: DataflowServer, storage: GcsServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    storage.fail(403, matching="owner.json?projection")
-    assert main([*flags, "--dry_run"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert f"what it wrote to gs://{dataflow.bucket}/out cannot be removed: " in line
-
-
 def test_a_job_that_is_done_without_a_manifest_is_no_success(
     flags: list[str], dataflow: DataflowServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,6 +176,68 @@ def test_an_interrupted_command_leaves_the_job_and_says_how_to_cancel_it(
     assert f"the job runs on, to cancel it:\n  {CANCEL}" in capsys.readouterr().err
     assert {request.partition(" ")[0] for request in dataflow.requests[1:]} <= {"GET"}
     assert output_of(dataflow) != []
+
+
+def test_an_error_while_a_job_is_followed_leaves_the_job_what_it_writes(
+    flags: list[str], dataflow: DataflowServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataflow.refuses = Refusal(403, "the permission was withdrawn")
+    assert main(flags) == 1
+    line, cancel = capsys.readouterr().err.splitlines()
+    assert line.startswith("embed-images: the job cannot be followed: ")
+    assert line.endswith("; --verbose shows more; no longer followed; the job runs on, to cancel it:")
+    assert cancel == f"  {CANCEL}"
+    assert [name.rpartition("/")[2] for name in output_of(dataflow)] == ["owner.json"]
+
+
+def test_an_error_after_a_job_is_done_leaves_what_it_wrote(
+    flags: list[str], dataflow: DataflowServer, storage: GcsServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataflow.runs = True
+    # As soon as the job is done: no answer to whether there is a manifest.
+    dataflow.looked = lambda: storage.fail(403, matching="out%2Fmanifest.json")
+    assert main(flags) == 1
+    line, cancel = capsys.readouterr().err.splitlines()
+    assert line.startswith("embed-images: the job cannot be followed: ")
+    assert cancel == f"  {CANCEL}"
+    manifest = read_manifest(f"gs://{dataflow.bucket}/out")
+    assert manifest is not None
+    assert {f"/{file['name']}" for file in manifest["files"]} <= set(output_of(dataflow))
+
+
+def test_an_interrupt_while_a_job_is_submitted_says_where_to_look_and_keeps_nothing(
+    flags: list[str], dataflow: DataflowServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(root: object, plan: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.embed_images.build", interrupted)
+    assert main(flags) == 130
+    printed = capsys.readouterr()
+    assert "console shows whether it was, nothing half-written was kept; to start again:\n  embed-images" in printed.err
+    assert dataflow.requests == []
+    assert output_of(dataflow) == []
+
+
+def test_counters_that_cannot_be_had_cost_no_job(
+    flags: list[str], dataflow: DataflowServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataflow.runs, dataflow.counts = True, False
+    assert main(flags) == 0
+    printed = capsys.readouterr()
+    assert "10 of 10 inputs embedded by MobileNet" in printed.out
+    assert printed.err.startswith("embed-images: the job's counters are unknown: ")
+    assert printed.err.count("\n") == 1
+
+
+def test_a_template_is_written_and_nothing_submitted(
+    flags: list[str], dataflow: DataflowServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = f"gs://{dataflow.bucket}/templates/nightly"
+    assert main([*flags, f"--template_location={path}"]) == 0
+    assert capsys.readouterr().out == f"template written to {path}\n"
+    assert FileSystems.exists(path)
+    assert dataflow.requests == []
 
 
 def test_a_job_that_the_service_refuses_is_1_and_keeps_nothing(
@@ -217,32 +257,3 @@ def test_a_bucket_that_is_not_there_is_2_before_anything_is_sent(
     assert main(missing) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert dataflow.submitted == []
-
-
-def test_a_dry_run_says_all_that_the_job_needs_and_sends_nothing(
-    flags: list[str], dataflow: DataflowServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*flags, "--dry_run", "--gpu", "nvidia-l4", "--sdk_container_image", IMAGE]) == 0
-    printed = capsys.readouterr().out
-    for part in (
-        "inputs    10",
-        "MobileNet: 5 of 5 embedded, 1024 x float32",
-        "g2-standard-8: 8 vCPUs, 32 GB; processes 1",
-        "of 24 GB of a nvidia-l4",
-        f"the name of {IMAGE} does not tell whether it has the same",
-        "US dollars",
-        "img/s a worker",
-        "GB of images",
-    ):
-        assert part in printed
-    assert dataflow.requests == []
-    assert output_of(dataflow) == []
-    assert names_below(f"gs://{dataflow.bucket}/tmp") == []
-
-
-def test_a_dry_run_finds_a_model_that_does_not_fit(
-    flags: list[str], dataflow: DataflowServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    many = ["--machine_type=n2-highcpu-8", "--experiments=use_multiple_sdk_containers"]
-    assert main([*flags, "--dry_run", *many]) == 2
-    assert "give a larger --machine_type" in capsys.readouterr().err

@@ -20,18 +20,18 @@ import pytest
 from pipelines.sample_images import sample_pixels
 from tests.conftest import sample_image
 from transforms import Backbone
-from transforms.backbones.kept import prebuild as ahead
+from transforms.backbones.kept import prebuild
 
 COMMAND = "import sys; from pipelines.command import main; code = main(sys.argv[1:]); "
 IMPORTED = "print('tensorflow' in sys.modules); "
 SLOW = """if True:
     import time
-    from transforms.backbones.kept import prebuild as ahead
-    from transforms.backbones.backbone import Facts
+    from transforms.backbones.kept import prebuild
+    from transforms.backbones.backbone import WeightsFacts
     def slow(backbones, pipes):
-        pipes[0].send(Facts(1280, "ab"))
+        pipes[0].send(WeightsFacts(1280, "ab"))
         time.sleep(600)
-    ahead._build = slow
+    prebuild._build = slow
 """
 SMALL = ("--weights", "random", "--image_size", "64", "--engine", "openvino")
 
@@ -73,17 +73,58 @@ def test_another_process_builds_and_the_numbers_are_keras_own(
         keras.utils.set_random_seed(0)
         build = getattr(keras.applications, name)
         model = build(weights=None, include_top=False, pooling="avg", input_shape=(64, 64, 3))
-        (shard,) = (tmp_path / "out" / name).glob("*.parquet")
+        (shard,) = (tmp_path / "out" / name).glob("parquet/*.parquet")
         (vector,) = pq.read_table(shard)["embedding"].to_pylist()
         expected = model(image, training=False).numpy()[0]
         np.testing.assert_allclose(vector, expected, rtol=1e-3, atol=np.abs(expected).max() * 1e-4)
+
+
+NOTED = """if True:
+    import sys
+    from transforms.backbones.kept import prebuild
+    start = prebuild.start
+    def noted(backbones):
+        libraries = {"apache_beam", "keras", "numpy", "pyarrow", "tensorflow"} & sys.modules.keys()
+        print(*[backbone.name for backbone in backbones], "before", *sorted(libraries))
+        start(backbones)
+        print(len(prebuild._processes), "started")
+    prebuild.start = noted
+"""
+
+
+def test_building_starts_before_beam_is_imported(arguments: list[str], environment: dict[str, str]) -> None:
+    imported = "print('apache_beam' in sys.modules); "
+    code, out, err = run(NOTED + COMMAND + imported, [*arguments, "--backbone", "MobileNetV2,MobileNet"], environment)
+    assert (code, err) == (0, "")
+    assert (out[:2], out[-1]) == (["MobileNetV2 MobileNet before", "1 started"], "True")
+
+
+def test_what_is_kept_is_not_built_again(arguments: list[str], environment: dict[str, str]) -> None:
+    for started in (1, 0):
+        code, out, err = run(NOTED + COMMAND, arguments, environment)
+        assert (code, err) == (0, "")
+        assert out[:2] == ["MobileNetV2 before", f"{started} started"]
+        arguments = [*arguments, "--overwrite"]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--weights", "{folder}/own.weights.h5"], ["--runner", "DirectRunner"], ["--precision", "bfloat16"]],
+    ids=["own weights", "Beam's flags", "another precision"],
+)
+def test_nothing_is_started_for_what_another_machine_or_library_decides(
+    flags: list[str], arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
+) -> None:
+    flags = [flag.format(folder=tmp_path) for flag in flags]
+    _, out, _ = run(NOTED + COMMAND, [*arguments, *flags], environment)
+    assert "1 started" not in out
 
 
 def test_what_keras_has_for_charts_and_tables_is_not_imported(
     arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
 ) -> None:
     libraries, imported = tmp_path / "libraries", tmp_path / "imported"
-    for name in ahead.UNUSED:
+    for name in prebuild.UNUSED:
         (libraries / name).mkdir(parents=True)
         note = f"if multiprocessing.parent_process(): open({str(imported)!r}, 'a').write('{name} ')"
         (libraries / name / "__init__.py").write_text(f"import multiprocessing\n{note}\nraise ImportError")
@@ -95,7 +136,7 @@ def test_what_keras_has_for_charts_and_tables_is_not_imported(
         "import sys, multiprocessing as m; p = m.get_context('fork').Process(target=__import__, args=['keras']); "
     )
     assert run(keras_alone + "p.start(); p.join(); code = p.exitcode; ", [], environment)[0] == 0
-    assert {*imported.read_text().split()} == {*ahead.UNUSED}
+    assert {*imported.read_text().split()} == {*prebuild.UNUSED}
 
 
 def test_what_cannot_be_read_is_the_same_one_line(arguments: list[str], environment: dict[str, str]) -> None:
@@ -120,17 +161,18 @@ def test_facts_are_told_before_the_graph(
         import multiprocessing, sys, time
         from transforms import Backbone
         from transforms.backbones.graph import graph
-        from transforms.backbones.kept import graphs as cache, prebuild as ahead
+        from transforms.backbones.graph.source import GraphSource
+        from transforms.backbones.kept import graphs, prebuild
         from transforms.core.errors import UsageError
         def facts():
             time.sleep(0.5)
             {facts}
         def prepare():
             {graph}
-        graph._keras_model = lambda _: graph.Model(facts, prepare)
-        cache.store = lambda *_: "kept"
+        graph.keras_source = lambda _: GraphSource(facts, prepare)
+        graphs.store = lambda *_: "kept"
         ours, theirs = multiprocessing.Pipe(duplex=False)
-        ahead._build([Backbone("MobileNet", weights="random")], [theirs])
+        prebuild._build([Backbone("MobileNet", weights="random")], [theirs])
         code = 0
         while ours.poll():
             try:
@@ -157,10 +199,11 @@ def test_a_mistake_does_not_wait_for_the_graph(
             True,
         ),
         ("import os; os.fork = lambda: os.open('/nowhere', os.O_RDONLY); ", True),
+        ("from transforms.backbones.kept import prebuild; prebuild.has_gpu = lambda: True; ", True),
         ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); ", True),
         ("", False),
     ],
-    ids=["died", "refused", "a thread", "no cache"],
+    ids=["died", "refused", "a GPU", "a thread", "no cache"],
 )
 def test_the_command_builds_what_nobody_else_does(
     prevented: str, cached: bool, arguments: list[str], environment: dict[str, str]
@@ -241,13 +284,13 @@ def test_a_download_that_is_cut_short_is_not_taken_for_weights(
 
     code = f"""if True:
         import sys
-        from transforms.backbones.kept import prebuild as ahead
-        build = ahead._build
+        from transforms.backbones.kept import prebuild
+        build = prebuild._build
         def from_here(*arguments):
             import keras
             sys.modules[keras.applications.MobileNet.__module__].BASE_WEIGHT_PATH = {serve(handler) + "/"!r}
             build(*arguments)
-        ahead._build = from_here
+        prebuild._build = from_here
         from pipelines.command import main
         sys.exit(main(sys.argv[1:]))
     """
@@ -266,10 +309,10 @@ def test_a_download_that_is_cut_short_is_not_taken_for_weights(
         assert "Traceback" not in err.read()
 
 
-def test_nothing_is_begun_in_a_process_that_may_have_threads(
+def test_nothing_is_started_in_a_process_that_may_have_threads(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path))
     backbone = Backbone("MobileNet", weights="random", image_size=(32, 32))
-    ahead.begin([backbone])
-    assert (ahead.facts(backbone), ahead.entry(backbone)) == (None, None)
+    prebuild.start([backbone])
+    assert (prebuild.wait_for_facts(backbone), prebuild.wait_for_graph(backbone)) == (None, None)

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from transforms import Backbone
-from transforms.backbones.graph.graph import build_graph
 from transforms.backbones.graph.keras_applications import keras
 from transforms.backbones.rewrites.fold import fold
 
@@ -234,13 +232,3 @@ def test_a_backbone_gives_its_own_numbers(name: str, side: int) -> None:
     found = np.ravel(fold(model).model(images, training=False)).astype(np.float64)
     assert expected.std() > 0
     assert expected @ found / np.linalg.norm(expected) / np.linalg.norm(found) > 0.999999
-
-
-@pytest.mark.parametrize(("device", "left"), [("CPU", 0), ("GPU", 27)])
-def test_a_graph_is_folded_unless_keras_computes_it_in_mixed_precision(
-    monkeypatch: pytest.MonkeyPatch, device: str, left: int
-) -> None:
-    monkeypatch.setattr("transforms.backbones.engines.tensorflow.device", lambda: device)
-    graph = build_graph(Backbone("MobileNet", weights="random", image_size=(32, 32), precision="bfloat16"))
-    normalizations = [node for node in graph.function.graph.get_operations() if node.type == "Rsqrt"]
-    assert len(normalizations) == left

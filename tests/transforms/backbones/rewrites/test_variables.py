@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from transforms.backbones.graph.keras_applications import keras
-from transforms.backbones.graph.tensorflow_setup import tf
 from transforms.backbones.rewrites.variables import SMALL, of_one_name, with_constants
+from transforms.core.tensorflow_setup import tf
 
 
 def mobilenet() -> keras.Model:

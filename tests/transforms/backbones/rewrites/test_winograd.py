@@ -1,14 +1,9 @@
 """Convolutions of 3 x 3 by fewer multiplications: the same numbers, and only where it is faster."""
 
-import pathlib
-
 import numpy as np
 import pytest
 
-from transforms import Backbone
-from transforms.backbones.graph import graph
 from transforms.backbones.graph.keras_applications import keras
-from transforms.backbones.kept import graphs as cache
 from transforms.backbones.rewrites.fold import fold
 from transforms.backbones.rewrites.winograd import WinogradConv2D, choose_tile, cook_toom, winograd
 
@@ -83,40 +78,3 @@ def test_a_tile_takes_the_fewest_multiplications_of_four_or_more(height: int, wi
 def test_others_stay(model: "keras.Model") -> None:
     (convolution,) = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert winograd(convolution) is convolution
-
-
-def multiplied_in_batches(backbone: Backbone) -> int:
-    """Count the layers of a graph that multiply by a matrix for each position, as nothing else in it does."""
-    operations = graph.build_graph(backbone).function.graph.get_operations()
-    return sum(x.type == "BatchMatMulV2" and x.inputs[1].shape[0] in (36, 49, 64, 81) for x in operations)
-
-
-def test_the_graph_of_resnet50_has_its_thirteen() -> None:
-    # 4 of 28 x 28 px, 6 of 14 x 14 and 3 of 7 x 7; the first 3, of 56 x 56, have 64 filters.
-    assert multiplied_in_batches(Backbone("ResNet50", weights="random")) == 13
-
-
-def test_vectors_are_those_of_keras() -> None:
-    backbone = Backbone("ResNet50", weights="random", image_size=(64, 64))
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
-    assert multiplied_in_batches(backbone)
-    keras.utils.set_random_seed(0)
-    model = keras.applications.ResNet50(weights=None, include_top=False, pooling="avg", input_shape=(64, 64, 3))
-    expected = model(keras.applications.resnet50.preprocess_input(pixels.astype(np.float32)), training=False).numpy()
-    built = graph.build_graph(backbone)
-    found = built.function(keras.ops.convert_to_tensor(pixels))
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
-
-
-def test_another_precision_has_too_few_digits_for_it() -> None:
-    assert not multiplied_in_batches(Backbone("ResNet50", weights="random", engine="openvino", precision="bfloat16"))
-
-
-def test_beside_a_gpu_the_graph_is_another_one(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    monkeypatch.setenv("EMBED_IMAGES_CACHE", str(tmp_path))
-    backbone = Backbone("ResNet50", weights="random")
-    here = cache.name_of(backbone)
-    for module in (cache, graph):
-        monkeypatch.setattr(module, "has_gpu", lambda: True)
-    assert cache.name_of(backbone) != here
-    assert not multiplied_in_batches(backbone)

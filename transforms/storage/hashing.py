@@ -1,17 +1,12 @@
-"""Weights and graphs as files: where Keras keeps its own, and what a file or folder hashes and adds up to."""
+"""Hashes and sizes of files and folders."""
 
 import hashlib
 import os
 from collections.abc import Iterator
 
 
-def cache_folder() -> str:
-    """Return the folder in which Keras keeps its downloads."""
-    return os.path.join(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"), "models")
-
-
 def sha256_of_files(path: str) -> str:
-    """Return the sha256 of a file, or of the hashes of a folder's files in the order of their paths, in hex."""
+    """Return the sha256 of a file in hex, or of the hashes of a folder's files in the order of their paths."""
     if not os.path.isdir(path):
         return _sha256(path).hexdigest()
     digest = hashlib.sha256()
@@ -21,7 +16,7 @@ def sha256_of_files(path: str) -> str:
 
 
 def size_of_files(folder: str) -> int:
-    """Return the bytes of all files of a folder."""
+    """Return the size of all files below a folder, in bytes."""
     return sum(os.path.getsize(file) for file in _files(folder))
 
 

@@ -1,0 +1,73 @@
+"""The flags of one command line as typed, frozen values: all that the rest of the command sees of them."""
+
+import argparse
+import dataclasses
+from typing import Any
+
+from transforms.core.spec import BUILT_IN_WEIGHTS
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a person asked for; each field but the last two is the flag of its name, explained by its help.
+
+    Attributes:
+      command_line: as it was typed, without the command.
+      began: when the command started, in s of time.monotonic().
+    """
+
+    input: tuple[str, ...]
+    uri_column: str
+    output: str
+    output_format: tuple[str, ...]
+    num_shards: int | None
+    shard_bytes: int
+    overwrite: bool
+
+    backbone: tuple[str, ...]
+    backbone_kwargs: dict[str, Any]
+    weights: str
+    weights_sha256: str
+    trust_saved_model: bool
+    pooling: str
+    include_top: bool
+    classifier_activation: str
+    top_k: int
+    layer: str
+    image_size: tuple[int, int] | None
+    normalize: bool
+    precision: str
+    engine: str
+    require_gpu: bool
+    embedding_dtype: str
+    batch_size: int | None
+
+    resize: str
+    max_image_bytes: int
+    max_image_pixels: int
+    fetch_timeout: float
+    fetch_threads: int
+    allow_private_hosts: bool
+
+    max_failure_ratio: float
+    dry_run: bool
+    verbose: bool
+    list_backbones: bool
+
+    gpu: str | None
+    gpu_count: int | None
+    no_wait: bool
+
+    command_line: tuple[str, ...]
+    began: float
+
+    @classmethod
+    def of(cls, parsed: argparse.Namespace, command_line: tuple[str, ...], began: float) -> "Settings":
+        """Return the settings that the parser found in a command line."""
+        values = vars(parsed)
+        return cls(**{**values, "input": tuple(values["input"] or ())}, command_line=command_line, began=began)
+
+    @property
+    def own_weights(self) -> str:
+        """The path of the user's own weights, '' if they are built in."""
+        return "" if self.weights in BUILT_IN_WEIGHTS else self.weights

@@ -1,0 +1,75 @@
+"""Checks before any work is done; each refusal is one line that says what to do."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from transforms import Backbone, ReadImageUris
+from transforms.backbones.engines import ENGINES, device_of
+from transforms.collection.layout import run_of
+from transforms.collection.manifest import Manifest, read_manifest, replaceable_generations
+from transforms.core.errors import UsageError, one_line
+from transforms.storage.gcs import install_hint
+from transforms.storage.paths import folder_pattern, scheme_of
+
+
+def check_gpu(backbones: Sequence[Backbone]) -> None:
+    """Refuse backbones that would not run on a GPU.
+
+    Raises:
+      UsageError: a backbone would not run on a GPU.
+    """
+    for backbone in backbones:
+        if not ENGINES[backbone.engine].uses_gpus:
+            raise UsageError(f"--require_gpu needs --engine tensorflow, is {backbone.engine}")
+        if device_of(backbone.engine) != "GPU":
+            raise UsageError(
+                "--require_gpu: TensorFlow sees no GPU here; check nvidia-smi, install tensorflow[and-cuda]"
+            )
+
+
+def check_output(output: str, source: ReadImageUris, overwrite: bool) -> Mapping[str, int]:
+    """Refuse an output folder that cannot be written to, holds a finished run, or would become input.
+
+    Returns:
+      The folder's `replaceable_generations`: this run may not replace what is written there after this check.
+
+    Raises:
+      UsageError: the folder cannot be used.
+    """
+    folders = {folder_pattern(folder) for folder in _ancestors(output.rstrip("/"))}
+    for one in source.sources:
+        if one.path in folders:
+            raise UsageError(f"--output {output} lies in an --input folder and would become input; choose another")
+    try:
+        replaceable = replaceable_generations(output)
+        finished = read_manifest(output)
+    except (OSError, ValueError, ImportError) as e:
+        raise UsageError(f"cannot read --output {output}: {one_line(e)}{install_hint(output)}") from e
+    if finished and _is_flat(finished):
+        raise UsageError(
+            f"--output {output} holds a run of an older version, with all files in one folder; choose another folder"
+        )
+    if finished and not overwrite:
+        raise UsageError(f"--output {output} holds a finished run; choose another folder, or add --overwrite")
+    if not scheme_of(output):
+        _check_writable(output)
+    return replaceable
+
+
+def _is_flat(manifest: Manifest) -> bool:
+    """Whether a run's files lie beside its manifest, where no later run would remove them."""
+    return any(not run_of(file["name"]) for file in manifest.get("files", []))
+
+
+def _check_writable(output: str) -> None:
+    existing = output
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing)
+    if not os.path.isdir(existing):
+        raise UsageError(f"cannot write to --output {output}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write to --output {output}: no permission in {existing}")
+
+
+def _ancestors(path: str) -> list[str]:
+    return [path, *([] if os.path.dirname(path) == path else _ancestors(os.path.dirname(path)))]

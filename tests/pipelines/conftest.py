@@ -1,0 +1,48 @@
+"""Small runs, which the tests of plans and launchers share: ten photos, a light backbone, random weights."""
+
+import pathlib
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from pipelines.launch.claimed import SIGNALS
+from pipelines.options.flags import parse
+from pipelines.options.settings import Settings
+from pipelines.plan.plan import Plan, make_plan
+from pipelines.plan.runner import Where
+
+LIGHT = ["--weights", "random", "--backbone", "MobileNet", "--image_size", "32"]
+"""The flags of a backbone that is loaded in a second or two."""
+
+
+def settings_of(photos: pathlib.Path | str, output: pathlib.Path | str, *flags: str) -> Settings:
+    """Return the settings of a small run."""
+    return parse(["--input", str(photos), "--output", str(output), *LIGHT, *flags])[0]
+
+
+def files_in(folder: pathlib.Path | str) -> list[str]:
+    """List the paths of all files below a folder; none where there is no folder."""
+    root = pathlib.Path(folder)
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    """A run that is interrupted leaves signals ignored, and processes that are started later would inherit that."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def settings(photos: pathlib.Path, tmp_path: pathlib.Path) -> Settings:
+    """The settings of a small run that may replace another."""
+    return settings_of(photos, tmp_path / "out", "--overwrite")
+
+
+@pytest.fixture
+def plan(settings: Settings) -> Plan:
+    """The plan of a small run on this machine."""
+    return make_plan(settings, Where())

@@ -1,0 +1,400 @@
+"""How runs end: what is removed, what stays, and the one line that says so."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import shlex
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import apache_beam as beam
+import pytest
+
+from pipelines.command import main
+from pipelines.launch.claimed import (
+    SIGNALS,
+    Claim,
+    cause,
+    claim_outputs,
+    claimed,
+    discard_outputs,
+    ignore_signals,
+    raise_when_interrupted,
+    what_is_kept,
+)
+from pipelines.options.settings import Settings
+from pipelines.plan.plan import Plan, make_plan
+from pipelines.plan.runner import Runner, Where
+from tests.pipelines.conftest import LIGHT, files_in, settings_of
+from transforms.commit.claims import committing
+from transforms.core.errors import Interrupted, RunError, UsageError
+
+RUNS_ON = "no longer followed; the job runs on, to cancel it:\n  cancel a-job"
+
+
+@pytest.fixture
+def plan(photos: pathlib.Path, tmp_path: pathlib.Path) -> Plan:
+    """The plan of a run with two outputs."""
+    return make_plan(settings_of(photos, tmp_path / "out", "--backbone=MobileNet,MobileNetV2"), Where())
+
+
+def verbose(plan: Plan) -> Plan:
+    return dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, verbose=True))
+
+
+def folder(plan: Plan) -> pathlib.Path:
+    return pathlib.Path(plan.settings.output)
+
+
+def shard(plan: Plan, index: int, run: str = "") -> pathlib.Path:
+    return pathlib.Path(
+        plan.targets[index].output, "parquet", f"embeddings-{run or plan.run_id}-00000-of-00001.parquet"
+    )
+
+
+def write_some(plan: Plan) -> None:
+    """Write what a run has written when it is nearly done."""
+    for index, target in enumerate(plan.targets):
+        shard(plan, index).parent.mkdir(parents=True, exist_ok=True)
+        shard(plan, index).write_text("whole")
+        pathlib.Path(target.output, f".run-{plan.run_id}", "part.parquet").write_text("a part")
+
+
+def fail(raised: BaseException) -> None:
+    raise raised
+
+
+def ended(plan: Plan, held: Claim, end: Callable[[], Any]) -> BaseException:
+    """Return what a run raises that has written something when it ends so."""
+    with contextlib.ExitStack() as caught:
+        failure = caught.enter_context(pytest.raises((Exception, KeyboardInterrupt)))
+        with claimed(plan, held):
+            write_some(plan)
+            end()
+    return failure.value
+
+
+def test_a_claim_stands_while_the_block_runs_and_a_run_that_ends_well_keeps_all(plan: Plan) -> None:
+    with claimed(plan, Claim()):
+        owners = [pathlib.Path(target.output, f".run-{plan.run_id}", "owner.json") for target in plan.targets]
+        assert [json.loads(path.read_text())["pid"] for path in owners] == [os.getpid()] * 2
+        write_some(plan)
+        before = files_in(folder(plan))
+    assert files_in(folder(plan)) == before
+    assert len(before) == 6
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "message"),
+    [
+        (UsageError("the graph is broken; delete it"), UsageError, "the graph is broken; delete it"),
+        (RunError("the job was cancelled"), RunError, "the job was cancelled; nothing half-written was kept"),
+        (
+            RuntimeError("line one\nthe disk is on fire\n\n"),
+            RunError,
+            "the run failed: the disk is on fire; --verbose shows more; nothing half-written was kept",
+        ),
+        (
+            MemoryError(),
+            RunError,
+            "the run failed: MemoryError; --verbose shows more; nothing half-written was kept",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_whatever_the_block_raises_is_one_line_and_nothing_stays(
+    raised: Exception, kind: type, message: str, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failure = ended(plan, Claim(), lambda: fail(raised))
+    assert type(failure) is kind
+    assert str(failure) == message
+    assert failure is raised or failure.__cause__ is raised
+    assert not any(pathlib.Path(target.output).exists() and files_in(target.output) for target in plan.targets)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("leaves_threads", [False, True])
+def test_an_interrupted_run_keeps_nothing_and_says_how_to_start_again(leaves_threads: bool, plan: Plan) -> None:
+    failure = ended(plan, Claim(leaves_threads=leaves_threads), lambda: fail(KeyboardInterrupt()))
+    assert isinstance(failure, Interrupted)
+    line, again = str(failure).split("\n")
+    assert line == "interrupted, nothing half-written was kept; to start again:"
+    assert shlex.split(again) == ["embed-images", *plan.settings.command_line]
+    assert failure.leaves_threads is leaves_threads
+    assert files_in(folder(plan)) == []
+
+
+def test_the_claims_own_words_begin_its_messages(plan: Plan) -> None:
+    held = Claim(failed="the job was not submitted", interrupted="interrupted while it was submitted")
+    assert str(ended(plan, held, lambda: fail(ValueError("no quota")))).startswith(
+        "the job was not submitted: no quota;"
+    )
+    assert str(ended(plan, held, lambda: fail(KeyboardInterrupt()))).startswith("interrupted while it was submitted, ")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_a_run(number: signal.Signals, plan: Plan) -> None:
+    # As a library that has its own idea of the signal.
+    signal.signal(number, lambda *_: None)
+    assert isinstance(ended(plan, Claim(), lambda: os.kill(os.getpid(), number)), Interrupted)
+    assert files_in(folder(plan)) == []
+
+
+def test_a_second_signal_does_not_keep_a_run_from_being_cleaned_up(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipelines.launch import claimed as module
+
+    discard, sent = module.discard, []
+
+    def impatient(output: str, run_id: str) -> None:
+        for number in SIGNALS:
+            os.kill(os.getpid(), number)
+            sent.append(number)
+        discard(output, run_id)
+
+    monkeypatch.setattr(module, "discard", impatient)
+    assert isinstance(ended(plan, Claim(), lambda: fail(KeyboardInterrupt())), Interrupted)
+    assert sent == [*SIGNALS, *SIGNALS]
+    assert files_in(folder(plan)) == []
+
+
+class Job:
+    """A block that submits a job and then ends in some way."""
+
+    def __init__(self, raised: BaseException):
+        self.held, self.raised = Claim(), raised
+
+    def __call__(self) -> None:
+        self.held.runs_on, self.held.failed = RUNS_ON, "the job cannot be followed"
+        raise self.raised
+
+
+def test_an_interrupt_once_the_job_runs_elsewhere_keeps_all(plan: Plan) -> None:
+    job = Job(KeyboardInterrupt())
+    failure = ended(plan, job.held, job)
+    assert isinstance(failure, Interrupted)
+    assert (str(failure), failure.leaves_threads) == (RUNS_ON, False)
+    assert len(files_in(folder(plan))) == 6
+
+
+def test_an_unexpected_error_once_the_job_runs_elsewhere_keeps_all_and_ends_with_the_command(plan: Plan) -> None:
+    job = Job(ConnectionError("no route"))
+    failure = ended(plan, job.held, job)
+    assert isinstance(failure, RunError)
+    assert str(failure) == f"the job cannot be followed: no route; --verbose shows more; {RUNS_ON}"
+    assert len(files_in(folder(plan))) == 6
+
+
+@pytest.mark.parametrize("raised", [RunError("the job was cancelled"), UsageError("it cannot work")])
+def test_where_the_block_says_that_the_job_has_ended_nothing_stays(raised: Exception, plan: Plan) -> None:
+    job = Job(raised)
+    assert str(ended(plan, job.held, job)).startswith(str(raised))
+    assert files_in(folder(plan)) == []
+
+
+@pytest.mark.parametrize(
+    ("raised", "begins"),
+    [
+        (RunError("the job was cancelled"), "the job was cancelled; what it wrote to "),
+        (
+            OSError("the storage is gone"),
+            "the run failed: the storage is gone; --verbose shows more; what it wrote to ",
+        ),
+        (KeyboardInterrupt(), "interrupted, what it wrote to "),
+    ],
+    ids=["RunError", "OSError", "KeyboardInterrupt"],
+)
+def test_what_cannot_be_removed_is_named_and_hides_neither_the_reason_nor_the_other_folders(
+    raised: BaseException, begins: str, plan: Plan
+) -> None:
+    broken, other = (pathlib.Path(target.output) for target in plan.targets)
+
+    def break_and_fail() -> None:
+        # What the clean-up looks at first cannot be read.
+        (broken / "manifest.json").write_text("{half")
+        raise raised
+
+    failure = ended(plan, Claim(), break_and_fail)
+    line, *again = str(failure).split("\n")
+    assert line.startswith(f"{begins}{broken} cannot be removed: ")
+    assert len(again) == isinstance(raised, KeyboardInterrupt)
+    assert "nothing half-written" not in line
+    assert str(other) not in line
+    assert shard(plan, 0).exists()
+    assert files_in(other) == []
+
+
+def test_a_clean_up_that_fails_leaves_a_usage_error_in_its_own_words(plan: Plan) -> None:
+    def break_and_fail() -> None:
+        (pathlib.Path(plan.targets[0].output) / "manifest.json").write_text("{half")
+        raise UsageError("the graph is broken; delete it")
+
+    assert str(ended(plan, Claim(), break_and_fail)) == "the graph is broken; delete it"
+
+
+def test_what_is_committed_stays_when_another_backbone_fails(plan: Plan) -> None:
+    def commit_one_and_fail() -> None:
+        manifest = pathlib.Path(plan.targets[0].output) / "manifest.json"
+        manifest.write_text(json.dumps({"run_id": plan.run_id}))
+        raise RuntimeError("no room")
+
+    assert isinstance(ended(plan, Claim(), commit_one_and_fail), RunError)
+    assert shard(plan, 0).read_text() == "whole"
+    assert files_in(plan.targets[1].output) == []
+
+
+def test_the_finished_run_before_it_stays(plan: Plan) -> None:
+    older = "20260101T000000-a1b2c3"
+    for index, target in enumerate(plan.targets):
+        shard(plan, index).parent.mkdir(parents=True)
+        shard(plan, index, older).write_text("older")
+        pathlib.Path(target.output, "manifest.json").write_text(json.dumps({"run_id": older}))
+    before = files_in(folder(plan))
+    assert isinstance(ended(plan, Claim(), lambda: fail(RuntimeError("no room"))), RunError)
+    assert files_in(folder(plan)) == before
+
+
+def test_a_run_that_was_discarded_commits_no_more(plan: Plan) -> None:
+    """Its threads may still be at work."""
+    ended(plan, Claim(), lambda: fail(RuntimeError("no room")))
+    with pytest.raises(RuntimeError, match="abandoned"), committing(plan.run_id):
+        pass
+
+
+def test_only_a_verbose_run_shows_where_the_error_was_raised(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    ended(plan, Claim(), lambda: fail(RuntimeError("no room")))
+    assert capsys.readouterr().err == ""
+    ended(verbose(plan), Claim(), lambda: fail(RuntimeError("no room")))
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback (most recent call last):\n")
+    assert printed.endswith("RuntimeError: no room\n")
+
+
+@pytest.mark.parametrize(
+    ("runner", "host"), [(Runner.LOCAL, socket.gethostname()), (Runner.PORTABLE, ""), (Runner.DATAFLOW, "")]
+)
+def test_a_claim_names_this_machine_only_where_it_does_the_work(runner: Runner, host: str, settings: Settings) -> None:
+    plan = make_plan(settings, Where(runner))
+    claim_outputs(plan)
+    owner = pathlib.Path(plan.targets[0].output, f".run-{plan.run_id}", "owner.json")
+    assert json.loads(owner.read_text())["host"] == host
+    assert discard_outputs(plan) == []
+    assert files_in(folder(plan)) == []
+
+
+def test_an_output_that_cannot_be_written_to_is_a_mistake_and_no_other_one_stays_claimed(plan: Plan) -> None:
+    folder(plan).mkdir()
+    pathlib.Path(plan.targets[1].output).write_text("a file is in the way")
+    ran = []
+    with (
+        pytest.raises(UsageError, match=f"^cannot write to --output {plan.targets[1].output}: "),
+        claimed(plan, Claim()),
+    ):
+        ran.append(True)
+    assert ran == []
+    assert files_in(folder(plan)) == ["MobileNetV2"]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_is_ignored_stays_ignored(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    raise_when_interrupted()
+    assert signal.getsignal(number) is signal.SIG_IGN
+
+
+def test_signals_are_left_alone_in_threads_which_cannot_have_them(plan: Plan) -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        raise_when_interrupted()
+        ignore_signals()
+        failures.append(ended(plan, Claim(), lambda: fail(RuntimeError("no room"))))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert [type(failure) for failure in failures] == [RunError]
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("", ""),
+        ("\n \n", ""),
+        ("one", "one"),
+        ("Traceback:\n  File x\nValueError: why  not\n\n", "ValueError: why not"),
+        ("x" * 400, "x" * 299 + "…"),
+    ],
+)
+def test_the_cause_is_the_last_line_of_a_message(message: str, line: str) -> None:
+    assert cause(message) == line
+
+
+def test_what_is_kept_is_said_in_one_line() -> None:
+    assert what_is_kept([]) == "nothing half-written was kept"
+    assert what_is_kept(["one", "another"]) == "one; another"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "says"),
+    [
+        (UsageError("the graph is broken; delete it"), 2, "embed-images: the graph is broken; delete it\n"),
+        (RunError("it ended"), 1, "embed-images: it ended; nothing half-written was kept\n"),
+        (
+            ZeroDivisionError("by zero"),
+            1,
+            "embed-images: the run failed: by zero; --verbose shows more; nothing half-written was kept\n",
+        ),
+    ],
+    ids=["UsageError", "RunError", "ZeroDivisionError"],
+)
+def test_the_command_ends_with_the_line_and_the_exit_code_of_each(
+    raised: Exception,
+    code: int,
+    says: str,
+    photos: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def build(root: beam.Pipeline, plan: Plan) -> None:
+        write_some(plan)
+        raise raised
+
+    monkeypatch.setattr("pipelines.embed_images.build", build)
+    assert main(["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT]) == code
+    assert capsys.readouterr() == ("", says)
+    assert files_in(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("runs_on", [False, True])
+def test_the_command_is_130_where_a_signal_came_before_or_after_the_job_runs_elsewhere(
+    runs_on: bool,
+    photos: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Elsewhere:
+        """A launcher whose job runs elsewhere as soon as it is built, or is interrupted before."""
+
+        where = Where(Runner.PORTABLE)
+
+        def run(self, build: Callable[[beam.Pipeline], None], plan: Plan) -> None:
+            held = Claim(runs_on=RUNS_ON if runs_on else "")
+            with claimed(plan, held):
+                write_some(plan)
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("pipelines.embed_images.launcher_for", lambda *_: Elsewhere())
+    assert main(["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT]) == 130
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"\n{RUNS_ON}\n" if runs_on else "\ninterrupted, nothing half-written was kept; ")
+    assert (files_in(tmp_path / "out") != []) is runs_on

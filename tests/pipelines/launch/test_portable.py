@@ -1,0 +1,119 @@
+"""A run on a job service: Beam's own, in a process of its own, which asks this process for the workers."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+import grpc
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.command import main
+from pipelines.embed_images import build
+from pipelines.launch.portable import PortableLauncher
+from pipelines.plan.plan import make_plan
+from pipelines.plan.runner import Runner, Where
+from tests.pipelines.conftest import LIGHT, files_in, settings_of
+from transforms.core.errors import RunError
+
+SERVICE = "apache_beam.runners.portability.local_job_service_main"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """The flags that lead to a job service on loopback, whose workers are this process."""
+    folder = tmp_path_factory.mktemp("service")
+    port = folder / "port"
+    command = [sys.executable, "-m", SERVICE, "--port=0", f"--port_file={port}", f"--staging_dir={folder / 'staging'}"]
+    with (
+        open(folder / "log", "w") as log,
+        subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as process,
+    ):
+        try:
+            while not (port.exists() and port.read_text()):
+                assert process.poll() is None, (folder / "log").read_text()
+                time.sleep(0.02)
+            endpoint = f"localhost:{port.read_text()}"
+            with grpc.insecure_channel(endpoint) as channel:
+                grpc.channel_ready_future(channel).result(60)
+            yield ["--runner=PortableRunner", f"--job_endpoint={endpoint}", "--environment_type=LOOPBACK"]
+        finally:
+            process.terminate()
+
+
+def vectors(folder: pathlib.Path) -> dict[str, np.ndarray]:
+    table = pq.read_table(folder / "parquet")
+    return dict(zip(table["uri"].to_pylist(), map(np.asarray, table["embedding"].to_pylist()), strict=True))
+
+
+def test_a_job_embeds_what_a_local_run_embeds(
+    service: list[str], photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "bad.jpg").write_bytes(b"bad")
+    job = ["--input", str(photos), *LIGHT, "--engine=tensorflow"]
+    assert main([*job, "--output", str(tmp_path / "job"), *service]) == 0
+    printed = capsys.readouterr()
+    assert "10 of 11 inputs embedded by MobileNet" in printed.out
+    assert printed.err == ""
+    assert main([*job, "--output", str(tmp_path / "local")]) == 0
+    manifests = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("job", "local")]
+    for key in ("counts", "embedding_spec_fingerprint", "failures", "health"):
+        assert manifests[0][key] == manifests[1][key], key
+    here, there = (vectors(tmp_path / name) for name in ("local", "job"))
+    assert sorted(here) == sorted(there)
+    for uri, vector in here.items():
+        np.testing.assert_array_equal(there[uri], vector)
+    assert not list((tmp_path / "job").glob(".run-*"))
+
+
+def test_a_job_gives_the_seconds_and_the_counters_of_its_workers(
+    service: list[str], photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    launcher = PortableLauncher(service)
+    plan = make_plan(settings_of(photos, tmp_path / "out"), launcher.where)
+    assert plan.targets[0].backbone.engine == "tensorflow"
+    stats = launcher.run(lambda root: build(root, plan), plan)
+    assert stats.counters["images-embedded"] == 10
+    assert stats.seconds > 0
+
+
+def test_a_job_that_fails_says_why_in_one_line_and_keeps_nothing(
+    service: list[str], photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    def broken(_: Any) -> None:
+        raise RuntimeError("the disk is on fire")
+
+    launcher = PortableLauncher(service)
+    plan = make_plan(settings_of(photos, tmp_path / "out"), launcher.where)
+    with pytest.raises(RunError, match=r"^the run failed: .*; nothing half-written was kept$") as failure:
+        launcher.run(lambda root: root | beam.Create([1]) | beam.Map(broken), plan)
+    assert "\n" not in str(failure.value)
+    assert files_in(tmp_path / "out") == []
+
+
+def test_a_runner_that_cannot_be_had_fails_the_run_and_keeps_nothing(
+    photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT, "--runner=no.such.module.SomeRunner"]
+    assert main(flags) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("embed-images: the run failed: No module named 'no'")
+    assert files_in(tmp_path / "out") == []
+
+
+def test_what_a_runner_needs_and_costs_is_not_known(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    def measure() -> Any:
+        raise AssertionError("nothing need be measured")
+
+    launcher = PortableLauncher(["--runner=FlinkRunner"])
+    assert launcher.where == Where(Runner.PORTABLE)
+    plan = make_plan(settings_of(photos, tmp_path / "out"), launcher.where)
+    assert launcher.needs(plan) == []
+    assert launcher.costs(1000, measure) == []
+    assert files_in(tmp_path / "out") == []

@@ -1,0 +1,117 @@
+"""Where a run happens, judged from Beam's flags: checked against the table by which Beam itself finds a runner."""
+
+import subprocess
+import sys
+
+import pytest
+from apache_beam.runners.runner import _RUNNER_MAP
+
+from pipelines.plan.runner import Runner, Where, runner_of
+from transforms.core.errors import UsageError
+
+DIRECT = "apache_beam.runners.direct.direct_runner"
+FN_API = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+DATAFLOW = "apache_beam.runners.dataflow.dataflow_runner.DataflowRunner"
+
+KINDS = {
+    f"{DIRECT}.DirectRunner": Runner.LOCAL,
+    f"{DIRECT}.BundleBasedDirectRunner": Runner.LOCAL,
+    f"{DIRECT}.SwitchingDirectRunner": Runner.LOCAL,
+    FN_API: Runner.LOCAL,
+    DATAFLOW: Runner.DATAFLOW,
+}
+"""By the class that runs; all others of Beam's are portable."""
+
+
+def class_of(name: str) -> str:
+    """Return the full name of the class that Beam takes for a runner's name, as `create_runner` does."""
+    lower = name.lower()
+    return _RUNNER_MAP.get(lower, _RUNNER_MAP.get(f"{lower}runner", name))
+
+
+def spellings(path: str) -> list[str]:
+    name = path.rpartition(".")[2]
+    short = name.removesuffix("Runner")
+    return [path, name, name.lower(), name.upper(), short, short.lower(), short.upper()]
+
+
+@pytest.mark.parametrize("path", sorted(set(_RUNNER_MAP.values())))
+def test_every_runner_of_beam_is_judged_by_its_class_in_each_spelling_that_beam_takes(path: str) -> None:
+    for spelled in spellings(path):
+        assert class_of(spelled) == path, spelled
+        assert runner_of([f"--runner={spelled}"]) is KINDS.get(path, Runner.PORTABLE), spelled
+
+
+def test_the_classes_that_are_judged_are_runners_of_beam() -> None:
+    assert set(KINDS) <= set(_RUNNER_MAP.values())
+
+
+@pytest.mark.parametrize(
+    ("spelled", "kind"),
+    [
+        ("DirectRunner", Runner.LOCAL),
+        ("directrunner", Runner.LOCAL),
+        ("direct", Runner.LOCAL),
+        ("FnApiRunner", Runner.LOCAL),
+        ("BundleBasedDirectRunner", Runner.LOCAL),
+        ("SwitchingDirectRunner", Runner.LOCAL),
+        (f"{DIRECT}.DirectRunner", Runner.LOCAL),
+        (FN_API, Runner.LOCAL),
+        # As Beam's packages give it, too.
+        ("apache_beam.runners.DirectRunner", Runner.LOCAL),
+        ("DataflowRunner", Runner.DATAFLOW),
+        ("dataflow", Runner.DATAFLOW),
+        (DATAFLOW, Runner.DATAFLOW),
+        ("apache_beam.runners.DataflowRunner", Runner.DATAFLOW),
+        ("PortableRunner", Runner.PORTABLE),
+        ("FlinkRunner", Runner.PORTABLE),
+        ("PrismRunner", Runner.PORTABLE),
+        ("apache_beam.runners.portability.flink_runner.FlinkRunner", Runner.PORTABLE),
+        # Somebody's own class, whatever its name.
+        ("my.module.DirectRunner", Runner.PORTABLE),
+        ("my.module.DataflowRunner", Runner.PORTABLE),
+        ("apache_beam_extras.DirectRunner", Runner.PORTABLE),
+        ("NoSuchRunner", Runner.PORTABLE),
+    ],
+)
+def test_a_runner_is_judged_by_its_name(spelled: str, kind: Runner) -> None:
+    assert runner_of([f"--runner={spelled}"]) is kind
+    assert runner_of(["--runner", spelled]) is kind
+
+
+@pytest.mark.parametrize(
+    ("beam_args", "kind"),
+    [
+        ([], Runner.LOCAL),
+        (["--region=europe-west4", "--streaming"], Runner.LOCAL),
+        (["--runner=DataflowRunner", "--runner=DirectRunner"], Runner.LOCAL),
+        (["--runner", "DirectRunner", "--region", "r", "--runner=FlinkRunner"], Runner.PORTABLE),
+        (["--runner=FlinkRunner", "--project=p", "--runner", "dataflow"], Runner.DATAFLOW),
+        (["--runner_harness=DataflowRunner"], Runner.LOCAL),
+    ],
+)
+def test_the_last_of_several_runners_counts_and_none_is_the_local_one(beam_args: list[str], kind: Runner) -> None:
+    assert runner_of(beam_args) is kind
+
+
+def test_a_runner_without_a_name_is_refused_in_one_line() -> None:
+    with pytest.raises(UsageError, match=r"argument --runner: expected one argument; see embed-images --help$"):
+        runner_of(["--runner"])
+
+
+@pytest.mark.parametrize(("runner", "here"), [(Runner.LOCAL, True), (Runner.DATAFLOW, False), (Runner.PORTABLE, False)])
+def test_this_machine_embeds_where_the_runner_is_local(runner: Runner, here: bool) -> None:
+    assert Where(runner).embeds_here is here
+
+
+def test_a_place_is_this_machine_unless_it_is_said_otherwise() -> None:
+    assert Where() == Where(Runner.LOCAL, {})
+
+
+def test_judging_a_runner_imports_no_beam() -> None:
+    code = (
+        "import sys\nfrom pipelines.plan.runner import runner_of\n"
+        f"runner_of(['--runner={DATAFLOW}'])\n"
+        "print(sorted({'apache_beam', 'tensorflow', 'pyarrow'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

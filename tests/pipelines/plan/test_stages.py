@@ -1,0 +1,81 @@
+"""The stages of a plan: each flag reaches the transform that it is for."""
+
+import dataclasses
+import pathlib
+
+import pytest
+
+from pipelines.options.flags import parse
+from pipelines.plan.plan import Plan, make_plan
+from pipelines.plan.runner import Where
+from pipelines.plan.stages import decode_of, embed_of, fetch_of, manifest_of, sinks_of
+from tests.pipelines.conftest import settings_of
+from transforms import WriteEmbeddingsToParquet, WriteEmbeddingsToTFRecord
+from transforms.embed.batch_sizes import default_batch_size
+
+
+def planned(photos: pathlib.Path, *flags: str) -> Plan:
+    return make_plan(settings_of(photos, photos.parent / "out", *flags), Where())
+
+
+def test_fetching_is_as_the_flags_say(photos: pathlib.Path) -> None:
+    flags = ["--max_image_bytes=1000", "--fetch_threads=3", "--fetch_timeout=7", "--allow_private_hosts"]
+    fetch = fetch_of(planned(photos, *flags))
+    assert (fetch.max_image_bytes, fetch.num_threads, fetch.timeout, fetch.allow_private_hosts) == (1000, 3, 7.0, True)
+
+
+def test_decoding_is_as_the_flags_say_for_all_sizes_and_the_largest_batch(photos: pathlib.Path) -> None:
+    arguments = ["--input", str(photos), "--output", f"{photos}-out", "--weights=random"]
+    flags = ["--backbone=MobileNet,EfficientNetB1", "--resize=pad", "--max_image_pixels=5000000"]
+    plan = make_plan(parse([*arguments, *flags])[0], Where())
+    decode = decode_of(plan)
+    assert (decode.image_sizes, decode.resize, decode.max_image_pixels) == (((224, 224), (240, 240)), "pad", 5_000_000)
+    assert decode.lookahead == max(embed_of(plan, target).images_per_batch for target in plan.targets)
+
+
+@pytest.mark.parametrize(
+    ("flags", "required"), [([], False), (["--gpu=nvidia-l4"], True)], ids=["processors", "a rented GPU"]
+)
+def test_embedding_is_as_the_flags_say_and_requires_the_gpu_that_is_paid_for(
+    flags: list[str], required: bool, photos: pathlib.Path
+) -> None:
+    plan = planned(photos, "--batch_size=5", "--embedding_dtype=float16", *flags)
+    (target,) = plan.targets
+    embed = embed_of(plan, target)
+    assert embed.backbone is target.backbone
+    assert (embed.batch_size, embed.embedding_dtype, embed.require_gpu) == (5, "float16", required)
+    assert (embed.images_per_batch, decode_of(plan).lookahead) == (5, 5)
+
+
+def test_a_batch_is_of_the_default_size_where_no_flag_says_another(photos: pathlib.Path) -> None:
+    plan = planned(photos)
+    assert embed_of(plan, plan.targets[0]).images_per_batch == default_batch_size((32, 32))
+
+
+@pytest.mark.parametrize("formats", ["parquet", "tfrecord", "tfrecord,parquet"])
+def test_each_format_has_its_sink_and_each_sink_all_that_the_plan_says(formats: str, photos: pathlib.Path) -> None:
+    (photos / "list.csv").write_text(f"uri,label\n{photos / 'a' / '1.jpg'},7\n")
+    flags = [f"--output_format={formats}", "--num_shards=3", "--shard_bytes=12345"]
+    plan = planned(photos / "list.csv", *flags)
+    # Not by its flag, for which the names of the classes would be downloaded.
+    backbone = dataclasses.replace(plan.targets[0].backbone, include_top=True, top_k=2)
+    target = dataclasses.replace(plan.targets[0], backbone=backbone)
+    sinks = dict(sinks_of(plan, target))
+    assert list(sinks) == formats.split(",")
+    kinds = {"parquet": WriteEmbeddingsToParquet, "tfrecord": WriteEmbeddingsToTFRecord}
+    for format_, sink in sinks.items():
+        assert type(sink) is kinds[format_]
+        assert (sink.output, sink.run_id, sink.spec) == (target.output, plan.run_id, target.spec)
+        assert sink.columns.names == ["label"]
+        assert (sink.top_k, sink.num_shards, sink.shard_bytes) == (2, 3, 12345)
+    commit = manifest_of(plan, target)
+    assert (commit.output, commit.run_id, commit.spec) == (target.output, plan.run_id, target.spec)
+    assert commit.started == plan.started
+    assert (commit.features is not None) is ("tfrecord" in formats)
+    assert commit.replaceable == {}
+
+
+def test_the_manifest_may_replace_what_the_plan_has_seen(photos: pathlib.Path) -> None:
+    plan = planned(photos)
+    target = dataclasses.replace(plan.targets[0], replaceable={"manifest.json": 17})
+    assert manifest_of(plan, target).replaceable == {"manifest.json": 17}

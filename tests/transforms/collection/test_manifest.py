@@ -1,0 +1,85 @@
+"""The manifest is read where it stands, and it is known what a commit may replace."""
+
+import datetime
+import json
+import pathlib
+from typing import Any, get_type_hints
+
+import pytest
+
+from tests.servers.gcs import GcsServer
+from transforms.collection.layout import FEATURES, MANIFEST
+from transforms.collection.manifest import Manifest, now, read_manifest, replaceable_generations
+
+CONTENT: dict[str, Any] = {"run_id": "RUN", "files": [{"name": "parquet/ä.parquet", "rows": 1, "bytes": 2}]}
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_manifest_is_read_as_it_was_written(tmp_path: pathlib.Path, end: str) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps(CONTENT, ensure_ascii=False), encoding="utf-8")
+    assert read_manifest(f"{tmp_path}{end}") == CONTENT
+
+
+def test_there_is_no_manifest_where_nothing_ran(tmp_path: pathlib.Path) -> None:
+    assert read_manifest(str(tmp_path)) is None
+    assert read_manifest(str(tmp_path / "nowhere")) is None
+
+
+def test_a_manifest_that_is_broken_is_an_error_and_not_none(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"run_id": ')
+    with pytest.raises(json.JSONDecodeError):
+        read_manifest(str(tmp_path))
+
+
+def test_a_manifest_of_a_bucket_is_read(gcs: GcsServer) -> None:
+    assert read_manifest(f"gs://{gcs.bucket}/out") is None
+    gcs.put("out/manifest.json", json.dumps(CONTENT).encode())
+    assert read_manifest(f"gs://{gcs.bucket}/out") == CONTENT
+
+
+def test_the_disk_keeps_no_generations(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    assert replaceable_generations(str(tmp_path)) == {}
+
+
+def test_what_a_commit_may_replace_in_a_bucket_is_what_stands_there_now(strict_gcs: GcsServer) -> None:
+    output = f"gs://{strict_gcs.bucket}/out"
+    assert replaceable_generations(output) == {MANIFEST: 0, FEATURES: 0}
+    strict_gcs.put("out/manifest.json", b"{}")
+    first = replaceable_generations(output)
+    assert first[MANIFEST] > 0
+    assert first[FEATURES] == 0
+    strict_gcs.put("out/manifest.json", b"{ }")
+    strict_gcs.put("out/tfrecord/features.json", b"{}")
+    second = replaceable_generations(f"{output}/")
+    assert second[MANIFEST] > first[MANIFEST]
+    assert second[FEATURES] > 0
+
+
+def test_a_bucket_that_cannot_be_asked_is_an_os_error(gcs: GcsServer) -> None:
+    gcs.fail(403, matching="/o/out%2Fmanifest.json")
+    with pytest.raises(OSError, match="cannot look at gs://"):
+        replaceable_generations(f"gs://{gcs.bucket}/out")
+
+
+def test_now_is_utc_to_the_second() -> None:
+    before = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    said = now()
+    assert before <= datetime.datetime.fromisoformat(said) <= datetime.datetime.now(datetime.UTC)
+    assert said.endswith("+00:00")
+    assert len(said) == len("2026-01-01T00:00:00+00:00")
+
+
+def test_the_fields_of_a_manifest_are_those_that_readers_of_it_know() -> None:
+    assert list(get_type_hints(Manifest)) == [
+        "run_id",
+        "counts",
+        "embedding_spec",
+        "embedding_spec_fingerprint",
+        "files",
+        "failures",
+        "health",
+        "features",
+        "versions",
+        "times",
+    ]

@@ -1,0 +1,141 @@
+"""Paths and uris: the scheme, the one form by which an image is known, the files that a pattern matches."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.servers.gcs import GcsServer
+from transforms.storage.paths import canonical_uri, folder_pattern, is_file, local_path, matching_files, scheme_of
+
+
+def files(folder: pathlib.Path, *names: str) -> list[str]:
+    """Make empty files; return their absolute paths."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return [str(folder / name) for name in names]
+
+
+def matched(pattern: object) -> list[str]:
+    return [file.path for file in matching_files(str(pattern))]
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "uri"),
+    [
+        ("a.jpg", "/x", "/x/a.jpg"),
+        ("./b/../a.jpg", "/x", "/x/a.jpg"),
+        ("a#1 ä.jpg", "s3://b/x", "s3://b/x/a#1 ä.jpg"),
+        ("\udcfc ä.jpg", "s3://b/x", "s3://b/x/%FC ä.jpg"),
+        ("HTTPS://h/a?b=c#d", "/x", "HTTPS://h/a?b=c#d"),
+        ("file:///a%20b.jpg", "s3://b", "/a b.jpg"),
+        ("a/x://b.jpg", "/y", "/y/a/x:/b.jpg"),
+        ("/a.jpg", "s3://b/x", "/a.jpg"),
+        ("file:///\udcfc.jpg", "s3://b", "file:///%FC.jpg"),
+    ],
+)
+def test_a_uri_is_relative_to_the_folder_of_its_list(path: str, folder: str, uri: str) -> None:
+    assert canonical_uri(path, folder) == uri
+
+
+def test_without_a_folder_a_path_is_relative_to_the_working_folder(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert canonical_uri("b/../a.jpg") == canonical_uri(f"{tmp_path}/a.jpg") == f"{tmp_path}/a.jpg"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/a b.jpg", "/a#1.jpg", "/100%.jpg", "/f\udcfc/ä.jpg", "https://h/\udcfc?x=%FC", "gs://b/a b.jpg", "s3://b"],
+)
+def test_the_one_form_of_a_uri_is_its_own_and_can_be_written(path: str) -> None:
+    uri = canonical_uri(path)
+    assert canonical_uri(uri) == canonical_uri(uri, "/elsewhere") == canonical_uri(uri, "s3://b/elsewhere") == uri
+    assert uri.encode()
+
+
+def test_a_name_that_is_not_utf8_is_a_percent_encoded_uri() -> None:
+    assert canonical_uri("/f%/\udcfc ä.jpg") == "file:///f%25/%FC%20%C3%A4.jpg"
+    assert canonical_uri("https://h/\udcfc ä%.jpg") == "https://h/%FC ä%.jpg"
+
+
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [
+        ("GS://b/x", "gs"),
+        ("/a", ""),
+        ("C:/a", ""),
+        ("a/b://c", ""),
+        ("1a://b", ""),
+        ("a.b+c-d://e", "a.b+c-d"),
+        ("ä://b", ""),
+    ],
+)
+def test_a_scheme_is_what_stands_before_its_slashes(path: str, scheme: str) -> None:
+    assert scheme_of(path) == scheme
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///a%20b%23.jpg", "/a b#.jpg"),
+        ("file://localhost/a.jpg", "/a.jpg"),
+        ("FILE:///a.jpg", "/a.jpg"),
+        ("file:///%FC.jpg", "/\udcfc.jpg"),
+        ("file:///ä.jpg", "/ä.jpg"),
+        ("file:///\udcfc%FC.jpg", "/\udcfc\udcfc.jpg"),
+    ],
+)
+def test_a_file_uri_names_a_local_path(uri: str, path: str) -> None:
+    assert local_path(uri) == path
+
+
+def test_the_pattern_of_a_folder_matches_all_below_it_in_order(tmp_path: pathlib.Path) -> None:
+    expected = files(tmp_path, "b.jpg", "a/2.jpg", "a/1/x.jpg", "c d/#.jpg")
+    for end in ("", "/", "//"):
+        assert matched(folder_pattern(f"{tmp_path}{end}")) == sorted(expected)
+
+
+def test_a_folder_of_a_name_with_wildcards_is_matched_alone(tmp_path: pathlib.Path) -> None:
+    (one, _) = files(tmp_path, "out[1]*/a.jpg", "out1x/a.jpg")
+    assert matched(folder_pattern(str(tmp_path / "out[1]*"))) == [one]
+
+
+def test_a_pattern_matches_files_that_are_not_hidden_below_its_fixed_part(tmp_path: pathlib.Path) -> None:
+    shown = files(tmp_path / ".root", "a.jpg", "b/c.jpg")
+    files(tmp_path / ".root", ".a.jpg", "b/.c.jpg", ".git/a.jpg")
+    assert matched(folder_pattern(str(tmp_path / ".root"))) == shown
+
+
+def test_a_pattern_that_matches_nothing_gives_nothing(tmp_path: pathlib.Path) -> None:
+    assert matched(tmp_path / "*.jpg") == matched(folder_pattern(str(tmp_path / "nowhere"))) == []
+
+
+def test_a_file_is_none_that_is_a_folder_or_is_not_there(tmp_path: pathlib.Path) -> None:
+    (path,) = files(tmp_path, "a[1].jpg")
+    assert [is_file(name) for name in (path, str(tmp_path), f"{path}x", "")] == [True, False, False, False]
+
+
+def test_an_object_is_a_file_and_what_lies_below_a_prefix_is_matched(gcs: GcsServer) -> None:
+    uris = [gcs.put(name, b"x") for name in ("p/a.jpg", "p/b/c d.jpg")]
+    gcs.put("p/.hidden.jpg", b"x")
+    gcs.put("other/a.jpg", b"x")
+    assert (is_file(uris[0]), is_file(f"{uris[0]}x")) == (True, False)
+    assert matched(folder_pattern(f"gs://{gcs.bucket}/p/")) == uris
+
+
+def test_importing_it_does_not_import_beam() -> None:
+    code = "import sys, transforms.storage.paths as p; print(p.canonical_uri('/a'), 'apache_beam' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["/a", "False"]
+
+
+def test_a_file_on_disk_is_found_by_its_one_form(tmp_path: pathlib.Path) -> None:
+    path = os.fsencode(tmp_path) + b"/\xfc \xc3\xa4%.jpg"
+    with open(path, "wb"):
+        pass
+    assert os.path.isfile(local_path(canonical_uri(os.fsdecode(path))))

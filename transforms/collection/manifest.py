@@ -1,0 +1,102 @@
+"""The manifest: its type, and reading it. If it exists, each file that it names is complete."""
+
+import datetime
+import json
+from typing import Any, TypedDict
+
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.collection.layout import FEATURES, MANIFEST, path_of
+from transforms.storage.files import read_whole
+from transforms.storage.gcs import generation_of, is_gcs
+
+
+class Counts(TypedDict):
+    """What became of the inputs: `inputs` is the sum of the others."""
+
+    inputs: int
+    embedded: int
+    failed: int
+    skipped: int
+    duplicates: int
+
+
+class FileEntry(TypedDict):
+    """A file of the run: its path below the output folder, its rows, its size in bytes."""
+
+    name: str
+    rows: int
+    bytes: int
+
+
+class ReasonEntry(TypedDict):
+    """The failures of one reason: how many, their kind, and one of them."""
+
+    count: int
+    kind: str
+    example: str
+    message: str
+
+
+class Health(TypedDict, total=False):
+    """What `transforms.MeasureHealth` reports: all keys or none; norms are None if no vector is finite."""
+
+    vectors: int
+    nan: int
+    zero: int
+    norm_min: float | None
+    norm_mean: float | None
+    norm_max: float | None
+    constant_dims: int
+    duplicates: float
+
+
+class Times(TypedDict):
+    """When the run started and finished, ISO 8601, UTC."""
+
+    started: str
+    finished: str
+
+
+class Manifest(TypedDict):
+    """The content of manifest.json.
+
+    `embedding_spec` has the fields of `EmbeddingSpec`, `features` the content of features.json or None, `versions`
+    those of the libraries that affect the result.
+    """
+
+    run_id: str
+    counts: Counts
+    embedding_spec: dict[str, Any]
+    embedding_spec_fingerprint: str
+    files: list[FileEntry]
+    failures: dict[str, ReasonEntry]
+    health: Health
+    features: dict[str, Any] | None
+    versions: dict[str, str]
+    times: Times
+
+
+def read_manifest(output: str) -> Manifest | None:
+    """Return the manifest of a finished run, or None if there is none."""
+    path = path_of(output, MANIFEST)
+    if not FileSystems.exists(path):
+        return None
+    manifest: Manifest = json.loads(read_whole(path))
+    return manifest
+
+
+def replaceable_generations(output: str) -> dict[str, int]:
+    """Return the generations of the files that a commit replaces, by name; {} on a filesystem that keeps none.
+
+    Raises:
+      OSError: the folder cannot be read.
+    """
+    if not is_gcs(output):
+        return {}
+    return {name: generation_of(path_of(output, name)) for name in (MANIFEST, FEATURES)}
+
+
+def now() -> str:
+    """Return the time in ISO 8601, UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

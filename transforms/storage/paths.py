@@ -1,0 +1,84 @@
+"""Paths and uris: their scheme, the one form in which an image is known, the files that a pattern matches.
+
+Importing this does not import Beam, whose filesystems only schemes other than the local one need.
+"""
+
+import glob
+import os
+import re
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
+_NOT_UTF8 = re.compile("[\udc80-\udcff]+")
+
+
+def scheme_of(path: str) -> str:
+    """Return a path's scheme in lower case, '' for a local path."""
+    scheme = _SCHEME.match(path)
+    return scheme[1].lower() if scheme else ""
+
+
+def local_path(uri: str) -> str:
+    """Return the path that a file:// uri names."""
+    path = uri[len("file://") :].removeprefix("localhost")
+    # As bytes, since the uri of a list may not be UTF-8.
+    return os.fsdecode(urllib.parse.unquote_to_bytes(os.fsencode(path)))
+
+
+def canonical_uri(path: str, folder: str = "") -> str:
+    """Return the one uri of an image, the same in every run.
+
+    A local path becomes absolute; one that is not UTF-8 becomes a percent-encoded file:// uri.
+
+    Args:
+      path: a path or a uri; a relative one is relative to `folder`.
+      folder: default the working folder.
+    """
+    scheme = scheme_of(path)
+    if scheme == "file":
+        path = local_path(path)
+    elif scheme or (scheme_of(folder) and not path.startswith("/")):
+        uri = path if scheme else _joined(folder, path)
+        return uri if uri.isascii() else _NOT_UTF8.sub(lambda c: urllib.parse.quote_from_bytes(os.fsencode(c[0])), uri)
+    path = os.path.abspath(os.path.join(folder, path))
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "file://" + urllib.parse.quote_from_bytes(os.fsencode(path))
+    return path
+
+
+def _joined(folder: str, name: str) -> str:
+    from apache_beam.io.filesystems import FileSystems
+
+    return str(FileSystems.join(folder, name))
+
+
+def folder_pattern(folder: str) -> str:
+    """Return the glob of all files below a folder."""
+    return _joined(glob.escape(folder.rstrip("/")), "**")
+
+
+def is_file(path: str) -> bool:
+    """Whether a file or an object of this path exists."""
+    if not scheme_of(path):
+        return os.path.isfile(path)
+    from apache_beam.io.filesystems import FileSystems
+
+    return bool(FileSystems.exists(path))
+
+
+def matching_files(pattern: str) -> Iterator[Any]:
+    """List the metadata of the files that a pattern matches, in order of their paths.
+
+    Leaves out files with a hidden name (.name) below the fixed part of the pattern.
+    """
+    from apache_beam.io.filesystems import FileSystems
+
+    fixed = pattern[: min((pattern.find(c) for c in "*?[" if c in pattern), default=len(pattern))].count("/")
+    for result in FileSystems.match([pattern]):
+        for file in sorted(result.metadata_list, key=lambda m: str(m.path)):
+            if not any(name.startswith(".") for name in file.path.split("/")[fixed:]):
+                yield file
