@@ -1,0 +1,100 @@
+"""Names: those on disk are parsed back, those of carried columns are free, and no misspelt one raises."""
+
+import datetime
+import fnmatch
+import glob
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from transforms.collection.columns import CARRIED_PREFIX, OWN_NAMES, carried_name
+from transforms.collection.layout import (
+    EMBEDDINGS,
+    FAILURES,
+    FEATURES,
+    MANIFEST,
+    FileKind,
+    date_of,
+    failures_pattern,
+    format_of,
+    is_scratch,
+    name_of,
+    new_run_id,
+    owner_path,
+    path_of,
+    run_of,
+    scratch_folder,
+)
+from transforms.core.errors import did_you_mean
+
+KINDS = st.sampled_from([*EMBEDDINGS.values(), FAILURES])
+RUN_IDS = (
+    st.builds(new_run_id)
+    | st.text(st.characters(exclude_characters="/"), min_size=1, max_size=20)
+    | st.from_regex(r"[a-z0-9]{0,3}-[0-9]{5,6}-of-[0-9]{5}(\.jsonl)?", fullmatch=True)
+)
+OUTPUTS = st.sampled_from(["/out", "/out/", "/", "gs://b/out", "gs://b", "gs://b/o [x]*", "/out/parquet", "/.run-x"])
+
+
+@given(RUN_IDS, KINDS, st.integers(0, 10**6), st.integers(0, 10**6), OUTPUTS)
+@example("x-00000-of-00001", FAILURES, 1, 2, "/out")
+def test_the_name_of_a_shard_tells_its_run_and_its_format(
+    run_id: str, kind: FileKind, index: int, more: int, output: str
+) -> None:
+    name = kind.shard_name(run_id, index, index + more)
+    assert run_of(name) == run_id
+    assert EMBEDDINGS.get(format_of(name), FAILURES) == kind
+    assert FAILURES.names(name) == (kind == FAILURES)
+    assert not is_scratch(name)
+    assert name_of(path_of(output, name), output) == name
+
+
+@given(RUN_IDS, KINDS, OUTPUTS)
+def test_the_name_of_a_run_s_own_file_tells_its_run(run_id: str, kind: FileKind, output: str) -> None:
+    for path in (owner_path(output, run_id), path_of(scratch_folder(output, run_id), kind.part_name())):
+        name = name_of(path, output)
+        assert is_scratch(name)
+        assert run_of(name) == run_id
+        assert format_of(name) == ""
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["/out", "gs://b/o [x]*", "/a?b"]))
+def test_the_pattern_of_a_run_s_failures_matches_them_and_no_other_file(index: int, output: str) -> None:
+    run_id, other = new_run_id(), new_run_id()
+    pattern = failures_pattern(glob.escape(output), run_id)
+    assert fnmatch.fnmatchcase(path_of(output, FAILURES.shard_name(run_id, index, index + 1)), pattern)
+    assert not fnmatch.fnmatchcase(path_of(output, FAILURES.shard_name(other, index, index + 1)), pattern)
+    assert not fnmatch.fnmatchcase(path_of(output, EMBEDDINGS["parquet"].shard_name(run_id, index, 1)), pattern)
+
+
+@given(st.text(max_size=40))
+@example(MANIFEST)
+@example(FEATURES)
+@example("embeddings-R-00000-of-00001.parquet")
+@example("tfrecord/embeddings-R-00000-of-00001.parquet")
+@example("failures/failures--00000-of-00001.jsonl")
+@example("x/failures/failures-R-00000-of-00001.jsonl")
+def test_a_name_that_no_run_gives_is_of_no_run(name: str) -> None:
+    if not name.startswith(".run-"):
+        assert run_of(name) == ""
+
+
+def test_a_run_id_begins_with_its_day() -> None:
+    day = datetime.datetime.now(datetime.UTC).date()
+    assert datetime.date.fromisoformat(date_of(new_run_id())) - day in (datetime.timedelta(0), datetime.timedelta(1))
+
+
+@given(st.text() | st.sampled_from(sorted(OWN_NAMES)) | st.sampled_from(sorted(OWN_NAMES)).map(CARRIED_PREFIX.__add__))
+def test_no_carried_column_takes_a_name_that_the_output_needs(name: str) -> None:
+    found = carried_name(name)
+    assert found not in OWN_NAMES
+    assert found.endswith(name)
+    # A retry carries the columns of the first run under the names that they have already.
+    assert carried_name(found) == found
+
+
+@given(st.text(), st.lists(st.text()))
+@example("İ", ["i̇", "I"])
+@example("", [""])
+def test_a_suggestion_is_a_known_word_or_none(word: str, known: list[str]) -> None:
+    assert did_you_mean(word, known) in {"", *(f" (did you mean {candidate!r}?)" for candidate in known)}
