@@ -1,9 +1,9 @@
-"""Measure this project beside what a user would pick instead: same photos, backbone and weights, alternating, medians.
+"""Compare this project with what a user would pick instead: same photos, backbone and weights, alternating, medians.
 
 python -m benchmarks.compare --photos DIR --images 2000 --backbone MobileNetV2 --runs 3 --output benchmarks/results
 
-Writes OUTPUT/BACKBONE.md (table) and OUTPUT/BACKBONE.png (chart). Without --photos it makes its own JPEGs, and then
-WEIGHTS=random in the environment needs no download.
+Writes OUTPUT/BACKBONE.md (table) and OUTPUT/BACKBONE.png (chart). Without --photos it makes its own JPEGs; with
+WEIGHTS=random in the environment it needs no download.
 """
 
 import argparse
@@ -33,17 +33,17 @@ WAYS: dict[str, tuple[str, dict[str, str]]] = {
     "(b, tuned) the same by predict_on_batch": ("plain_beam", {"CALL": "predict"}),
     "(c) Ray Data, one model actor": ("ray_data", {"NEEDS": "pandas"}),
 }
-"""As they are run: a shared machine changes within minutes, so each is near to what its speed is compared with."""
+"""In the order of running: a shared machine changes within minutes, so each is near to what it is compared with."""
 
 
 def main() -> None:
     """Measure, and write the table and the chart."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", help="folder of images, repeated to --images; default its own JPEGs")
+    parser.add_argument("--photos", help="folder of images, repeated up to --images; default: generated JPEGs")
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--backbone", default="MobileNetV2")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=list(WAYS), help="some of the ways, by the start of their names")
+    parser.add_argument("--only", nargs="*", default=list(WAYS), help="run only ways whose names start like this")
     parser.add_argument("--output", default="benchmarks/results")
     arguments = parser.parse_args()
     chosen = {name: way for name, way in WAYS.items() if name.startswith(tuple(arguments.only))}
@@ -51,7 +51,7 @@ def main() -> None:
         photos = os.path.join(folder, "photos")
         gather(arguments.photos, photos, arguments.images)
         runs: list[Run] = []
-        # A run before those that are timed fills the cache that the warm ways find, one behind them is for the memory.
+        # The first run, not timed, fills the cache for the warm ways; the last, not timed either, measures memory.
         for run in range(arguments.runs + 2):
             runs.append({})
             for name, (way, environment) in chosen.items():
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def gather(source: str | None, folder: str, images: int) -> None:
-    """Fill a folder with so many images: copies of those of `source`, or generated ones."""
+    """Fill a folder with this many images: copies of those in `source`, or generated ones."""
     if source is None:
         write_sample_images(folder, images)
         return
@@ -87,7 +87,7 @@ def gather(source: str | None, folder: str, images: int) -> None:
 
 
 def processor() -> str:
-    """Return the name of the processor and its widest vectors: they decide the ratios more than anything else."""
+    """Return the name of the processor and its widest vectors, which decide the ratios more than anything else."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
             facts = dict(re.findall(r"^(.*?)\s*: (.*)$", f.read(), re.MULTILINE))

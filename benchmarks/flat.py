@@ -15,7 +15,7 @@ from benchmarks.measure import measure
 def main() -> None:
     """Measure each size once, from a kept graph, and print a Markdown table with the ratios to the first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", help="folder of images, repeated; default its own JPEGs")
+    parser.add_argument("--photos", help="folder of images, repeated; default: generated JPEGs")
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 20_000])
     parser.add_argument("--backbone", default="MobileNetV2")
     parser.add_argument("--engine", default="tensorflow")
@@ -23,7 +23,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         environment = {"ENGINE": arguments.engine, "EMBED_IMAGES_CACHE": os.path.join(folder, "cache")}
         results = []
-        # Building takes memory, too, and more of a short run than of a long one: the first run fills the cache.
+        # Building the graph takes memory too, and weighs more in a short run: an extra first run fills the cache.
         for run, images in enumerate([arguments.images[0], *arguments.images]):
             photos = os.path.join(folder, str(run))
             gather(arguments.photos, photos, images)

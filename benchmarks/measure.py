@@ -12,15 +12,15 @@ import time
 import psutil
 
 SAMPLED_EVERY = 0.5
-"""Seconds between two looks at the memory. A look takes a core some 20 ms a GB: what is timed is not looked at."""
+"""Seconds between two looks at the memory. A look takes a core some 20 ms per GB, so timed runs are not looked at."""
 
 FOR_ALL = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
-"""What this project sets for itself: the others are not to be slower for want of it."""
+"""Variables that this project sets for itself; all ways get them, so that none is slower without."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """One run: seconds of the whole process, images a second when steady, MB at the peak (0 if timed), MB written."""
+    """One run: seconds of the whole process, steady images per second, MB at the peak (0 if timed), MB written."""
 
     seconds: float
     images: int
@@ -30,12 +30,12 @@ class Measured:
 
     @property
     def rate(self) -> float:
-        """Images a second, whole process."""
+        """Images per second, whole process."""
         return self.images / self.seconds
 
 
 def measure(way: str, photos: str, backbone: str, environment: dict[str, str], memory: bool) -> Measured:
-    """Run a way on a folder of photos in a process of its own, and look at its memory or not; raise where it fails."""
+    """Run a way on a folder of photos in a process of its own, and look at its memory if asked; raise if it fails."""
     with (
         tempfile.TemporaryDirectory() as output,
         tempfile.TemporaryFile("w+") as printed,
@@ -65,7 +65,7 @@ def measure(way: str, photos: str, backbone: str, environment: dict[str, str], m
 
 
 def _memory(process: psutil.Process) -> int:
-    """Return the bytes of all processes now, or the most that one of them has had by now, if that is more."""
+    """Return the memory of all processes, in bytes, or the highest peak of one of them so far, if that is more."""
     total = highest = 0
     for one in [process, *_children(process)]:
         with contextlib.suppress(psutil.Error, OSError):

@@ -1,8 +1,8 @@
-"""Measure what another precision than float32 gains and costs: the forward pass alone, and how far embeddings move.
+"""Measure what precisions other than float32 gain and cost: the forward pass alone, and how far embeddings move.
 
 python -m benchmarks.precision --photos DIR --backbone MobileNetV2 --runs 3
 
-Prints a Markdown table; a precision that this machine refuses is left out of it, with the reason.
+Prints a Markdown table; a precision that this machine refuses is left out, with the reason.
 """
 
 import argparse
@@ -18,14 +18,15 @@ import pyarrow.parquet as pq
 
 from benchmarks.compare import gather
 from benchmarks.measure import measure
-from transforms.backbones.engines import ENGINES, PRECISIONS
+from transforms.backbones.engines import ENGINES
+from transforms.core.spec import PRECISIONS
 
 
 def main() -> None:
     """Embed the photos in each precision that each engine takes, then time their forward passes in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", help="folder of images; default its own JPEGs")
-    parser.add_argument("--images", type=int, default=1000, help="in a timed forward pass, and of its own JPEGs")
+    parser.add_argument("--photos", help="folder of images; default: generated JPEGs")
+    parser.add_argument("--images", type=int, default=1000, help="images in a timed forward pass, and generated JPEGs")
     parser.add_argument("--backbone", default="MobileNetV2")
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
@@ -59,9 +60,9 @@ def main() -> None:
 
 
 def embed(photos: str, output: str, backbone: str, engine: str, precision: str) -> np.ndarray | None:
-    """Embed photos by the command: float32 [N, D] in the order of their uris, None where it refuses the precision."""
+    """Embed photos with the command: float32 [N, D] in the order of their uris, None if it refuses the precision."""
     flags = ["--engine", engine, "--precision", precision, "--weights", os.environ.get("WEIGHTS", "imagenet")]
-    command = [sys.executable, "-m", "pipelines.embed_images", "--input", photos, "--output", output]
+    command = [sys.executable, "-m", "pipelines.command", "--input", photos, "--output", output]
     done = subprocess.run([*command, "--backbone", backbone, *flags], capture_output=True, text=True)
     if done.returncode == 2:
         print(f"{engine}, {precision}: {done.stderr.strip()}\n")

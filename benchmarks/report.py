@@ -1,4 +1,4 @@
-"""The table and the chart of a comparison, with the ratios that it was made for."""
+"""The table and the chart of a comparison, with its ratios."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -12,19 +12,19 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 Run: TypeAlias = dict[str, Measured]
-"""What each way did, one after the other."""
+"""What was measured for each way, by its name."""
 
 OURS = "this project"
 PEERS = {"a": "(a)", "b": "(b)", "b, tuned": "(b, tuned)", "c": "(c)"}
 
 
 def table(title: str, timed: Sequence[Run], looked_at: Run) -> str:
-    """Return Markdown: whole-process and steady figures, the ratios to each peer, and to the limit of the parts.
+    """Return Markdown: whole-process and steady figures, and the ratios to each peer and to the limit of the parts.
 
     Args:
-      title: of the table.
-      timed: runs of all ways; a ratio is of two figures of one run, since a machine is not always as fast.
-      looked_at: a further run, of which the memory and what it wrote are told.
+      title: title of the table.
+      timed: runs of all ways; each ratio compares figures of one run, since a machine's speed changes.
+      looked_at: a further run, for the memory and the bytes written.
     """
     peers = peers_in(looked_at)
     columns = [f"x ({letter})" for letter in peers]
@@ -53,7 +53,7 @@ def ratio(name: str, peer: str, timed: Sequence[Run]) -> str:
 
 
 def of_limit(name: str, timed: Sequence[Run]) -> str:
-    """Return a steady speed beside decoding alone and the forward pass alone, one after the other on all cores."""
+    """Return a steady speed over that of decoding alone, then the forward pass alone, each on all cores."""
     parts = ["decode alone", f"(d) forward alone, {'OpenVINO' if 'OpenVINO' in name else 'TensorFlow'}"]
     if not name.startswith(OURS) or not timed[0].keys() >= set(parts):
         return ""

@@ -1,8 +1,8 @@
-"""The ways to embed images that are compared, each a program of its own: the same photos, backbone and weights.
+"""The ways to embed images that are compared, each a program: the same photos, backbone and weights.
 
 python -m benchmarks.ways.NAME PHOTOS OUTPUT BACKBONE
 
-Each prints one line of JSON: how many images, and the images a second between the ends of its first and its last batch.
+Each prints one line of JSON: its images, and the images per second from the end of its first batch to that of its last.
 """
 
 import argparse
@@ -19,9 +19,9 @@ BATCH = 32
 
 
 class NotInstalled(importlib.abc.MetaPathFinder):
-    """Act as if what only the chart and Ray Data need were not installed: Keras and Beam import it where it is.
+    """Hide the libraries that only the chart and Ray Data need: Keras and Beam import them if they are installed.
 
-    That takes them a second or two, which none of their users waits for. NEEDS in the environment names an exception.
+    That takes a second or two, for which their users need not wait. NEEDS in the environment names exceptions.
     """
 
     libraries = {"matplotlib", "pandas"} - set(os.environ.get("NEEDS", "").split())
@@ -35,7 +35,7 @@ sys.meta_path.insert(0, NotInstalled())
 
 
 class Clock:
-    """Tell when batches end."""
+    """Measures the rate of batches by their ends."""
 
     def __init__(self) -> None:
         self._batches: list[tuple[float, int]] = []
@@ -45,7 +45,7 @@ class Clock:
         self._batches.append((time.time(), images))
 
     def rate(self) -> float:
-        """Return the images a second from the end of the first batch to that of the last."""
+        """Return the images per second from the end of the first batch to that of the last."""
         if len(self._batches) < 2:
             return 0.0
         seconds = self._batches[-1][0] - self._batches[0][0]
@@ -53,7 +53,7 @@ class Clock:
 
 
 def run(embed: Callable[[list[str], str, str], float]) -> None:
-    """Run a way from the command line: (paths, output folder, backbone) -> images a second, steady."""
+    """Run a way from the command line: (paths, output folder, backbone) -> steady images per second."""
     parser = argparse.ArgumentParser()
     for name in ("photos", "output", "backbone"):
         parser.add_argument(name)

@@ -1,4 +1,4 @@
-"""Decoding alone, by this project's decoder, on all cores."""
+"""Decoding alone, with this project's decoder, on all cores."""
 
 import concurrent.futures
 import os

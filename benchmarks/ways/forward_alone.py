@@ -1,6 +1,6 @@
 """The forward pass alone, on a batch in memory: the limit of this project's engine.
 
-ENGINE and PRECISION in the environment choose it.
+ENGINE and PRECISION in the environment choose the engine and its precision.
 """
 
 import os
@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.ways import run
 from transforms.backbones import Backbone, load_backbone
 from transforms.decode import decode_image
-from transforms.embed.batches import default_batch_size
+from transforms.embed.batch_sizes import default_batch_size
 
 
 def embed(paths: list[str], output: str, backbone: str) -> float:

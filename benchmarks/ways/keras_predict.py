@@ -1,7 +1,7 @@
 """Keras `predict` over tf.data: decoding on all cores, two batches ahead, batches of 32, then one Parquet file.
 
-Not by AUTOTUNE, which was no faster, and whose thread at times held up the end of the run by half a minute: the end of
-an iterator may wait for it until its next turn.
+Without AUTOTUNE, which was no faster, and whose thread at times delayed the end of the run by half a minute: the end of
+an iterator may wait for that thread's next turn.
 """
 
 import os

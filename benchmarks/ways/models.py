@@ -28,7 +28,7 @@ def preprocess(backbone: str) -> Callable[[Any], Any]:
 
 
 def pillow_pixels(path: str) -> np.ndarray:
-    """Decode by Pillow, short side to 224 and centre crop: path -> uint8 [224, 224, 3]."""
+    """Decode with Pillow, short side to 224 and centre crop: path -> uint8 [224, 224, 3]."""
     image = PIL.Image.open(path)
     image.draft("RGB", (SIDE, SIDE))
     return np.asarray(ImageOps.fit(image.convert("RGB"), (SIDE, SIDE), PIL.Image.Resampling.BILINEAR))

@@ -1,7 +1,7 @@
 """Beam's own way: Pillow in a Map, Reshuffle, RunInference with a plain handler at its defaults, WriteToParquet.
 
-CALL in the environment: `eager` calls the model as Beam's TensorFlow handlers do by default (they cannot
-load a Keras 3 model), `predict` by Keras' predict_on_batch, as one would tune it.
+CALL in the environment: `eager` calls the model as Beam's TensorFlow handlers do by default (they cannot load a Keras 3
+model), `predict` calls Keras' predict_on_batch, as one would tune it.
 """
 
 import os
@@ -61,7 +61,7 @@ def embed(paths: list[str], output: str, backbone: str) -> float:
 
 
 if __name__ == "__main__":
-    # From the module by its name, so that Beam pickles references and the clock stays one.
+    # Imported by its name, so that Beam pickles references and there is only one clock.
     from benchmarks.ways import plain_beam
 
     run(plain_beam.embed)

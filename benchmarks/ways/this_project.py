@@ -1,4 +1,4 @@
-"""This project's command at its defaults. ENGINE in the environment chooses what computes."""
+"""This project's command at its defaults. ENGINE in the environment chooses the engine."""
 
 import os
 
@@ -15,7 +15,7 @@ def embed(paths: list[str], output: str, backbone: str) -> float:
     from transforms import Backbone, EmbedImages
     from transforms.core.counters import when_counted
 
-    first_batch = EmbedImages(Backbone(backbone)).images_a_batch
+    first_batch = EmbedImages(Backbone(backbone)).images_per_batch
     first, last = when_counted("batches-on-cpu") or (0.0, 0.0)
     return (len(paths) - first_batch) / (last - first)
 
