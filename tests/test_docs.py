@@ -1,0 +1,148 @@
+"""The docs: their code runs, their links lead somewhere, the README stays short."""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.command import main
+from pipelines.options.flags import parser
+from tests.conftest import sample_image
+
+ROOT = pathlib.Path(__file__).parent.parent
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "templates" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+NOT_RUN = {
+    r"python3[.\d]* -m venv|pre-commit": "installs into an environment of its own, from a package index",
+    r"pip install": "likewise",
+    r"\.ci/run": "runs these tests",
+    r"gcloud|bq |templates\.(deploy|schedule)|DataflowRunner": "needs Google Cloud; other tests speak its protocols",
+    r"git (tag|push)|-m build|twine|gh release": "makes a release",
+}
+"""Blocks that cannot run in a test, by what they hold, with the reason."""
+
+LIGHT = ["--weights", "random", "--image_size", "32"]
+"""Added to each command of the docs: ImageNet weights would have to be downloaded."""
+
+BEAM = {
+    "runner",
+    "project",
+    "region",
+    "temp_location",
+    "sdk_container_image",
+    "dataflow_service_options",
+    "experiments",
+}
+BEAM |= {"machine_type", "setup_file", "resource_hint", "flexrs_goal", "disk_size_gb", "max_num_workers", "subnetwork"}
+BEAM |= {"number_of_worker_harness_threads", "service_account_email", "num_workers", "network", "no_use_public_ips"}
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for number, block in enumerate(
+            re.finditer(rf"^( *)```{language}\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL), 1
+        ):
+            found.append((f"{page.relative_to(ROOT).as_posix()}#{number}", textwrap.dedent(block[2])))
+    return found
+
+
+def is_run(code: str) -> bool:
+    return not any(re.search(pattern, code) for pattern in NOT_RUN)
+
+
+SHELL, PYTHON = blocks("sh"), blocks("python")
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A working folder as the docs have it: `photos/`, and what one run made of them in `embeddings/`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for i in range(3):
+        sample_image(i).save(tmp_path / "photos" / f"{i}.jpg")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("name", "code"), [block for block in SHELL if is_run(block[1])])
+def test_commands_of_the_docs_run(name: str, code: str, folder: pathlib.Path) -> None:
+    lines = [line for line in code.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")]
+    for line in lines:
+        command, *arguments = shlex.split(line)
+        if command == "embed-images":
+            assert main([*arguments, *LIGHT]) == 0, line
+        else:
+            assert command == "python", line
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            subprocess.run([sys.executable, *arguments], check=True, cwd=folder, env=environment)
+    if "--output" in code:
+        assert sum(pq.read_metadata(path).num_rows for path in folder.rglob("*.parquet")) == 3
+
+
+@pytest.mark.parametrize(("name", "code"), [block for block in PYTHON if is_run(block[1])])
+def test_python_of_the_docs_runs(name: str, code: str, folder: pathlib.Path) -> None:
+    assert main(["--input", "photos", "--output", "embeddings", "--output_format", "parquet,tfrecord", *LIGHT]) == 0
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for path in folder.glob("out/parquet/*.parquet"):
+        assert pq.read_metadata(path).num_rows == 3
+
+
+def test_the_example_is_a_program_that_ends_in_files(folder: pathlib.Path) -> None:
+    (folder / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    program = ROOT / "examples" / "embed_and_write.py"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, program, "photos", "out"], check=True, cwd=folder, env=environment)
+    (embeddings,) = folder.glob("out/parquet/*.parquet")
+    assert sorted(pathlib.Path(uri).name for uri in pq.read_table(embeddings)["uri"].to_pylist()) == [
+        "0.jpg",
+        "1.jpg",
+        "2.jpg",
+    ]
+    (failures,) = folder.glob("out/failures/*.jsonl")
+    assert "broken.jpg" in failures.read_text()
+
+
+def test_what_is_not_run_has_a_reason_that_still_holds() -> None:
+    code = "\n".join(code for _, code in [*SHELL, *PYTHON])
+    for pattern in NOT_RUN:
+        assert re.search(pattern, code), pattern
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: pathlib.Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in link:
+            assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_that_are_named_exist(page: pathlib.Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:transforms|pipelines|templates|tests|benchmarks|docs|examples)/[\w/.-]+)`", text):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_name_only_flags_that_exist(page: pathlib.Path) -> None:
+    known = {option.removeprefix("--") for action in parser()._actions for option in action.option_strings} | BEAM
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for command in re.findall(r"^(?:\S*/)?embed-images (--.*)", text, re.MULTILINE):
+        assert set(re.findall(r"--([a-z_0-9]+)", command)) <= known, command
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 700
