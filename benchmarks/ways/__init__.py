@@ -41,7 +41,7 @@ class Clock:
         self._batches: list[tuple[float, int]] = []
 
     def batch(self, images: int) -> None:
-        """Note that a batch of so many images has just ended."""
+        """Record that a batch of this many images has just ended."""
         self._batches.append((time.time(), images))
 
     def rate(self) -> float:

@@ -19,7 +19,7 @@ def progress_line(counters: dict[str, int], backbones: int, seconds: float) -> s
     """Return how far a run is, in words.
 
     Args:
-      counters: by name; the total is known once the first image is fetched.
+      counters: counters by name; the total is known once the first image is fetched.
       backbones: number of backbones, each of which counts an image.
       seconds: seconds since the first image was fetched.
     """

@@ -38,7 +38,7 @@ def _lines() -> Iterator[str]:
     for group in parser()._action_groups:
         actions = [a for a in group._group_actions if not isinstance(a, argparse._HelpAction)]
         if actions:
-            yield from ("", f"### {(group.title or '').capitalize()}", "", "| flag | meaning |", "|---|---|")
+            yield from ("", f"### {_title(group.title or '')}", "", "| flag | meaning |", "|---|---|")
             yield from (f"| `{_flag(a)}` | {_cell(a.help or '')} |" for a in actions)
     yield from ("", "Beam's own flags (`--runner`, `--region`, ...) pass through.")
     yield from ("", "## Environment variables", "", "| variable | meaning |", "|---|---|")
@@ -52,6 +52,10 @@ def _lines() -> Iterator[str]:
     yield from (
         f"| {b.name} | {b.side} | {b.dim} | {b.params:,} | {b.preprocessing} |" for b in catalog_rows().values()
     )
+
+
+def _title(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _flag(action: argparse.Action) -> str:

@@ -90,7 +90,7 @@ def claim_outputs(plan: Plan) -> None:
 
 
 def discard_outputs(plan: Plan) -> list[str]:
-    """Remove what a run wrote, unless its manifest stands; return what could not be removed, one line per folder."""
+    """Remove what a run wrote, unless its manifest is written; return what could not be removed, a line per folder."""
     abandon(plan.run_id)
     left = []
     for target in plan.targets:

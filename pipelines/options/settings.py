@@ -12,7 +12,7 @@ class Settings:
     """What a person asked for; each field but the last two is the flag of its name, explained by its help.
 
     Attributes:
-      command_line: as it was typed, without the command.
+      command_line: the arguments as typed, without the command.
       began: when the command started, in s of time.monotonic().
     """
 

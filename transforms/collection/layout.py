@@ -1,4 +1,4 @@
-"""Every name on disk in an output folder, made and parsed here alone.
+"""Every name on disk in an output folder, made and parsed only here.
 
     manifest.json                                             the commit: if it exists, the run is complete
     parquet/embeddings-RUN-SSSSS-of-NNNNN.parquet

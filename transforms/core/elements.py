@@ -42,8 +42,8 @@ class ImageFacts:
     """What is known about a decoded image.
 
     Attributes:
-      width: in px, after EXIF orientation.
-      height: likewise.
+      width: width in px, after EXIF orientation.
+      height: height in px, likewise.
       format: Pillow's name of the format, e.g. 'JPEG'.
       sha256: hash of the encoded bytes, in hex.
     """

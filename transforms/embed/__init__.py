@@ -1,1 +1,1 @@
-"""Pixels to vectors, in batches, whatever happens to a batch: Pixels -> Embedding."""
+"""Pixels to vectors, in batches, isolating what fails: Pixels -> Embedding."""

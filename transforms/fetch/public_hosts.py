@@ -1,4 +1,4 @@
-"""Which addresses belong to the public internet.
+"""Tell public internet addresses from all others.
 
 A uri may come from a stranger's list, but the worker that fetches it is inside a private network, beside its metadata
 server. `ipaddress.is_global` alone accepts addresses that lead inside in another form (6to4, NAT64, Teredo,

@@ -45,7 +45,7 @@ def add(entry: str, write: Callable[[str], object], is_complete: Callable[[str],
 
     Args:
       entry: path of the entry, in the cache folder.
-      write: writes the content to the folder whose path it gets; its exceptions pass through.
+      write: function that writes the content to the folder whose path it gets; its exceptions pass through.
       is_complete: whether an entry that another process added meanwhile can be used; a broken one is replaced.
 
     Raises:

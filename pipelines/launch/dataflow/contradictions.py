@@ -14,7 +14,7 @@ from transforms.core.errors import UsageError
 from transforms.storage.paths import scheme_of
 
 MANY_PROCESSES = "use_multiple_sdk_containers"
-"""The experiment by which Dataflow starts a process for each vCPU."""
+"""The experiment that makes Dataflow start a process for each vCPU."""
 
 
 def refuse_dataflow_flags(settings: Settings) -> None:
@@ -97,7 +97,7 @@ def own_versions() -> tuple[str, str]:
 
 
 def check_image(beam: PipelineOptions) -> None:
-    """Refuse an image whose name tells of other versions than this process has; raise UsageError."""
+    """Raise UsageError if the name of the image has other versions than this process."""
     image = beam.view_as(WorkerOptions).sdk_container_image
     if not image:
         return

@@ -2,7 +2,7 @@
 
 One layout for all jobs:
 
-- A GPU is requested by right fitting: an `accelerator` resource hint on the embedding step alone. Dataflow fuses steps
+- A GPU is requested by right fitting: an `accelerator` resource hint on only the embedding step. Dataflow fuses steps
   whose hints can be merged, and runs them where the union of the hints holds. So fetching and decoding stay in one
   stage with the embedding, and no pixel crosses a shuffle, while listing uris and dividing the output into shards need
   no GPU. The other way, the service option `worker_accelerator`, gives every worker of a job a GPU; Google says not to

@@ -69,7 +69,7 @@ def fold(
 
 
 def _reads(model: KerasModel) -> list[tuple[Any, Any]]:
-    """Return pairs of layers, each called once, where the second alone reads the output of the first."""
+    """Return pairs of layers, each called once, of which only the second reads the output of the first."""
     nodes = [node for operation in model.operations for node in operation._inbound_nodes]
     read = [tensor for node in nodes for tensor in node.input_tensors]
     uses = collections.Counter(id(tensor) for tensor in (*read, *model.outputs))

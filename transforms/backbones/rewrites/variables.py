@@ -19,7 +19,7 @@ and to read.
 
 @contextlib.contextmanager
 def of_one_name() -> Iterator[None]:
-    """Give all variables one name: TensorFlow compiles the making of a variable for each name and shape.
+    """Give all variables one name: TensorFlow compiles the creation of a variable for each name and shape.
 
     Keras finds weights in files by names of its own.
     """
