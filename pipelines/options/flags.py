@@ -144,7 +144,7 @@ def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
     add(
         "--engine",
         choices=(AUTO, *ENGINES),
-        default="auto",
+        default=AUTO,
         help="library that computes; auto (default) is openvino if it is installed and there is no GPU, else "
         "tensorflow",
     )
