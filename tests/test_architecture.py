@@ -48,6 +48,7 @@ OWNERS = {
     "openvino": {"transforms/backbones/engines/openvino.py"},
     "PIL": {"transforms/decode.py", "pipelines/sample_images.py"},
     "pillow_heif": {"transforms/decode.py"},
+    "filelock": {"transforms/storage/locks.py"},
     "urllib3": {"transforms/fetch/http.py", "transforms/storage/gcs_download.py"},
     "google": {"transforms/storage/gcs.py", "transforms/storage/gcs_download.py"},
     "google_crc32c": {"transforms/storage/gcs_download.py"},

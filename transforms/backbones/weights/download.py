@@ -5,7 +5,6 @@ complete and checked; other processes wait for the one that downloads.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from transforms.storage import cache
 from transforms.storage.gcs import generations_of
 from transforms.storage.gcs_download import download
+from transforms.storage.locks import is_lockable, locked
 
 PREFIX = "weights-"
 
@@ -43,13 +43,12 @@ def downloaded_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
         _download(uri, generations, os.path.join(folder, name))
         check(os.path.join(folder, name))
 
-    lock = _lock(entry)
-    if lock is None:
+    if not _is_kept(entry):
         with tempfile.TemporaryDirectory() as folder:
             fetch(folder)
             yield os.path.join(folder, name)
         return
-    with lock:
+    with locked(f"{entry}.lock"):
         kept = os.path.exists(local)
         if not kept:
             cache.add(entry, fetch)
@@ -61,23 +60,15 @@ def downloaded_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
     yield local
 
 
-def _lock(entry: str) -> contextlib.AbstractContextManager[None] | None:
-    """Return a lock against other processes; None if there is no cache, or none that can be written to."""
+def _is_kept(entry: str) -> bool:
+    """Whether there is a cache, and it can be written to."""
     if not cache.root():
-        return None
+        return False
     try:
         cache.make_root()
-        with open(f"{entry}.lock", "a"):
-            return _held(f"{entry}.lock")
     except OSError:
-        return None
-
-
-@contextlib.contextmanager
-def _held(path: str) -> Iterator[None]:
-    with open(path, "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        return False
+    return is_lockable(f"{entry}.lock")
 
 
 def _download(uri: str, generations: Iterable[str], local: str) -> None:

@@ -1,7 +1,6 @@
 """Keras' own downloads: where they are kept, and how one is made safely. Importing this does not import Keras."""
 
 import contextlib
-import fcntl
 import os
 import re
 import socket
@@ -9,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from transforms.core.errors import UsageError, one_line
+from transforms.storage.locks import is_lockable, locked
 
 TIMEOUT = 60.0
 """Seconds without a byte from Keras' server after which a download is given up."""
@@ -30,15 +30,12 @@ def keras_download(what: str, otherwise: str) -> Iterator[None]:
     Raises:
       UsageError: the file in Keras' folder is broken, or it is missing and cannot be downloaded.
     """
-    try:
+    lock = os.path.join(keras_folder(), ".embed-images.lock")
+    with contextlib.suppress(OSError):
         os.makedirs(keras_folder(), exist_ok=True)
-        lock = open(os.path.join(keras_folder(), ".embed-images.lock"), "a")  # noqa: SIM115 (closed by the with)
-    except OSError:
-        # A folder that cannot be written to can still be read, and needs no lock.
-        lock = open(os.devnull)  # noqa: SIM115
     before = socket.getdefaulttimeout()
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # A folder that cannot be written to can still be read, and needs no lock.
+    with locked(lock) if is_lockable(lock) else contextlib.nullcontext():
         socket.setdefaulttimeout(TIMEOUT)
         try:
             # Keras prints its progress to stdout, which is for results.
