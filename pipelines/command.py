@@ -5,17 +5,29 @@ import gc
 import logging
 import os
 import sys
+import threading
 import warnings
 
 from pipelines.console.exit_codes import DONE, INTERRUPTED, RUN_FAILED, USAGE
+from pipelines.console.interrupts import raise_when_interrupted
+from pipelines.console.streams import unfailing_streams
 from pipelines.options.flags import check_beam_flags, parse
 from transforms.core.errors import Interrupted, RunError, UsageError
+
+EXIT_SECONDS = 10.0
+"""How long exit handlers may take after an interrupt, in seconds."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run `embed-images`; return one of `pipelines.console.exit_codes`."""
+    with unfailing_streams():
+        return _run(sys.argv[1:] if argv is None else argv)
+
+
+def _run(argv: list[str]) -> int:
     try:
-        settings, beam_args = parse(sys.argv[1:] if argv is None else argv)
+        raise_when_interrupted()
+        settings, beam_args = parse(argv)
         if not settings.verbose:
             silence()
         if settings.list_backbones:
@@ -47,7 +59,8 @@ def silence() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     warnings.simplefilter("ignore")
-    logging.basicConfig(level=logging.CRITICAL)
+    logging.basicConfig(level=logging.CRITICAL, format="embed-images: %(message)s")
+    logging.getLogger("transforms").setLevel(logging.WARNING)
 
 
 def collect_seldom() -> None:
@@ -60,11 +73,16 @@ def collect_seldom() -> None:
 
 
 def end_now(code: int) -> None:
-    """End the process without waiting for threads that cannot be stopped."""
+    """End the process without waiting for threads that cannot be stopped, but end what it has started."""
     from transforms.backbones.kept import prebuild
 
     sys.stdout.flush()
     prebuild.stop()
+    timer = threading.Timer(EXIT_SECONDS, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
+    # Beam's servers in other processes end so.
+    atexit._run_exitfuncs()
     os._exit(code)
 
 

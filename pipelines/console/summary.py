@@ -10,6 +10,7 @@ from pipelines.plan.plan import Plan, Target
 from pipelines.plan.run_stats import RunStats
 from transforms.collection.layout import FAILURES, failures_pattern, format_of, path_of
 from transforms.collection.manifest import Health, Manifest, ReasonEntry, read_manifest
+from transforms.core.errors import RunError
 
 REASONS_SHOWN = 2
 
@@ -31,7 +32,7 @@ READERS = {
 
 def conclude(plan: Plan, stats: RunStats) -> int:
     """Print 8 to 12 lines for each backbone to stdout, the next commands last; return the exit code."""
-    manifests = [_manifest(target) for target in plan.targets]
+    manifests = [_manifest(target, plan.run_id) for target in plan.targets]
     for target, manifest in zip(plan.targets, manifests, strict=True):
         print("\n".join(summary_lines(target, manifest, stats, plan.settings.command_line)))
     return exit_code(manifests, plan.settings.max_failure_ratio)
@@ -47,10 +48,10 @@ def exit_code(manifests: Sequence[Manifest], max_failure_ratio: float) -> int:
     return DONE
 
 
-def _manifest(target: Target) -> Manifest:
+def _manifest(target: Target, run_id: str) -> Manifest:
     manifest = read_manifest(target.output)
-    if manifest is None:
-        raise RuntimeError(f"{target.output} has no manifest")
+    if manifest is None or manifest["run_id"] != run_id:
+        raise RunError(f"run {run_id} was committed, but {target.output} no longer holds it")
     return manifest
 
 

@@ -1,47 +1,47 @@
 """A run's claim on its outputs, and the one way in which runs end.
 
-However a run ends, nothing half-written stays, unless its job runs on elsewhere.
+However a run ends, nothing half-written stays, unless its job runs on elsewhere; and what is committed stands.
 """
 
 import contextlib
 import dataclasses
 import shlex
-import signal
-import threading
+import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from pipelines.console.interrupts import ignore_signals, raise_when_interrupted
 from pipelines.plan.plan import Plan
 from pipelines.plan.runner import Runner
-from transforms.collection.manifest import read_manifest
-from transforms.commit.claims import abandon, claim, discard
+from transforms.commit.claims import claim, discard, renewed
 from transforms.core.errors import Interrupted, RunError, UsageError, one_line
 from transforms.storage.gcs import install_hint
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Signals that end a run."""
 
 
 @dataclasses.dataclass
 class Claim:
-    """What a run says when it ends early; a launcher changes it as the run proceeds.
+    """What a run says and does when it ends early; a launcher changes it as the run proceeds.
 
     Attributes:
       failed: start of the message about an exception.
       interrupted: start of the message about a signal.
       runs_on: the message about a signal once the job no longer needs this process; '' before.
+      cancel: function that ends a job that runs elsewhere; an exception says that it may run on.
       leaves_threads: whether the run has threads that only the end of the process stops.
     """
 
     failed: str = "the run failed"
     interrupted: str = "interrupted"
     runs_on: str = ""
+    cancel: Callable[[], None] | None = None
     leaves_threads: bool = False
 
 
 @contextlib.contextmanager
 def claimed(plan: Plan, held: Claim) -> Iterator[None]:
     """Claim the outputs of a run; if the block raises, remove what the run wrote, and say so.
+
+    What is raised once all outputs are committed is printed, and ends only the block: the run has succeeded.
 
     Raises:
       UsageError: an output cannot be written to, or the block raised it.
@@ -51,27 +51,78 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
     raise_when_interrupted()
     try:
         claim_outputs(plan)
-        yield
+        with renewed([target.output for target in plan.targets if _is_here(plan)], plan.run_id):
+            yield
     except KeyboardInterrupt as e:
         if held.runs_on:
             raise Interrupted(held.runs_on) from e
         ignore_signals()
-        again = shlex.join(["embed-images", *plan.settings.command_line])
-        message = f"{held.interrupted}, {what_is_kept(discard_outputs(plan))}; to start again:\n  {again}"
-        raise Interrupted(message, leaves_threads=held.leaves_threads) from e
+        end = end_early(plan, held)
+        if not say_if_committed(end, held.interrupted):
+            again = shlex.join(["embed-images", *plan.settings.command_line])
+            message = f"{held.interrupted}, {end}; to start again:\n  {again}"
+            raise Interrupted(message, leaves_threads=held.leaves_threads) from e
     except UsageError:
         discard_outputs(plan)
         raise
     except RunError as e:
         # A RunError says that the run has ended: nothing runs on.
-        raise RunError(f"{e}; {what_is_kept(discard_outputs(plan))}") from e
+        end = discard_outputs(plan)
+        if not say_if_committed(end, str(e)):
+            raise RunError(f"{e}; {end}") from e
     except Exception as e:
         if plan.settings.verbose:
             traceback.print_exc()
-        # Last, since it may end with a command to copy.
-        left = held.runs_on or what_is_kept(discard_outputs(plan))
-        why = cause(str(e)) or type(e).__name__
-        raise RunError(f"{held.failed}: {why}; --verbose shows more; {left}") from e
+        why = f"{held.failed}: {cause(str(e)) or type(e).__name__}; --verbose shows more"
+        if held.runs_on:
+            # Last, since it ends with a command to copy.
+            raise RunError(f"{why}; {held.runs_on}") from e
+        end = end_early(plan, held)
+        if not say_if_committed(end, why):
+            raise RunError(f"{why}; {end}") from e
+
+
+def _is_here(plan: Plan) -> bool:
+    return plan.where.runner is Runner.LOCAL
+
+
+@dataclasses.dataclass(frozen=True)
+class End:
+    """What became of the outputs of a run that ended early.
+
+    Attributes:
+      committed: outputs whose manifest is this run's, which stand.
+      left: what could not be ended or removed, in words.
+      whole: whether all outputs are committed.
+    """
+
+    committed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    whole: bool = False
+
+    def __str__(self) -> str:
+        stands = [f"{', '.join(self.committed)} is committed and stands"] if self.committed else []
+        nothing = "nothing else was kept" if self.committed else "nothing half-written was kept"
+        return "; ".join([*stands, *(self.left or [nothing])])
+
+
+def end_early(plan: Plan, held: Claim) -> End:
+    """End a run's job, wherever it runs, then remove what it wrote."""
+    try:
+        if held.cancel:
+            held.cancel()
+        return discard_outputs(plan)
+    except Exception as e:
+        left = f"its job may run on, but will not be committed ({one_line(e)})"
+        end = discard_outputs(plan)
+        return dataclasses.replace(end, left=(left, *end.left))
+
+
+def say_if_committed(end: End, why: str) -> bool:
+    """Whether a run had succeeded before it ended; if so, print why it ended."""
+    if end.whole:
+        print(f"embed-images: the run was committed, and stands; after it: {why}", file=sys.stderr)
+    return end.whole
 
 
 def claim_outputs(plan: Plan) -> None:
@@ -82,46 +133,24 @@ def claim_outputs(plan: Plan) -> None:
     """
     for target in plan.targets:
         try:
-            claim(target.output, plan.run_id, local=plan.where.runner is Runner.LOCAL)
+            claim(target.output, plan.run_id, local=_is_here(plan))
         except Exception as e:
             raise UsageError(
                 f"cannot write to --output {target.output}: {one_line(e)}{install_hint(target.output)}"
             ) from e
 
 
-def discard_outputs(plan: Plan) -> list[str]:
-    """Remove what a run wrote, unless its manifest is written; return what could not be removed, a line per folder."""
-    abandon(plan.run_id)
-    left = []
+def discard_outputs(plan: Plan) -> End:
+    """Remove what a run wrote, unless it is committed, and keep it from being committed."""
+    committed, left = [], []
     for target in plan.targets:
         # The storage that failed the run may fail this as well, which must not hide why the run failed.
         try:
-            manifest = read_manifest(target.output)
-            if not manifest or manifest["run_id"] != plan.run_id:
-                discard(target.output, plan.run_id)
+            if discard(target.output, plan.run_id):
+                committed.append(target.output)
         except Exception as e:
             left.append(f"what it wrote to {target.output} cannot be removed: {one_line(e)}")
-    return left
-
-
-def what_is_kept(left: list[str]) -> str:
-    """Return what `discard_outputs` left, in words."""
-    return "; ".join(left) or "nothing half-written was kept"
-
-
-def raise_when_interrupted() -> None:
-    """Make SIGNALS raise KeyboardInterrupt, whatever handler a library installed; ignored signals stay ignored."""
-    if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, signal.default_int_handler)
-
-
-def ignore_signals() -> None:
-    """Ignore SIGNALS while a run is cleaned up."""
-    if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+    return End(tuple(committed), tuple(left), whole=len(committed) == len(plan.targets))
 
 
 def cause(message: str) -> str:

@@ -14,7 +14,7 @@ import apache_beam as beam
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.console.progress import Progress
-from pipelines.launch.beam_options import BeamOptions
+from pipelines.launch.beam_pipeline import empty_pipeline
 from pipelines.launch.claimed import Claim, claimed
 from pipelines.plan.plan import Plan
 from pipelines.plan.run_stats import RunStats, Speed
@@ -45,8 +45,9 @@ class LocalLauncher:
         """Run a pipeline to its end, see `pipelines.launch.Launcher`."""
         reset_tally()
         with claimed(plan, Claim(leaves_threads=True)):
-            pipeline = beam.Pipeline(runner=FnApiRunner(), options=BeamOptions(self.beam_args))
+            pipeline = empty_pipeline(self.beam_args, FnApiRunner())
             build(pipeline)
+            result, ready = None, time.monotonic()
             result, ready = _watch(pipeline, plan)
         return RunStats.of(result, ready, plan.settings.began)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from transforms import Backbone, ReadImageUris
 from transforms.backbones.engines import ENGINES, device_of
 from transforms.collection.layout import run_of
-from transforms.collection.manifest import Manifest, read_manifest, replaceable_generations
+from transforms.collection.manifest import Manifest, read_manifest, replaceable_versions
 from transforms.core.errors import UsageError, one_line
 from transforms.storage.gcs import install_hint
 from transforms.storage.paths import folder_pattern, scheme_of
@@ -27,11 +27,11 @@ def check_gpu(backbones: Sequence[Backbone]) -> None:
             )
 
 
-def check_output(output: str, source: ReadImageUris, overwrite: bool) -> Mapping[str, int]:
+def check_output(output: str, source: ReadImageUris, overwrite: bool) -> Mapping[str, str]:
     """Refuse an output folder that cannot be written to, holds a finished run, or would become input.
 
     Returns:
-      The folder's `replaceable_generations`: this run may not replace what is written there after this check.
+      The folder's `replaceable_versions`: this run may not replace what is written there after this check.
 
     Raises:
       UsageError: the folder cannot be used.
@@ -41,9 +41,11 @@ def check_output(output: str, source: ReadImageUris, overwrite: bool) -> Mapping
         if one.path in folders:
             raise UsageError(f"--output {output} lies in an --input folder and would become input; choose another")
     try:
-        replaceable = replaceable_generations(output)
-        finished = read_manifest(output)
+        replaceable = replaceable_versions(output)
+        finished = _finished(output, overwrite)
     except (OSError, ValueError, ImportError) as e:
+        if isinstance(e, UsageError):
+            raise
         raise UsageError(f"cannot read --output {output}: {one_line(e)}{install_hint(output)}") from e
     if finished and _is_flat(finished):
         raise UsageError(
@@ -54,6 +56,18 @@ def check_output(output: str, source: ReadImageUris, overwrite: bool) -> Mapping
     if not scheme_of(output):
         _check_writable(output)
     return replaceable
+
+
+def _finished(output: str, overwrite: bool) -> Manifest | None:
+    try:
+        return read_manifest(output)
+    except ValueError as e:
+        if overwrite:
+            return None
+        raise UsageError(
+            f"--output {output} has a manifest.json that is no manifest ({one_line(e)}); choose another folder, or "
+            "replace it by --overwrite"
+        ) from e
 
 
 def _is_flat(manifest: Manifest) -> bool:

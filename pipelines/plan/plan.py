@@ -16,6 +16,7 @@ from transforms.backbones import name_classes
 from transforms.collection.layout import new_run_id
 from transforms.collection.manifest import now
 from transforms.core.elements import Size
+from transforms.core.errors import UsageError
 from transforms.storage.gcs import check_access
 from transforms.storage.paths import canonical_uri
 
@@ -28,13 +29,13 @@ class Target:
       backbone: the backbone with its weights.
       spec: how its embeddings are made.
       output: folder that the embeddings go to.
-      replaceable: generations of the files there that the run may replace.
+      replaceable: versions of the files there that the run may replace.
     """
 
     backbone: Backbone
     spec: EmbeddingSpec
     output: str
-    replaceable: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    replaceable: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +75,9 @@ def make_plan(settings: Settings, where: Where) -> Plan:
     # First, since Beam's filesystem would look for missing credentials for minutes.
     check_access([*inputs, output, settings.own_weights])
     backbones = [backbone_of(name, settings, where) for name in settings.backbone]
+    names = [b.name for b in backbones]
+    if len(set(names)) < len(names):
+        raise UsageError(f"--backbone names one twice: {', '.join(names)}")
     source = ReadImageUris(list(inputs), settings.uri_column)
     folder = canonical_uri(output)
     outputs = [folder if len(backbones) == 1 else os.path.join(folder, b.name) for b in backbones]

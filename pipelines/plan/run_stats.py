@@ -1,6 +1,7 @@
 """What only the process that ran a pipeline knows about it."""
 
 import collections
+import contextlib
 import dataclasses
 import time
 from typing import Any
@@ -28,13 +29,17 @@ class RunStats:
         """Return the stats of a pipeline that has just ended.
 
         Args:
-          result: Beam's result.
+          result: Beam's result; None if it was lost.
           ready: when its backbones were loaded, or the pipeline was submitted, in s of time.monotonic().
           began: when the command started, likewise.
         """
+        elsewhere: dict[str, int] = {}
+        # A run that has ended is whole even if its runner is gone, and with it the counters.
+        with contextlib.suppress(Exception):
+            elsewhere = counted(result)
         first, _ = when_counted("images-fetched") or (ready, ready)
         # The counters of this process, and those that workers in other processes reported to the runner.
-        counters = collections.Counter(tally()) | collections.Counter(counted(result))
+        counters = collections.Counter(tally()) | collections.Counter(elsewhere)
         return cls(time.monotonic() - ready, max(first, ready) - began, dict(counters))
 
 

@@ -69,4 +69,5 @@ def manifest_of(plan: Plan, target: Target) -> WriteManifest:
         started=plan.started,
         features=features if "tfrecord" in plan.settings.output_format else None,
         replaceable=target.replaceable,
+        claimed=True,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipelines.launch.claimed import SIGNALS
+from pipelines.console.interrupts import SIGNALS
 from pipelines.options.flags import parse
 from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, make_plan

@@ -6,6 +6,7 @@
     tfrecord/features.json                                    how to parse the examples
     failures/failures-RUN-SSSSS-of-NNNNN.jsonl
     .run-RUN/                                                 a run's scratch folder, while it runs
+    .commit.lock                                              empty; held while a manifest is compared and written
 
 Each folder holds one kind of file, so that other tools can read it directly. Importing this imports no library, so that
 the command's flags can take their choices from here.
@@ -22,6 +23,7 @@ FEATURES = "tfrecord/features.json"
 SCRATCH = ".run-"
 OWNER = "owner.json"
 """Name of the file in a run's scratch folder that says who runs."""
+LOCK = ".commit.lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +91,11 @@ def scratch_folder(output: str, run_id: str) -> str:
 def owner_path(output: str, run_id: str) -> str:
     """Return the path of the file that says who runs."""
     return path_of(output, f"{SCRATCH}{run_id}/{OWNER}")
+
+
+def plan_path(output: str, run_id: str, kind: FileKind) -> str:
+    """Return the path of the file that says how a run divides its rows of a kind into shards."""
+    return path_of(output, f"{SCRATCH}{run_id}/plan-{kind.folder}.json")
 
 
 def is_scratch(name: str) -> bool:

@@ -8,7 +8,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from transforms.collection.layout import FEATURES, MANIFEST, path_of
 from transforms.storage.files import read_whole
-from transforms.storage.gcs import generation_of, is_gcs
+from transforms.storage.versions import version_of
 
 
 class Counts(TypedDict):
@@ -78,23 +78,41 @@ class Manifest(TypedDict):
 
 
 def read_manifest(output: str) -> Manifest | None:
-    """Return the manifest of a finished run, or None if there is none."""
+    """Return the manifest of a finished run, or None if there is none.
+
+    Raises:
+      ValueError: there is a file of this name that is no manifest.
+      OSError: the folder cannot be read.
+    """
     path = path_of(output, MANIFEST)
     if not FileSystems.exists(path):
         return None
     manifest: Manifest = json.loads(read_whole(path))
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("run_id"), str):
+        raise ValueError("no run_id in it")
     return manifest
 
 
-def replaceable_generations(output: str) -> dict[str, int]:
-    """Return the generations of the files that a commit replaces, by name; {} on a filesystem that keeps none.
+def committed_run(output: str) -> str:
+    """Return the id of the run that stands in a folder; '' if there is none, or its manifest is no manifest.
 
     Raises:
       OSError: the folder cannot be read.
     """
-    if not is_gcs(output):
-        return {}
-    return {name: generation_of(path_of(output, name)) for name in (MANIFEST, FEATURES)}
+    try:
+        manifest = read_manifest(output)
+    except ValueError:
+        return ""
+    return manifest["run_id"] if manifest else ""
+
+
+def replaceable_versions(output: str) -> dict[str, str]:
+    """Return the versions of the files that a commit may replace, by name.
+
+    Raises:
+      OSError: the folder cannot be read.
+    """
+    return {name: version_of(path_of(output, name)) for name in (MANIFEST, FEATURES)}
 
 
 def now() -> str:

@@ -1,27 +1,33 @@
 """Commit a run: write the manifest, last and atomically.
 
 If it exists, every file that it names is complete and every input is accounted for; a reader that goes by the manifest
-never sees half a run.
+never sees half a run. Of two runs that end at the same time one is committed, and the other fails and names it.
 """
 
 import dataclasses
 import importlib.metadata
 import json
+import logging
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.transforms.combiners import ToListCombineFn
 
-from transforms.collection.layout import FEATURES, MANIFEST, path_of, scratch_folder
-from transforms.collection.manifest import FileEntry, Manifest, now, replaceable_generations
+from transforms.collection.layout import FEATURES, LOCK, MANIFEST, name_of, owner_path, path_of, scratch_folder
+from transforms.collection.manifest import FileEntry, Manifest, committed_run, now, replaceable_versions
 from transforms.commit.accounting import account
-from transforms.commit.claims import committing, sweep
+from transforms.commit.claims import remove, sweep
+from transforms.core.errors import RunError, one_line
 from transforms.core.spec import EmbeddingSpec
-from transforms.storage.files import read_whole, write_whole
+from transforms.storage.files import files_below, read_whole
 from transforms.storage.gcs import LostRaceError
+from transforms.storage.paths import is_file
+from transforms.storage.versions import exclusive, put_if_unchanged
 from transforms.write.shard_plan import WrittenFile
+
+LOG = logging.getLogger(__name__)
 
 DECIDING = ("beam-image-embeddings", "apache-beam", "tensorflow", "keras", "openvino", "pillow", "pyarrow", "numpy")
 """Libraries that affect the result; the manifest has their versions."""
@@ -39,11 +45,13 @@ class Commit:
     spec: EmbeddingSpec
     started: str
     features: dict[str, Any] | None = None
-    replaceable: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    replaceable: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    claimed: bool = False
 
     def __call__(self, found: list[tuple[str, Any]]) -> Manifest:
         """Return the manifest as it was written."""
-        files = [FileEntry(name=v.name, rows=v.rows, bytes=v.num_bytes) for _, v in found if isinstance(v, WrittenFile)]
+        written = [value for _, value in found if isinstance(value, WrittenFile)]
+        files = [FileEntry(name=file.name, rows=file.uris.count, bytes=file.num_bytes) for file in written]
         single = {kind: value for kind, value in found if kind in ("health", "reasons")}
         manifest = Manifest(
             run_id=self.run_id,
@@ -57,22 +65,51 @@ class Commit:
             versions=versions(),
             times={"started": self.started, "finished": now()},
         )
-        with committing(self.run_id):
-            if self.features is not None:
-                self._put(FEATURES, self.features, lambda there: there == self.features)
-            self._put(MANIFEST, manifest, lambda there: there.get("run_id") == self.run_id)
-        sweep(self.output, self.run_id)
+        with exclusive(path_of(self.output, LOCK)):
+            # A runner may repeat a step that has succeeded.
+            if committed_run(self.output) != self.run_id:
+                self._check_files(manifest)
+                self._put_manifest(manifest)
+            left = self._put_features()
+        # The run stands; what happens from here on is said, and changes nothing about it.
+        for line in [*left, *sweep(self.output, self.run_id)]:
+            LOG.warning("%s", line)
         return manifest
 
-    def _put(self, name: str, content: Any, is_own: Callable[[Any], bool]) -> None:
-        path = path_of(self.output, name)
-        partial = path_of(scratch_folder(self.output, self.run_id), name.replace("/", "-"))
+    def _check_files(self, manifest: Manifest) -> None:
+        """Raise RunError if what the manifest would name is no longer there, or may soon be removed."""
+        there = {name_of(file.path, self.output): file.size_in_bytes for file in files_below(self.output)}
+        if self.claimed and name_of(owner_path(self.output, self.run_id), self.output) not in there:
+            raise RunError(f"run {self.run_id} has lost its claim on {self.output}: it was ended, or taken for dead")
+        for file in manifest["files"]:
+            if there.get(file["name"]) != file["bytes"]:
+                raise RunError(f"{path_of(self.output, file['name'])} was removed or changed before the commit")
+
+    def _put_manifest(self, manifest: Manifest) -> None:
         try:
-            write_whole(json.dumps(content, indent=2, ensure_ascii=False), path, partial, self.replaceable.get(name))
-        except LostRaceError:
-            # After a lost answer or a retried bundle, the object that is there is this run's own.
-            if not is_own(json.loads(read_whole(path))):
-                raise
+            self._put(MANIFEST, manifest)
+        except LostRaceError as e:
+            standing = committed_run(self.output)
+            # The answer to a request may be lost, and the request repeated.
+            if standing != self.run_id:
+                raise RunError(f"run {standing} was committed to {self.output} meanwhile, and stands") from e
+
+    def _put_features(self) -> list[str]:
+        """Bring features.json in line for readers of the folder; readers of the manifest find the features there."""
+        path = path_of(self.output, FEATURES)
+        try:
+            if self.features is None:
+                remove(self.output, [path] if self.replaceable.get(FEATURES) else [])
+            elif not is_file(path) or json.loads(read_whole(path)) != self.features:
+                self._put(FEATURES, self.features)
+        except Exception as e:
+            return [f"{path} is not that of run {self.run_id}, which stands: {one_line(e)}"]
+        return []
+
+    def _put(self, name: str, content: Any) -> None:
+        partial = path_of(scratch_folder(self.output, self.run_id), name.replace("/", "-"))
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        put_if_unchanged(text, path_of(self.output, name), self.replaceable.get(name, ""), partial)
 
 
 def versions() -> dict[str, str]:
@@ -99,7 +136,8 @@ class WriteManifest(beam.PTransform):
       spec: how the embeddings are made.
       started: when the run started, ISO 8601.
       features: the content of features.json; None if no TFRecord is written.
-      replaceable: the `replaceable_generations` before the run began; None looks them up on construction.
+      replaceable: the `replaceable_versions` before the run began; None looks them up on construction.
+      claimed: whether the run has claimed the folder, and is not to be committed once its claim is gone.
     """
 
     output: str
@@ -107,21 +145,26 @@ class WriteManifest(beam.PTransform):
     spec: EmbeddingSpec
     started: str
     features: dict[str, Any] | None = None
-    replaceable: Mapping[str, int] | None = None
+    replaceable: Mapping[str, str] | None = None
+    claimed: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
         if self.replaceable is None:
-            self.replaceable = replaceable_generations(self.output)
+            self.replaceable = replaceable_versions(self.output)
+
+    @property
+    def commit(self) -> Commit:
+        """What the transform does with all that was found."""
+        return Commit(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Commit)})
 
     # Any, since Beam takes another type for a hint of its own, and warns.
     def expand(self, found: Any) -> Any:
-        commit = Commit(self.output, self.run_id, self.spec, self.started, self.features, self.replaceable or {})
         return (
             list(_tagged(found))
             | beam.Flatten()
             | beam.CombineGlobally(ToListCombineFn())
-            | "Commit" >> beam.Map(commit)
+            | "Commit" >> beam.Map(self.commit)
         )
 
 

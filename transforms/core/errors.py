@@ -5,7 +5,7 @@
     ├── RunError                          a run began and failed: exit 1
     ├── ImageError                        one image is lost, the others are not: becomes a Failure
     ├── DownloadError (an OSError)        storage.gcs_download could not copy an object
-    ├── LostRaceError (a RuntimeError)    storage.gcs: another run put the object first; fails the run
+    ├── LostRaceError (a RuntimeError)    storage.gcs: another run wrote the file first; a RunError names it
     ├── AccountingError (a RuntimeError)  commit.accounting: outcomes and inputs do not add up; fails the run
     ├── ForbiddenAddressError             fetch.http: the host is not public; becomes an ImageError
     └── OutOfMemoryError                  engines.tensorflow: the batch is too large; halves it

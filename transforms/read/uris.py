@@ -19,6 +19,7 @@ from transforms.core.elements import ImageUri
 from transforms.core.errors import ImageError, UsageError, did_you_mean, one_line
 from transforms.core.failures import FAILURES, Failure, failed
 from transforms.core.stage import Stage, typed
+from transforms.core.uri_sum import UriSum
 from transforms.read.uri_lists import carried_schema, data_rows, is_uri_list, merged_schema
 from transforms.storage.gcs import install_hint
 from transforms.storage.paths import canonical_uri, folder_pattern, is_file, matching_files, scheme_of
@@ -28,11 +29,11 @@ COUNTS = "counts"
 
 
 class Uris(NamedTuple):
-    """Outputs of `ReadImageUris`; `counts` are (name, n), with the names 'inputs' and 'duplicates'."""
+    """Outputs of `ReadImageUris`; `counts` are (name, UriSum), with the names 'inputs' and 'duplicates'."""
 
     uris: beam.PCollection[ImageUri]
     unread: beam.PCollection[Failure]
-    counts: beam.PCollection[tuple[str, int]]
+    counts: beam.PCollection[tuple[str, UriSum]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,12 +108,13 @@ def _text(value: Any) -> str | None:
 
 
 def first_of_each(uri: str, rows: Iterable[tuple[tuple[int, int], dict[str, Any]]]) -> Iterator[Any]:
-    """Keep the first row of a uri: (uri, rows) -> ImageUri, and TaggedOutput(COUNTS, ('duplicates', n))."""
+    """Keep the first row of a uri: (uri, rows) -> ImageUri, and TaggedOutput(COUNTS, ('duplicates', UriSum))."""
     all_rows = list(rows)
     yield ImageUri(uri, min(all_rows, key=lambda row: row[0])[1])
-    if len(all_rows) > 1:
-        count("uris-repeated", len(all_rows) - 1)
-        yield TaggedOutput(COUNTS, ("duplicates", len(all_rows) - 1))
+    repeated = [uri] * (len(all_rows) - 1)
+    if repeated:
+        count("uris-repeated", len(repeated))
+        yield TaggedOutput(COUNTS, ("duplicates", UriSum.of(repeated)))
 
 
 @dataclasses.dataclass
@@ -160,6 +162,7 @@ class ReadImageUris(Stage):
             | "ByUri" >> beam.GroupByKey()
             | "Unique" >> beam.FlatMapTuple(first_of_each).with_outputs(COUNTS, main="uris")
         )
-        ones = (read.rows, read[FAILURES]) | beam.Flatten() | "One" >> beam.Map(lambda _: ("inputs", 1))
-        counts = (ones, unique[COUNTS]) | "Counts" >> beam.Flatten() | beam.CombinePerKey(sum)
+        found = read.rows | "Found" >> beam.MapTuple(lambda uri, _: ("inputs", UriSum.of([uri])))
+        lost = read[FAILURES] | "Lost" >> beam.Map(lambda failure: ("inputs", UriSum.of([failure.source.uri])))
+        counts = (found, lost, unique[COUNTS]) | "Counts" >> beam.Flatten() | beam.CombinePerKey(UriSum.total)
         return Uris(typed(unique.uris, ImageUri), typed(read[FAILURES], Failure), counts)

@@ -1,19 +1,18 @@
-"""Files on any Beam filesystem: copied to and from the local disk, written whole, deleted."""
+"""Files on any Beam filesystem: copied to and from the local disk, read whole, moved, deleted."""
 
 import contextlib
 import glob
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.storage import gcs, gcs_download
+from transforms.storage import durable, gcs, gcs_download
 from transforms.storage.paths import scheme_of
-
-MOVES = 3
-"""Attempts to move a local file into a folder that other runs may remove."""
 
 
 def upload(local: str, destination: str) -> int:
@@ -36,6 +35,31 @@ def download(path: str, local: str) -> None:
         shutil.copyfileobj(source, target, 1 << 20)
 
 
+@contextlib.contextmanager
+def written_locally(path: str) -> Iterator[str]:
+    """Yield a path on the local disk to write a new file to; when the block ends, the file is at `path`."""
+    if not scheme_of(path):
+        durable.make_folders(os.path.dirname(path))
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local = os.path.join(folder, "file")
+        yield local
+        upload(local, path)
+
+
+@contextlib.contextmanager
+def read_locally(path: str) -> Iterator[str]:
+    """Yield a path on the local disk at which a file can be read while the block runs."""
+    if not scheme_of(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local = os.path.join(folder, "file")
+        download(path, local)
+        yield local
+
+
 def read_whole(path: str) -> bytes:
     """Return the content of a file on any Beam filesystem."""
     with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as f:
@@ -43,40 +67,12 @@ def read_whole(path: str) -> bytes:
     return content
 
 
-def write_whole(text: str, path: str, partial: str, generation: int | None = None) -> None:
-    """Write a small file so that readers see all of it or none.
-
-    Args:
-      path: the file's path.
-      partial: temporary path, on the same filesystem, of a local file while it is written.
-      generation: generation of the object that may be replaced, 0 if there must be none; None replaces any.
-
-    Raises:
-      LostRaceError: there is an object of another generation.
-    """
-    if generation is not None:
-        gcs.put_if_unchanged(path, text.encode(), generation)
-        return
-    # An object appears when its upload ends; a local file would be seen growing.
-    growing = path if scheme_of(path) else partial
-    with FileSystems.create(growing, "application/json", CompressionTypes.UNCOMPRESSED) as f:
-        f.write(text.encode())
-    if growing != path:
-        move(growing, path)
-
-
 def move(path: str, destination: str) -> None:
     """Rename a file on the same filesystem, and make the folder of the destination if needed."""
     if scheme_of(destination):
         FileSystems.rename([path], [destination])
-        return
-    for _ in range(MOVES):
-        os.makedirs(os.path.dirname(destination), exist_ok=True)
-        # Another run may remove the folder while it is still empty.
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(path, destination)
-            return
-    FileSystems.rename([path], [destination])
+    else:
+        durable.move(path, destination)
 
 
 def delete(paths: list[str]) -> None:

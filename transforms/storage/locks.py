@@ -9,13 +9,18 @@ from filelock import FileLock
 
 @contextlib.contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Hold the lock that a file stands for; wait for whoever holds it. The file stays, the lock ends with its process.
+    """Hold the lock that a file stands for; wait for whoever holds it, but not for one whose process has ended.
 
     Raises:
       OSError: the file cannot be made.
     """
     with FileLock(path):
-        yield
+        try:
+            yield
+        finally:
+            # While it is held: who waits for a removed file notices, and makes another. Windows may keep it.
+            with contextlib.suppress(OSError):
+                os.remove(path)
 
 
 def is_lockable(path: str) -> bool:

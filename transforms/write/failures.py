@@ -25,6 +25,9 @@ class FailuresFormat(ShardFormat):
     def encode(self, elements: list[Failure]) -> list[bytes]:
         return [failure_to_json(f).encode() + b"\n" for f in elements]
 
+    def uris(self, chunk: list[bytes]) -> list[str]:
+        return [json.loads(line)["uri"] for line in chunk]
+
     def write(self, path: str, chunks: Iterable[list[bytes]]) -> None:
         with open(path, "wb") as f:
             for lines in chunks:

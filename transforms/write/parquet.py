@@ -49,6 +49,10 @@ class ParquetFormat(ShardFormat):
     def encode(self, elements: list[Embedding]) -> pa.Table:
         return to_table(elements, self.schema)
 
+    def uris(self, chunk: pa.Table) -> list[str]:
+        uris: list[str] = chunk.column("uri").to_pylist()
+        return uris
+
     def write(self, path: str, chunks: Iterable[pa.Table]) -> None:
         repeating = [field.name for field in self.schema if field.name not in UNIQUE]
         with pq.ParquetWriter(path, self.schema, compression="zstd", use_dictionary=repeating) as writer:

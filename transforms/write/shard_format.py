@@ -35,6 +35,10 @@ class ShardFormat(abc.ABC):
         """Turn elements into one chunk."""
 
     @abc.abstractmethod
+    def uris(self, chunk: Any) -> list[str]:
+        """Return the uris of a chunk's rows."""
+
+    @abc.abstractmethod
     def write(self, path: str, chunks: Iterable[Any]) -> None:
         """Write chunks to a new local file."""
 

@@ -1,10 +1,12 @@
 """Divide rows into shards of even size: plain arithmetic, without Beam."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Iterable
 
 from transforms.collection.layout import FileKind
+from transforms.core.uri_sum import UriSum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +28,10 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class WrittenFile:
-    """A file of the output folder: its path below the folder, its rows, its size in bytes."""
+    """A file of the output folder: its path below the folder, the sum of its rows' uris, its size in bytes."""
 
     name: str
-    rows: int
+    uris: UriSum
     num_bytes: int
 
 
@@ -64,3 +66,13 @@ def plan_shards(
         )
         shards.append(Shard(kind.shard_name(run_id, i, count), slices))
     return shards
+
+
+def to_json(shards: Iterable[Shard]) -> str:
+    """Return a plan as text."""
+    return json.dumps([dataclasses.asdict(shard) for shard in shards], ensure_ascii=False)
+
+
+def from_json(text: str | bytes) -> list[Shard]:
+    """Return the plan that `to_json` made into text."""
+    return [Shard(shard["name"], tuple(map(tuple, shard["slices"]))) for shard in json.loads(text)]

@@ -2,13 +2,13 @@
 
 Each bundle writes its elements to parts in the run's scratch folder. When all parts are known, their rows are divided
 into shards, and each shard copies its rows from the parts. A retried bundle leaves an orphaned part, which nothing
-refers to and the clean-up removes.
+refers to and the clean-up removes. The plan of the shards is put once: where a runner repeats a step, the later plan,
+which may see other parts, gives way to the first.
 """
 
 import dataclasses
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -16,11 +16,14 @@ from apache_beam.transforms.combiners import ToListCombineFn
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.collection.layout import path_of, scratch_folder
+from transforms.collection.layout import LOCK, path_of, plan_path, scratch_folder
 from transforms.core.counters import count, timed
-from transforms.storage.files import download, move, upload
+from transforms.core.uri_sum import UriSum
+from transforms.storage.files import move, read_locally, read_whole, written_locally
+from transforms.storage.gcs import LostRaceError
+from transforms.storage.versions import exclusive, put_if_unchanged
 from transforms.write.shard_format import ShardFormat
-from transforms.write.shard_plan import Part, Shard, WrittenFile, plan_shards
+from transforms.write.shard_plan import Part, Shard, WrittenFile, from_json, plan_shards, to_json
 
 
 @dataclasses.dataclass
@@ -53,11 +56,37 @@ class WriteParts(beam.DoFn):
         chunk = self.format.encode(self._elements)
         self._elements = []
         path = path_of(self.scratch, self.format.kind.part_name())
-        with tempfile.TemporaryDirectory() as folder:
-            local = os.path.join(folder, "part")
+        with written_locally(path) as local:
             self.format.write(local, [chunk])
-            num_bytes = upload(local, path)
+            num_bytes = os.path.getsize(local)
         return Part(path, len(chunk), num_bytes)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanShards:
+    """Divide all parts into shards, or read how that was done before: [Part] -> Shards.
+
+    Args: as for `WriteShards`.
+    """
+
+    format: ShardFormat
+    output: str
+    run_id: str
+    num_shards: int | None
+    shard_bytes: int
+
+    def __call__(self, parts: Iterable[Part]) -> list[Shard]:
+        """Return the plan that stands."""
+        kind = self.format.kind
+        planned = plan_shards(parts, kind, self.run_id, self.num_shards, self.shard_bytes)
+        path = plan_path(self.output, self.run_id, kind)
+        partial = path_of(scratch_folder(self.output, self.run_id), kind.part_name())
+        try:
+            with exclusive(path_of(self.output, LOCK)):
+                put_if_unchanged(to_json(planned), path, "", partial)
+        except LostRaceError:
+            return from_json(read_whole(path))
+        return planned
 
 
 @dataclasses.dataclass
@@ -73,30 +102,30 @@ class WriteShard(beam.DoFn):
 
     def process(self, shard: Shard) -> Iterator[WrittenFile]:
         with timed("write-busy-us"):
-            num_bytes = self._copy(shard)
+            written = self._copy(shard)
         count("files-written")
-        yield WrittenFile(shard.name, sum(stop - start for _, start, stop in shard.slices), num_bytes)
+        yield written
 
-    def _copy(self, shard: Shard) -> int:
-        with tempfile.TemporaryDirectory() as folder:
-            local = os.path.join(folder, "shard")
-            self.format.write(local, self._rows(shard, os.path.join(folder, "part")))
-            partial = path_of(self.scratch, self.format.kind.part_name())
-            num_bytes = upload(local, partial)
-        final = path_of(self.output, shard.name)
-        move(partial, final)
-        return num_bytes
+    def _copy(self, shard: Shard) -> WrittenFile:
+        partial = path_of(self.scratch, self.format.kind.part_name())
+        uris: list[UriSum] = []
+        with written_locally(partial) as local:
+            self.format.write(local, self._rows(shard, uris))
+            num_bytes = os.path.getsize(local)
+        move(partial, path_of(self.output, shard.name))
+        return WrittenFile(shard.name, UriSum.total(uris), num_bytes)
 
-    def _rows(self, shard: Shard, local: str) -> Iterator[Any]:
+    def _rows(self, shard: Shard, uris: list[UriSum]) -> Iterator[Any]:
+        """Yield the chunks of a shard, and note the uris of each."""
         for path, start, stop in shard.slices:
-            download(path, local)
             row = 0
-            for chunk in self.format.read(local):
-                first, last = max(start - row, 0), min(stop - row, len(chunk))
-                if first < last:
-                    yield chunk[first:last]
-                row += len(chunk)
-            os.remove(local)
+            with read_locally(path) as local:
+                for chunk in self.format.read(local):
+                    first, last = max(start - row, 0), min(stop - row, len(chunk))
+                    if first < last:
+                        uris.append(UriSum.of(self.format.uris(chunk[first:last])))
+                        yield chunk[first:last]
+                    row += len(chunk)
 
 
 @dataclasses.dataclass
@@ -119,12 +148,12 @@ class WriteShards(beam.PTransform):
 
     def expand(self, elements: Any) -> Any:
         scratch = scratch_folder(self.output, self.run_id)
+        plan = PlanShards(self.format, self.output, self.run_id, self.num_shards, self.shard_bytes)
         return (
             elements
             | "WriteParts" >> beam.ParDo(WriteParts(self.format, scratch))
             | "AllParts" >> beam.CombineGlobally(ToListCombineFn()).without_defaults()
-            | "PlanShards"
-            >> beam.FlatMap(plan_shards, self.format.kind, self.run_id, self.num_shards, self.shard_bytes)
+            | "PlanShards" >> beam.FlatMap(plan)
             | "SpreadShards" >> beam.Reshuffle()
             | "WriteShard" >> beam.ParDo(WriteShard(self.format, self.output, scratch))
         )

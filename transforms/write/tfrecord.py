@@ -1,9 +1,11 @@
-"""Write embeddings to TFRecord: gzipped `tf.train.Example`, with a `features.json` that says how to parse them.
+"""Write embeddings to TFRecord: gzipped `tf.train.Example`; the manifest, and `features.json`, say how to parse them.
 
+    manifest = json.load(open("manifest.json"))
     features = {
         name: getattr(tf.io, f["kind"])(f["shape"], f["dtype"], **f["arguments"])
-        for name, f in json.load(open("features.json")).items()
+        for name, f in manifest["features"].items()
     }
+    files = [f["name"] for f in manifest["files"] if f["name"].startswith("tfrecord/")]
     dataset = tf.data.TFRecordDataset(files, "GZIP").map(lambda x: tf.io.parse_single_example(x, features))
 
 A carried column is a sequence: empty for null, of one value, or of a list's values without its nulls. Values for which
@@ -64,6 +66,12 @@ class TFRecordFormat(ShardFormat):
 
     def encode(self, elements: list[Embedding]) -> list[bytes]:
         return [to_example(element, self.features) for element in elements]
+
+    def uris(self, chunk: list[bytes]) -> list[str]:
+        from transforms.core.tensorflow_setup import tf
+
+        examples = map(tf.train.Example.FromString, chunk)
+        return [example.features.feature["uri"].bytes_list.value[0].decode() for example in examples]
 
     def write(self, path: str, chunks: Iterable[list[bytes]]) -> None:
         from transforms.core.tensorflow_setup import tf

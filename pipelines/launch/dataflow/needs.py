@@ -21,7 +21,7 @@ def need_lines(plan: Plan, job: DataflowJob) -> list[str]:
     needs, machine = check_memory(plan, job), job.machine
     check_staging(job, plan)
     claim_outputs(plan)
-    left = discard_outputs(plan)
+    left = discard_outputs(plan).left
     if left:
         # The job would fail at this as well: it names files by copying and removing them.
         raise UsageError(left[0])

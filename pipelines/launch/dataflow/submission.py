@@ -13,8 +13,9 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.runners.runner import PipelineState
 
+from pipelines.console.interrupts import raise_when_interrupted
 from pipelines.console.progress import Progress
-from pipelines.launch.claimed import Claim, cause, claimed, raise_when_interrupted
+from pipelines.launch.claimed import Claim, cause, claimed
 from pipelines.launch.dataflow.job import DataflowJob
 from pipelines.plan.plan import Plan
 from pipelines.plan.run_stats import RunStats

@@ -13,6 +13,7 @@ from pipelines.plan.run_stats import RunStats
 from pipelines.plan.runner import Where
 from tests.pipelines.conftest import settings_of
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
+from transforms.core.errors import RunError
 
 COMMAND = ("--input", "photos", "--output=o ut", "--weights", "random", "--uri_column", "path", "--normalize")
 PARQUET = "parquet/embeddings-RUN-00000-of-00001.parquet"
@@ -178,8 +179,13 @@ def test_each_backbone_has_its_lines(
     assert printed.count("on GPU") == 2
 
 
-def test_a_summary_without_a_manifest_is_a_bug_that_is_named(
-    spec: EmbeddingSpec, photos: pathlib.Path, tmp_path: pathlib.Path
+@pytest.mark.parametrize("there", [None, {"run_id": "ANOTHER"}])
+def test_a_summary_is_never_of_another_run(
+    there: dict[str, str] | None, spec: EmbeddingSpec, photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    with pytest.raises(RuntimeError, match=f"{tmp_path}/none has no manifest"):
+    """(1a)"""
+    (tmp_path / "none").mkdir()
+    if there:
+        (tmp_path / "none" / "manifest.json").write_text(json.dumps(there))
+    with pytest.raises(RunError, match=f"run RUN was committed, but {tmp_path}/none no longer holds it"):
         conclude(plan(photos, (target(tmp_path / "none", spec),)), STATS)

@@ -7,7 +7,6 @@ import os
 import pathlib
 import shlex
 import signal
-import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,22 +15,13 @@ import apache_beam as beam
 import pytest
 
 from pipelines.command import main
-from pipelines.launch.claimed import (
-    SIGNALS,
-    Claim,
-    cause,
-    claim_outputs,
-    claimed,
-    discard_outputs,
-    ignore_signals,
-    raise_when_interrupted,
-    what_is_kept,
-)
+from pipelines.console.interrupts import SIGNALS, ignore_signals, raise_when_interrupted
+from pipelines.launch.claimed import Claim, End, cause, claim_outputs, claimed, discard_outputs
 from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, make_plan
 from pipelines.plan.runner import Runner, Where
 from tests.pipelines.conftest import LIGHT, files_in, settings_of
-from transforms.commit.claims import committing
+from transforms.commit.claims import discard
 from transforms.core.errors import Interrupted, RunError, UsageError
 
 RUNS_ON = "no longer followed; the job runs on, to cancel it:\n  cancel a-job"
@@ -148,13 +138,13 @@ def test_a_signal_ends_a_run(number: signal.Signals, plan: Plan) -> None:
 def test_a_second_signal_does_not_keep_a_run_from_being_cleaned_up(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipelines.launch import claimed as module
 
-    discard, sent = module.discard, []
+    sent = []
 
-    def impatient(output: str, run_id: str) -> None:
+    def impatient(output: str, run_id: str) -> bool:
         for number in SIGNALS:
             os.kill(os.getpid(), number)
             sent.append(number)
-        discard(output, run_id)
+        return discard(output, run_id)
 
     monkeypatch.setattr(module, "discard", impatient)
     assert isinstance(ended(plan, Claim(), lambda: fail(KeyboardInterrupt())), Interrupted)
@@ -215,7 +205,7 @@ def test_what_cannot_be_removed_is_named_and_hides_neither_the_reason_nor_the_ot
 
     def break_and_fail() -> None:
         # What the clean-up looks at first cannot be read.
-        (broken / "manifest.json").write_text("{half")
+        (broken / "manifest.json").mkdir()
         raise raised
 
     failure = ended(plan, Claim(), break_and_fail)
@@ -230,21 +220,72 @@ def test_what_cannot_be_removed_is_named_and_hides_neither_the_reason_nor_the_ot
 
 def test_a_clean_up_that_fails_leaves_a_usage_error_in_its_own_words(plan: Plan) -> None:
     def break_and_fail() -> None:
-        (pathlib.Path(plan.targets[0].output) / "manifest.json").write_text("{half")
+        (pathlib.Path(plan.targets[0].output) / "manifest.json").mkdir()
         raise UsageError("the graph is broken; delete it")
 
     assert str(ended(plan, Claim(), break_and_fail)) == "the graph is broken; delete it"
 
 
-def test_what_is_committed_stays_when_another_backbone_fails(plan: Plan) -> None:
+def commit(plan: Plan, index: int) -> None:
+    """Put the manifest of one of a run's outputs."""
+    (pathlib.Path(plan.targets[index].output) / "manifest.json").write_text(json.dumps({"run_id": plan.run_id}))
+
+
+def test_what_is_committed_stays_when_another_backbone_fails_and_is_named(plan: Plan) -> None:
     def commit_one_and_fail() -> None:
-        manifest = pathlib.Path(plan.targets[0].output) / "manifest.json"
-        manifest.write_text(json.dumps({"run_id": plan.run_id}))
+        commit(plan, 0)
         raise RuntimeError("no room")
 
-    assert isinstance(ended(plan, Claim(), commit_one_and_fail), RunError)
+    failure = ended(plan, Claim(), commit_one_and_fail)
+    assert isinstance(failure, RunError)
+    assert str(failure).endswith(f"; {plan.targets[0].output} is committed and stands; nothing else was kept")
     assert shard(plan, 0).read_text() == "whole"
     assert files_in(plan.targets[1].output) == []
+
+
+@pytest.mark.parametrize(
+    ("raised", "why"),
+    [
+        (KeyboardInterrupt(), "interrupted"),
+        (RunError("the job ended as FAILED"), "the job ended as FAILED"),
+        (ConnectionError("the runner has gone"), "the run failed: the runner has gone; --verbose shows more"),
+    ],
+    ids=["KeyboardInterrupt", "RunError", "ConnectionError"],
+)
+def test_nothing_turns_a_run_that_is_committed_into_a_failure(
+    raised: BaseException, why: str, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """(1c)"""
+    with claimed(plan, Claim()):
+        write_some(plan)
+        for index in range(2):
+            commit(plan, index)
+        raise raised
+    assert capsys.readouterr().err == f"embed-images: the run was committed, and stands; after it: {why}\n"
+    assert [shard(plan, index).read_text() for index in range(2)] == ["whole", "whole"]
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), ConnectionError("no route")])
+def test_a_job_elsewhere_is_cancelled_before_its_files_are_removed(raised: BaseException, plan: Plan) -> None:
+    """(1e)"""
+    seen = []
+    held = Claim(cancel=lambda: seen.append(len(files_in(folder(plan)))))
+    failure = ended(plan, held, lambda: fail(raised))
+    assert isinstance(failure, Interrupted | RunError)
+    assert seen == [6]
+    assert "nothing half-written was kept" in str(failure)
+    assert files_in(folder(plan)) == []
+
+
+def test_a_job_that_cannot_be_cancelled_loses_its_claims_and_is_named(plan: Plan) -> None:
+    """Its commit refuses without them. (1e)"""
+
+    def refuse() -> None:
+        raise ConnectionError("no route")
+
+    failure = ended(plan, Claim(cancel=refuse), lambda: fail(KeyboardInterrupt()))
+    assert str(failure).startswith("interrupted, its job may run on, but will not be committed (no route); to start")
+    assert files_in(folder(plan)) == []
 
 
 def test_the_finished_run_before_it_stays(plan: Plan) -> None:
@@ -258,13 +299,6 @@ def test_the_finished_run_before_it_stays(plan: Plan) -> None:
     assert files_in(folder(plan)) == before
 
 
-def test_a_run_that_was_discarded_commits_no_more(plan: Plan) -> None:
-    """Its threads may still be at work."""
-    ended(plan, Claim(), lambda: fail(RuntimeError("no room")))
-    with pytest.raises(RuntimeError, match="abandoned"), committing(plan.run_id):
-        pass
-
-
 def test_only_a_verbose_run_shows_where_the_error_was_raised(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     ended(plan, Claim(), lambda: fail(RuntimeError("no room")))
     assert capsys.readouterr().err == ""
@@ -274,15 +308,13 @@ def test_only_a_verbose_run_shows_where_the_error_was_raised(plan: Plan, capsys:
     assert printed.endswith("RuntimeError: no room\n")
 
 
-@pytest.mark.parametrize(
-    ("runner", "host"), [(Runner.LOCAL, socket.gethostname()), (Runner.PORTABLE, ""), (Runner.DATAFLOW, "")]
-)
-def test_a_claim_names_this_machine_only_where_it_does_the_work(runner: Runner, host: str, settings: Settings) -> None:
+@pytest.mark.parametrize("runner", Runner)
+def test_a_claim_names_this_process_only_where_it_does_the_work(runner: Runner, settings: Settings) -> None:
     plan = make_plan(settings, Where(runner))
     claim_outputs(plan)
     owner = pathlib.Path(plan.targets[0].output, f".run-{plan.run_id}", "owner.json")
-    assert json.loads(owner.read_text())["host"] == host
-    assert discard_outputs(plan) == []
+    assert ("pid" in json.loads(owner.read_text())) is (runner is Runner.LOCAL)
+    assert discard_outputs(plan) == End()
     assert files_in(folder(plan)) == []
 
 
@@ -297,13 +329,6 @@ def test_an_output_that_cannot_be_written_to_is_a_mistake_and_no_other_one_stays
         ran.append(True)
     assert ran == []
     assert files_in(folder(plan)) == ["MobileNetV2"]
-
-
-@pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_that_is_ignored_stays_ignored(number: signal.Signals) -> None:
-    signal.signal(number, signal.SIG_IGN)
-    raise_when_interrupted()
-    assert signal.getsignal(number) is signal.SIG_IGN
 
 
 def test_signals_are_left_alone_in_threads_which_cannot_have_them(plan: Plan) -> None:
@@ -336,9 +361,11 @@ def test_the_cause_is_the_last_line_of_a_message(message: str, line: str) -> Non
     assert cause(message) == line
 
 
-def test_what_is_kept_is_said_in_one_line() -> None:
-    assert what_is_kept([]) == "nothing half-written was kept"
-    assert what_is_kept(["one", "another"]) == "one; another"
+def test_what_became_of_the_outputs_is_said_in_one_line() -> None:
+    assert str(End()) == "nothing half-written was kept"
+    assert str(End(left=("one", "another"))) == "one; another"
+    assert str(End(committed=("/a", "/b"))) == "/a, /b is committed and stands; nothing else was kept"
+    assert str(End(("/a",), ("/b cannot be removed",))) == "/a is committed and stands; /b cannot be removed"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """A run on a job service: Beam's own, in a process of its own, which asks this process for the workers."""
 
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,12 +18,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.command import main
+from pipelines.console.interrupts import SIGNALS
 from pipelines.embed_images import build
 from pipelines.launch.portable import PortableLauncher
 from pipelines.plan.plan import make_plan
 from pipelines.plan.runner import Runner, Where
+from pipelines.plan.stages import manifest_of
 from tests.pipelines.conftest import LIGHT, files_in, settings_of
-from transforms.core.errors import RunError
+from transforms.core.errors import Interrupted, RunError
 
 SERVICE = "apache_beam.runners.portability.local_job_service_main"
 
@@ -97,13 +102,56 @@ def test_a_job_that_fails_says_why_in_one_line_and_keeps_nothing(
     assert files_in(tmp_path / "out") == []
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interrupted_job_is_cancelled_and_is_never_committed(
+    number: signal.Signals, service: list[str], photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """This service calls a job cancelled that it goes on with: the commit has lost its claim. (1e)"""
+    gate = tmp_path / "gate"
+    launcher = PortableLauncher(service)
+    plan = make_plan(settings_of(photos, tmp_path / "out"), launcher.where)
+    refused = tmp_path / "refused"
+
+    def wait(element: Any) -> Any:
+        (tmp_path / "waits").touch()
+        while not gate.exists():
+            time.sleep(0.05)
+        return element
+
+    def commit(_: Any) -> None:
+        try:
+            manifest_of(plan, plan.targets[0]).commit([])
+        except RunError as e:
+            refused.write_text(str(e))
+
+    def build_one(root: beam.Pipeline) -> None:
+        _ = root | beam.Create([1]) | beam.Map(wait) | beam.Reshuffle() | "Commit" >> beam.Map(commit)
+
+    def interrupt() -> None:
+        while not (tmp_path / "waits").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(Interrupted, match=r"^interrupted, nothing half-written was kept; to start again:\n"):
+        launcher.run(build_one, plan)
+    assert files_in(tmp_path / "out") == []
+    gate.touch()
+    until = time.monotonic() + 60
+    while not refused.exists():
+        assert time.monotonic() < until, "the job did not go on"
+        time.sleep(0.05)
+    assert "has lost its claim" in refused.read_text()
+    assert files_in(tmp_path / "out") == []
+
+
 def test_a_runner_that_cannot_be_had_fails_the_run_and_keeps_nothing(
     photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = ["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT, "--runner=no.such.module.SomeRunner"]
+    flags = ["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT, "--runner=tests.conftest.SomeRunner"]
     assert main(flags) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("embed-images: the run failed: No module named 'no'")
+    assert line.startswith("embed-images: the run failed: module 'tests.conftest' has no attribute 'SomeRunner'")
     assert files_in(tmp_path / "out") == []
 
 

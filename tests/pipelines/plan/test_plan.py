@@ -144,3 +144,10 @@ def test_plans_and_targets_are_frozen(plan: Plan) -> None:
     for value, field in ((plan, "run_id"), (plan.targets[0], "output")):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, field, "another")
+
+
+def test_a_backbone_that_is_named_twice_is_refused_since_both_would_write_to_one_folder(
+    photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(UsageError, match="--backbone names one twice: MobileNet, MobileNet"):
+        make_plan(settings_of(photos, tmp_path / "out", "--backbone=mobilenet,MobileNet"), Where())

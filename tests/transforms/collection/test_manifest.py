@@ -9,7 +9,7 @@ import pytest
 
 from tests.servers.gcs import GcsServer
 from transforms.collection.layout import FEATURES, MANIFEST
-from transforms.collection.manifest import Manifest, now, read_manifest, replaceable_generations
+from transforms.collection.manifest import Manifest, committed_run, now, read_manifest, replaceable_versions
 
 CONTENT: dict[str, Any] = {"run_id": "RUN", "files": [{"name": "parquet/ä.parquet", "rows": 1, "bytes": 2}]}
 
@@ -25,10 +25,19 @@ def test_there_is_no_manifest_where_nothing_ran(tmp_path: pathlib.Path) -> None:
     assert read_manifest(str(tmp_path / "nowhere")) is None
 
 
-def test_a_manifest_that_is_broken_is_an_error_and_not_none(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "manifest.json").write_text('{"run_id": ')
-    with pytest.raises(json.JSONDecodeError):
+@pytest.mark.parametrize("text", ['{"run_id": ', "", "[]", "{}", '{"run_id": 7}', "\xff"])
+def test_a_manifest_that_is_none_is_an_error_and_names_no_run(tmp_path: pathlib.Path, text: str) -> None:
+    """As a loss of power leaves it where nothing was synced, or another program writes one. (1b)"""
+    (tmp_path / "manifest.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"run_id|Expecting|decode"):
         read_manifest(str(tmp_path))
+    assert committed_run(str(tmp_path)) == ""
+
+
+def test_the_run_that_stands_is_known(tmp_path: pathlib.Path) -> None:
+    assert committed_run(str(tmp_path)) == ""
+    (tmp_path / "manifest.json").write_text(json.dumps(CONTENT))
+    assert committed_run(str(tmp_path)) == "RUN"
 
 
 def test_a_manifest_of_a_bucket_is_read(gcs: GcsServer) -> None:
@@ -37,29 +46,34 @@ def test_a_manifest_of_a_bucket_is_read(gcs: GcsServer) -> None:
     assert read_manifest(f"gs://{gcs.bucket}/out") == CONTENT
 
 
-def test_the_disk_keeps_no_generations(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "manifest.json").write_text("{}")
-    assert replaceable_generations(str(tmp_path)) == {}
+def test_what_a_commit_may_replace_on_the_disk_is_what_stands_there_now(tmp_path: pathlib.Path) -> None:
+    seen = []
+    for text in ("", "{}", "{ }"):
+        (tmp_path / "manifest.json").write_text(text) if text else None
+        seen.append(replaceable_versions(f"{tmp_path}/")[MANIFEST])
+        assert replaceable_versions(str(tmp_path)) == {MANIFEST: seen[-1], FEATURES: ""}
+    assert seen[0] == ""
+    assert len(set(seen)) == 3
 
 
 def test_what_a_commit_may_replace_in_a_bucket_is_what_stands_there_now(strict_gcs: GcsServer) -> None:
     output = f"gs://{strict_gcs.bucket}/out"
-    assert replaceable_generations(output) == {MANIFEST: 0, FEATURES: 0}
+    assert replaceable_versions(output) == {MANIFEST: "", FEATURES: ""}
     strict_gcs.put("out/manifest.json", b"{}")
-    first = replaceable_generations(output)
-    assert first[MANIFEST] > 0
-    assert first[FEATURES] == 0
+    first = replaceable_versions(output)
+    assert int(first[MANIFEST]) > 0
+    assert first[FEATURES] == ""
     strict_gcs.put("out/manifest.json", b"{ }")
     strict_gcs.put("out/tfrecord/features.json", b"{}")
-    second = replaceable_generations(f"{output}/")
-    assert second[MANIFEST] > first[MANIFEST]
-    assert second[FEATURES] > 0
+    second = replaceable_versions(f"{output}/")
+    assert int(second[MANIFEST]) > int(first[MANIFEST])
+    assert int(second[FEATURES]) > 0
 
 
 def test_a_bucket_that_cannot_be_asked_is_an_os_error(gcs: GcsServer) -> None:
     gcs.fail(403, matching="/o/out%2Fmanifest.json")
     with pytest.raises(OSError, match="cannot look at gs://"):
-        replaceable_generations(f"gs://{gcs.bucket}/out")
+        replaceable_versions(f"gs://{gcs.bucket}/out")
 
 
 def test_now_is_utc_to_the_second() -> None:

@@ -3,16 +3,20 @@
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
+import time
+from typing import Any
 
 import pytest
 from apache_beam.io.filesystems import FileSystems
 
 from tests.servers.gcs import GcsServer
 from transforms.collection.layout import OWNER, SCRATCH
-from transforms.commit.claims import abandon, claim, committing, discard, sweep
+from transforms.commit import liveness
+from transforms.commit.claims import claim, discard, renewed, sweep
+from transforms.storage.files import delete
+from transforms.storage.gcs import generation_of
 
 
 def leave(folder: pathlib.Path, run: str, owner: dict | None = None) -> list[pathlib.Path]:
@@ -59,14 +63,25 @@ def dead_process() -> int:
         return process.pid
 
 
-def here(pid: int) -> dict:
-    return {"host": socket.gethostname(), "pid": pid}
+def here(pid: int, started: str = "") -> dict:
+    """Return what the claim of a process on this machine says."""
+    owner = liveness.owner(local=True)
+    return {**owner, "pid": pid, "process_started": started} if pid != os.getpid() else owner
+
+
+ELSEWHERE = {"boot": "another machine's", "pid_namespace": "pid:[1]", "pid": 1, "lapses_after": 3600}
+
+
+def age(files: list[pathlib.Path], seconds: float) -> None:
+    for file in files:
+        os.utime(file, (time.time() - seconds,) * 2)
 
 
 def test_a_claim_says_who_runs(tmp_path: pathlib.Path) -> None:
     claim(str(tmp_path / "new" / "out"), "RUN", local=True)
     owner = json.loads((tmp_path / "new" / "out" / f"{SCRATCH}RUN" / OWNER).read_text())
-    assert (owner["host"], owner["pid"]) == (socket.gethostname(), os.getpid())
+    assert owner == liveness.owner(local=True)
+    assert owner["pid"] == os.getpid()
 
 
 def test_a_claim_on_a_folder_that_cannot_be_made_fails(tmp_path: pathlib.Path) -> None:
@@ -76,24 +91,136 @@ def test_a_claim_on_a_folder_that_cannot_be_made_fails(tmp_path: pathlib.Path) -
 
 
 def test_leftovers_of_dead_runs_are_swept_and_all_else_stays(tmp_path: pathlib.Path) -> None:
-    dead = [*leave(tmp_path, "DEAD", here(dead_process())), *leave(tmp_path, "OLD")]
+    # A run that is long over, the rows of which another one could not remove; its scratch folder is gone.
+    over = leave(tmp_path, "OVER")
+    over.pop().unlink()
+    (tmp_path / f"{SCRATCH}OVER").rmdir()
+    dead = [*leave(tmp_path, "DEAD", here(dead_process())), *over]
     alive = leave(tmp_path, "ALIVE", here(os.getpid()))
-    elsewhere = leave(tmp_path, "ELSEWHERE", {"host": "another.machine", "pid": 1})
+    elsewhere = leave(tmp_path, "ELSEWHERE", ELSEWHERE)
     own = leave(tmp_path, "RUN", here(os.getpid()))
     foreign = leave_foreign(tmp_path)
-    sweep(str(tmp_path), "RUN")
+    assert sweep(str(tmp_path), "RUN") == []
     assert [file for file in dead if file.exists()] == []
     assert not (tmp_path / f"{SCRATCH}DEAD").exists()
     assert all(file.exists() for file in [*alive, *elsewhere, *foreign, *own[:3]])
     assert not (tmp_path / f"{SCRATCH}RUN").exists()
 
 
-def test_another_machines_run_counts_as_dead_a_day_after_its_last_change(tmp_path: pathlib.Path) -> None:
-    files = leave(tmp_path, "ELSEWHERE", {"host": "another.machine", "pid": 1})
-    for file in files:
-        os.utime(file, (0, 0))
+@pytest.mark.parametrize(
+    ("owner", "limit"),
+    [
+        (ELSEWHERE, 3600.0),
+        ({**here(1), "pid_namespace": "pid:[1]"}, 3600.0),
+        ({**here(1), "boot": "before"}, 3600.0),
+        (None, 3600.0),
+        ({"host": "as an older version wrote it", "pid": 1}, 3600.0),
+        (liveness.owner(local=False), 10 * 86_400.0),
+    ],
+    ids=["elsewhere", "container", "reboot", "no claim", "older", "job"],
+)
+def test_a_run_that_cannot_be_asked_is_dead_once_it_has_not_written_for_long(
+    tmp_path: pathlib.Path, owner: dict | None, limit: float
+) -> None:
+    """In another container, process 1 is another one, and is always there. (1f)"""
+    files = leave(tmp_path, "THEIRS", owner)
+    age(files, limit + 100)
+    age(files[:1], limit - 100)
+    sweep(str(tmp_path), "RUN")
+    assert all(file.exists() for file in files)
+    age(files, limit + 100)
     sweep(str(tmp_path), "RUN")
     assert [file for file in files if file.exists()] == []
+
+
+def test_the_claim_of_a_run_is_renewed_and_one_that_is_gone_stays_gone(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a run on a shared folder is known to be alive, however long its images take. (1f)"""
+    monkeypatch.setattr(liveness, "RENEWED_EVERY", 0.01)
+    outputs = [tmp_path / "a", tmp_path / "b"]
+    claims = [output / f"{SCRATCH}RUN" / OWNER for output in outputs]
+    for output in outputs:
+        claim(str(output), "RUN", local=True)
+    claims[0].unlink()
+    age(claims[1:], 5000)
+    with renewed([str(output) for output in outputs], "RUN"):
+        until = time.monotonic() + 30
+        while claims[1].stat().st_mtime < time.time() - 1000:
+            assert time.monotonic() < until, "the claim was not renewed"
+            time.sleep(0.01)
+    assert not claims[0].exists()
+    time.sleep(0.1)
+    age(claims[1:], 5000)
+    time.sleep(0.1)
+    assert claims[1].stat().st_mtime < time.time() - 1000
+
+
+def test_the_claim_on_a_bucket_is_renewed_and_one_that_is_gone_stays_gone(
+    strict_gcs: GcsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(1f)"""
+    monkeypatch.setattr(liveness, "RENEWED_EVERY", 0.01)
+    outputs = [f"gs://{strict_gcs.bucket}/{name}" for name in ("a", "b")]
+    for output in outputs:
+        claim(output, "RUN", local=True)
+    owner = f"{SCRATCH}RUN/{OWNER}"
+    delete([f"{outputs[0]}/{owner}"])
+    before = generation_of(f"{outputs[1]}/{owner}")
+    content = strict_gcs.get(f"b/{owner}")
+    with renewed(outputs, "RUN"):
+        until = time.monotonic() + 30
+        while generation_of(f"{outputs[1]}/{owner}") == before:
+            assert time.monotonic() < until, "the claim was not renewed"
+            time.sleep(0.01)
+    assert strict_gcs.names() == [f"b/{owner}"]
+    assert strict_gcs.get(f"b/{owner}") == content
+
+
+def test_empty_scratch_folders_are_swept(tmp_path: pathlib.Path) -> None:
+    """A run leaves one that is killed before its claim, or while it removes its files. (1f)"""
+    (tmp_path / f"{SCRATCH}KILLED").mkdir()
+    (tmp_path / "empty").mkdir()
+    assert sweep(str(tmp_path), "RUN") == []
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_a_scratch_folder_that_is_swept_before_the_claim_is_made_again(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, left = FileSystems.create, [3]
+
+    def sweep_first(path: str, *arguments: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            sweep(str(tmp_path), "OTHER")
+        return create(path, *arguments)
+
+    # Beam's own filesystem would make the folder.
+    monkeypatch.setattr(FileSystems, "create", sweep_first)
+    claim(str(tmp_path), "RUN", local=True)
+    assert (tmp_path / f"{SCRATCH}RUN" / OWNER).exists()
+
+
+def test_what_cannot_be_swept_is_said_and_hinders_nothing_else(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(1c)"""
+    stuck, dead = leave(tmp_path, "STUCK", here(dead_process())), leave(tmp_path, "DEAD", here(dead_process()))
+    remove = os.remove
+
+    def refuse(path: str) -> None:
+        if "STUCK-" in path:
+            raise PermissionError("not permitted")
+        remove(path)
+
+    monkeypatch.setattr("os.remove", refuse)
+    assert sweep(str(tmp_path), "RUN") == [f"what run STUCK left in {tmp_path} cannot be removed: not permitted"]
+    assert [file for file in dead if file.exists()] == []
+    # The next run tries again.
+    monkeypatch.undo()
+    assert sweep(str(tmp_path), "RUN") == []
+    assert [file for file in stuck if file.exists()] == []
 
 
 def test_a_discarded_run_leaves_nothing_and_others_stay(tmp_path: pathlib.Path) -> None:
@@ -141,35 +268,11 @@ def test_a_run_that_has_just_ended_is_left_alone(tmp_path: pathlib.Path, monkeyp
     assert [file.name for file in files if not file.exists()] == [OWNER]
 
 
-def test_without_proc_a_process_is_asked_for_by_a_signal(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    isdir = os.path.isdir
-    monkeypatch.setattr("os.path.isdir", lambda path: path != "/proc" and isdir(path))
-    dead, alive = leave(tmp_path, "DEAD", here(dead_process())), leave(tmp_path, "ALIVE", here(os.getpid()))
-    sweep(str(tmp_path), "RUN")
-    assert [file for file in dead if file.exists()] == []
-    assert all(file.exists() for file in alive)
-
-
-def test_a_process_that_may_not_be_asked_is_alive(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    isdir = os.path.isdir
-    monkeypatch.setattr("os.path.isdir", lambda path: path != "/proc" and isdir(path))
-
-    def kill(pid: int, signal: int) -> None:
-        raise PermissionError(f"process {pid} is another person's")
-
-    monkeypatch.setattr("os.kill", kill)
-    files = leave(tmp_path, "THEIRS", here(dead_process()))
-    sweep(str(tmp_path), "RUN")
-    assert all(file.exists() for file in files)
-
-
 def test_runs_in_a_bucket_are_swept_and_discarded_likewise(gcs: GcsServer) -> None:
     output = f"gs://{gcs.bucket}/out"
-    for run in ("OLD", "RUN"):
-        for name in (f"parquet/embeddings-{run}-00000-of-00001.parquet", f".run-{run}/0123.parquet"):
-            gcs.put(f"out/{name}", b"x")
+    gcs.put("out/parquet/embeddings-OLD-00000-of-00001.parquet", b"x")
+    for name in ("parquet/embeddings-RUN-00000-of-00001.parquet", ".run-RUN/0123.parquet"):
+        gcs.put(f"out/{name}", b"x")
     claim(output, "RUN", local=True)
     gcs.put("out/parquet/notes.parquet", b"x")
     sweep(output, "RUN")
@@ -178,24 +281,26 @@ def test_runs_in_a_bucket_are_swept_and_discarded_likewise(gcs: GcsServer) -> No
     assert gcs.names() == ["out/parquet/notes.parquet"]
 
 
-def test_a_claim_of_a_run_elsewhere_names_no_machine(tmp_path: pathlib.Path) -> None:
+def test_a_claim_of_a_run_elsewhere_names_no_process(tmp_path: pathlib.Path) -> None:
     claim(str(tmp_path), "RUN", local=False)
-    assert json.loads((tmp_path / f"{SCRATCH}RUN" / OWNER).read_text())["host"] == ""
+    assert "pid" not in json.loads((tmp_path / f"{SCRATCH}RUN" / OWNER).read_text())
     sweep(str(tmp_path), "OTHER")
     assert (tmp_path / f"{SCRATCH}RUN" / OWNER).exists()
 
 
 def test_a_folder_with_magic_characters_in_its_name_is_swept_alone(tmp_path: pathlib.Path) -> None:
     folder, neighbour = tmp_path / "out[1]", tmp_path / "out1"
-    swept, kept = leave(folder, "OLD"), leave(neighbour, "OLD")
+    swept, kept = (leave(path, "OLD", here(dead_process())) for path in (folder, neighbour))
     sweep(str(folder), "RUN")
     assert [file for file in swept if file.exists()] == []
     assert all(file.exists() for file in kept)
 
 
-def test_an_abandoned_run_is_not_committed() -> None:
-    with committing("KEPT"):
-        pass
-    abandon("LOST")
-    with pytest.raises(RuntimeError, match="LOST was abandoned"), committing("LOST"):
-        raise AssertionError("it was let in")
+def test_a_run_that_is_committed_is_not_discarded(tmp_path: pathlib.Path) -> None:
+    files = leave(tmp_path, "RUN", here(os.getpid()))
+    (tmp_path / "manifest.json").write_text('{"run_id": "RUN"}')
+    assert discard(str(tmp_path), "RUN") is True
+    assert all(file.exists() for file in files)
+    (tmp_path / "manifest.json").write_text('{"run_id": "OTHER"}')
+    assert discard(str(tmp_path), "RUN") is False
+    assert [file for file in files if file.exists()] == []

@@ -14,6 +14,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from transforms import ImageUri, ReadImageUris
 from transforms.core.errors import UsageError
+from transforms.core.uri_sum import UriSum
 from transforms.read.uris import find_sources
 from transforms.storage.paths import canonical_uri
 
@@ -161,7 +162,9 @@ def test_a_repeated_uri_is_one_image_with_its_first_columns(tmp_path: pathlib.Pa
         expected = [ImageUri(image, {"n": 1}), ImageUri(str(tmp_path / "b.jpg"), {"n": 3})]
         assert_that(found, equal_to(expected), label="uris")
         assert_that(unread, equal_to([]), label="unread")
-        assert_that(counts, equal_to([("inputs", 4), ("duplicates", 2)]), label="counts")
+        inputs = UriSum.of([image, image, image, str(tmp_path / "b.jpg")])
+        expected_counts = [("inputs", inputs), ("duplicates", UriSum.of([image, image]))]
+        assert_that(counts, equal_to(expected_counts), label="counts")
 
 
 def test_rows_that_cannot_be_read_are_failures_and_inputs(tmp_path: pathlib.Path) -> None:
@@ -172,7 +175,8 @@ def test_rows_that_cannot_be_read_are_failures_and_inputs(tmp_path: pathlib.Path
         assert_that(found, equal_to([ImageUri(str(tmp_path / "a.jpg"), {"n": 1})]), label="uris")
         lost = [(f"{path}#row=2", "read", "no_uri"), (f"{path}#row=3", "read", "bad_row")]
         assert_that(unread | beam.Map(by_reason), equal_to(lost), label="unread")
-        assert_that(counts, equal_to([("inputs", 3)]), label="counts")
+        inputs = UriSum.of([str(tmp_path / "a.jpg"), f"{path}#row=2", f"{path}#row=3"])
+        assert_that(counts, equal_to([("inputs", inputs)]), label="counts")
 
 
 @pytest.mark.parametrize(

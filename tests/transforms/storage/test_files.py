@@ -4,11 +4,18 @@ import os
 import pathlib
 
 import pytest
-from apache_beam.io.filesystem import BeamIOError
 
 from tests.servers.gcs import GcsServer
-from transforms.storage.files import MOVES, delete, download, files_below, move, read_whole, upload, write_whole
-from transforms.storage.gcs import LostRaceError, generation_of
+from transforms.storage.files import (
+    delete,
+    download,
+    files_below,
+    move,
+    read_locally,
+    read_whole,
+    upload,
+    written_locally,
+)
 
 
 def test_what_is_uploaded_is_downloaded_as_it_was(tmp_path: pathlib.Path) -> None:
@@ -58,56 +65,28 @@ def test_a_file_is_read_as_it_is_whatever_its_name_says(tmp_path: pathlib.Path) 
         read_whole(str(tmp_path / "none"))
 
 
-@pytest.fixture
-def scratch(tmp_path: pathlib.Path) -> pathlib.Path:
-    (tmp_path / "scratch").mkdir()
-    return tmp_path / "scratch"
-
-
-def test_a_file_is_put_whole_over_the_one_before(tmp_path: pathlib.Path, scratch: pathlib.Path) -> None:
-    for text in ("first, the longer one", "second ä"):
-        write_whole(text, str(tmp_path / "x.json"), str(scratch / "x.json"))
-        assert (tmp_path / "x.json").read_text(encoding="utf-8") == text
-    assert list(scratch.iterdir()) == []
-
-
-def test_a_reader_of_the_old_file_never_sees_the_new_one_grow(tmp_path: pathlib.Path, scratch: pathlib.Path) -> None:
-    write_whole("first", str(tmp_path / "x.json"), str(scratch / "x.json"))
-    with open(tmp_path / "x.json") as reader:
-        write_whole("second", str(tmp_path / "x.json"), str(scratch / "x.json"))
-        assert reader.read() == "first"
-
-
-def test_the_folder_of_a_file_is_made(tmp_path: pathlib.Path, scratch: pathlib.Path) -> None:
-    write_whole("{}", str(tmp_path / "out" / "tfrecord" / "features.json"), str(scratch / "features.json"))
-    assert (tmp_path / "out" / "tfrecord" / "features.json").read_text() == "{}"
-
-
-def test_what_cannot_be_put_is_an_error_and_leaves_what_was_there(
-    tmp_path: pathlib.Path, scratch: pathlib.Path
+@pytest.mark.parametrize("where", ["disk", "bucket"])
+def test_what_is_written_locally_is_there_when_the_block_ends_and_is_read_locally(
+    tmp_path: pathlib.Path, gcs: GcsServer, where: str
 ) -> None:
-    (tmp_path / "x.json").mkdir()
-    with pytest.raises(OSError, match=r"x\.json"):
-        write_whole("{}", str(tmp_path / "x.json"), str(scratch / "x.json"))
-    assert (tmp_path / "x.json").is_dir()
+    path = str(tmp_path / "new" / "folder" / "a.bin") if where == "disk" else f"gs://{gcs.bucket}/folder/a.bin"
+    with written_locally(path) as local:
+        pathlib.Path(local).write_bytes(b"content")
+        assert (local == path) is (where == "disk")
+    with read_locally(path) as local:
+        assert pathlib.Path(local).read_bytes() == b"content"
+    assert os.path.exists(local) is (where == "disk")
 
 
-def test_an_object_is_put_at_once_without_a_partial_one(gcs: GcsServer) -> None:
-    for text in ("first, the longer one", "second ä"):
-        write_whole(text, f"gs://{gcs.bucket}/out/x.json", f"gs://{gcs.bucket}/out/scratch/x.json")
-        assert gcs.get("out/x.json").decode() == text
-    assert gcs.names() == ["out/x.json"]
+def test_what_fails_while_it_is_written_locally_is_not_uploaded(gcs: GcsServer) -> None:
+    def write_half() -> None:
+        with written_locally(f"gs://{gcs.bucket}/a.bin") as local:
+            pathlib.Path(local).write_bytes(b"half")
+            raise ValueError("no more")
 
-
-def test_an_object_of_another_generation_is_left_as_it_is(strict_gcs: GcsServer) -> None:
-    uri = f"gs://{strict_gcs.bucket}/x.json"
-    write_whole("first", uri, "", 0)
-    seen = generation_of(uri)
-    with pytest.raises(LostRaceError):
-        write_whole("second", uri, "", 0)
-    assert strict_gcs.get("x.json") == b"first"
-    write_whole("third", uri, "", seen)
-    assert strict_gcs.get("x.json") == b"third"
+    with pytest.raises(ValueError, match="no more"):
+        write_half()
+    assert gcs.names() == []
 
 
 def test_a_file_is_moved_into_a_folder_that_is_made(tmp_path: pathlib.Path) -> None:
@@ -130,49 +109,8 @@ def test_a_file_is_moved_under_names_with_magic_characters(tmp_path: pathlib.Pat
     assert (tmp_path / "out[1]" / "b?").read_text() == "content"
 
 
-def removing(folder: pathlib.Path, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let another run remove an empty folder just before each of the next renames."""
-    rename, left = os.rename, [times]
-
-    def rename_after_removal(source: str, destination: str) -> None:
-        if left[0]:
-            left[0] -= 1
-            folder.rmdir()
-        rename(source, destination)
-
-    monkeypatch.setattr("os.rename", rename_after_removal)
-
-
-@pytest.mark.parametrize("times", range(1, MOVES))
-def test_a_folder_that_another_run_removes_in_between_is_made_again(
-    tmp_path: pathlib.Path, times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a").write_text("content")
-    removing(tmp_path / "parquet", times, monkeypatch)
-    move(str(tmp_path / "a"), str(tmp_path / "parquet" / "b"))
-    assert (tmp_path / "parquet" / "b").read_text() == "content"
-
-
-def test_a_folder_that_is_removed_again_and_again_is_an_error_and_the_file_stays(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a").write_text("content")
-    removing(tmp_path / "parquet", MOVES, monkeypatch)
-    with pytest.raises(BeamIOError, match="parquet/b"):
-        move(str(tmp_path / "a"), str(tmp_path / "parquet" / "b"))
-    assert (tmp_path / "a").read_text() == "content"
-
-
-def test_a_small_file_survives_a_folder_that_another_run_removes_in_between(
-    tmp_path: pathlib.Path, scratch: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    removing(tmp_path / "tfrecord", 2, monkeypatch)
-    write_whole("{}", str(tmp_path / "tfrecord" / "features.json"), str(scratch / "features.json"))
-    assert (tmp_path / "tfrecord" / "features.json").read_text() == "{}"
-
-
 def test_moving_what_is_not_there_is_an_error(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(BeamIOError, match="none"):
+    with pytest.raises(FileNotFoundError, match="none"):
         move(str(tmp_path / "none"), str(tmp_path / "folder" / "b"))
 
 

@@ -10,7 +10,7 @@ COUNT = """
 import pathlib, sys, time
 from transforms.storage.locks import locked
 total = pathlib.Path(sys.argv[1])
-for _ in range(20):
+for _ in range(40):
     with locked(sys.argv[1] + ".lock"):
         value = int(total.read_text())
         time.sleep(0.001)
@@ -23,7 +23,7 @@ def test_one_process_at_a_time_holds_a_lock(tmp_path: pathlib.Path) -> None:
     total.write_text("0")
     workers = [subprocess.Popen([sys.executable, "-c", COUNT, str(total)]) for _ in range(3)]
     assert [worker.wait() for worker in workers] == [0, 0, 0]
-    assert total.read_text() == "60"
+    assert total.read_text() == "120"
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: pathlib.Path) -> None:
@@ -38,6 +38,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: pathlib.Path) -> None:
         holder.kill()
     with locked(path):
         assert (tmp_path / "lock").exists()
+    assert not (tmp_path / "lock").exists()
 
 
 def test_a_file_in_no_folder_cannot_be_locked(tmp_path: pathlib.Path) -> None:

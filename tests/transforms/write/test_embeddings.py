@@ -30,6 +30,9 @@ class UrisFormat(ShardFormat):
     def encode(self, elements: list[Embedding]) -> list[str]:
         return [f"{element.source.uri}\n" for element in elements]
 
+    def uris(self, chunk: list[str]) -> list[str]:
+        return [line.strip() for line in chunk]
+
     def write(self, path: str, chunks: Iterable[list[str]]) -> None:
         pathlib.Path(path).write_text("".join(line for chunk in chunks for line in chunk))
 

@@ -61,7 +61,7 @@ def test_the_files_are_told_with_their_rows_and_bytes(tmp_path: pathlib.Path) ->
     num_bytes = sum(len(failure_to_json(f)) + 1 for f in lost)
     with beam.Pipeline(FnApiRunner()) as root:
         written = root | beam.Create(lost) | WriteFailures(str(tmp_path), "RUN")
-        told = written | beam.Map(lambda f: (f.name, f.rows, f.num_bytes))
+        told = written | beam.Map(lambda f: (f.name, f.uris.count, f.num_bytes))
         assert_that(told, equal_to([(name, 2, num_bytes)]))
     assert (tmp_path / name).stat().st_size == num_bytes
 

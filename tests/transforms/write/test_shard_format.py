@@ -27,6 +27,9 @@ class Half(ShardFormat):
     def encode(self, elements: list[Any]) -> Any:
         return elements
 
+    def uris(self, chunk: Any) -> list[str]:
+        return list(chunk)
+
     def write(self, path: str, chunks: Iterable[Any]) -> None:
         pass
 

@@ -1,0 +1,81 @@
+"""Tell whether a run that has claimed a folder is still alive.
+
+On the same machine, a run is alive as long as its process is. A process id alone tells little: in a container it is
+often 1. So the machine's boot, the namespace of process ids, and the time at which the process started must agree.
+Where these cannot be compared, on other machines, in other containers and without `/proc`, the age of a run's newest
+file decides; a local run renews its claim, so that the age stays small.
+"""
+
+import os
+from typing import Any
+
+RENEWED_EVERY = 300.0
+"""Seconds between two renewals of the claim of a run in this process."""
+LAPSES_AFTER = 3600.0
+"""Seconds without a renewal after which a claim lapses: clocks may differ, and storage may fail for a while."""
+JOBS_LAST = 10 * 86_400.0
+"""Seconds after which the claim of a job on other machines lapses, which nobody renews: Dataflow ends a job of 10 days.
+
+https://cloud.google.com/dataflow/quotas
+"""
+
+_BOOT = "/proc/sys/kernel/random/boot_id"
+_NAMESPACE = "/proc/self/ns/pid"
+
+
+def owner(local: bool) -> dict[str, Any]:
+    """Return what a claim says of its run.
+
+    Args:
+      local: whether this process runs it, rather than other machines.
+    """
+    if not local:
+        return {"lapses_after": JOBS_LAST}
+    return {"lapses_after": LAPSES_AFTER, "pid": os.getpid(), **_place(), "process_started": _started(os.getpid())}
+
+
+def is_alive(owner: Any, idle: float) -> bool:
+    """Whether the run of a claim may still be at work.
+
+    Args:
+      owner: the content of the claim, whatever it is; None if it has none.
+      idle: seconds since the run last wrote a file or renewed its claim.
+    """
+    claim = owner if isinstance(owner, dict) else {}
+    here, pid = _place(), claim.get("pid")
+    if here and isinstance(pid, int) and here.items() <= claim.items():
+        return (bool(_started(pid)) and _started(pid) == claim.get("process_started")) or _is_hidden(pid)
+    lapses_after = claim.get("lapses_after")
+    return idle < (lapses_after if isinstance(lapses_after, int | float) else LAPSES_AFTER)
+
+
+def _place() -> dict[str, str]:
+    """Return what names the machine, since it booted, and the namespace of process ids; {} where nothing does."""
+    try:
+        with open(_BOOT, encoding="ascii") as f:
+            return {"boot": f.read().strip(), "pid_namespace": os.readlink(_NAMESPACE)}
+    except OSError:
+        return {}
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, in ticks since the boot; '' if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            # The second field, a name in parentheses, may hold anything; the start is the 22nd.
+            return f.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether a process exists of which this user may not know more."""
+    if os.path.exists(f"/proc/{pid}"):
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
