@@ -2,9 +2,11 @@
 
 import dataclasses
 import enum
+import importlib.util
 from collections.abc import Mapping, Sequence
 
 from pipelines.options.arguments import Parser
+from transforms.core.errors import UsageError, did_you_mean
 
 
 class Runner(enum.Enum):
@@ -17,8 +19,26 @@ class Runner(enum.Enum):
     """Any other: its workers may be on other machines."""
 
 
-_LOCAL_NAMES = frozenset({"direct", "fnapi", "bundlebaseddirect", "switchingdirect"})
-_BEAM = "apache_beam."
+_KINDS = {
+    Runner.LOCAL: ("DirectRunner", "FnApiRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner"),
+    Runner.DATAFLOW: ("DataflowRunner",),
+    Runner.PORTABLE: (
+        "PortableRunner",
+        "PrismRunner",
+        "FlinkRunner",
+        "SparkRunner",
+        "KafkaStreamsRunner",
+        "InteractiveRunner",
+        "PythonRPCDirectRunner",
+        "TestDirectRunner",
+        "TestDataflowRunner",
+    ),
+}
+"""Beam's runners, by kind. Dask's is left out: it loses tagged outputs, and what a bundle gives at its end."""
+
+_RUNNERS = {name: kind for kind, names in _KINDS.items() for name in names}
+_BY_SHORT_NAME = {name.removesuffix("Runner").lower(): kind for name, kind in _RUNNERS.items()}
+_BEAM = "apache_beam"
 
 
 def runner_of(beam_args: Sequence[str]) -> Runner:
@@ -26,17 +46,33 @@ def runner_of(beam_args: Sequence[str]) -> Runner:
 
     These are its class's name in any case, with or without 'Runner', and the full name: 'DirectRunner', 'direct',
     'apache_beam.runners.direct.direct_runner.DirectRunner'. Without a name it is the local one.
+
+    Raises:
+      UsageError: there is no such runner, or its results are wrong.
     """
     parser = Parser(prog="embed-images", add_help=False, allow_abbrev=False)
     parser.add_argument("--runner", default="DirectRunner")
-    full_name = parser.parse_known_args(list(beam_args))[0].runner.lower()
-    if "." in full_name and not full_name.startswith(_BEAM):
-        # Somebody's own class, whatever it is called.
-        return Runner.PORTABLE
-    name = full_name.rpartition(".")[2].removesuffix("runner")
-    if name in _LOCAL_NAMES:
-        return Runner.LOCAL
-    return Runner.DATAFLOW if name == "dataflow" else Runner.PORTABLE
+    given = parser.parse_known_args(list(beam_args))[0].runner
+    module, _, name = given.rpartition(".")
+    short_name = name.lower().removesuffix("runner")
+    is_beams = not module or module.lower().split(".")[0] == _BEAM
+    if is_beams and short_name == "dask":
+        raise UsageError("--runner DaskRunner gives wrong results in Beam; use another runner")
+    if is_beams and short_name in _BY_SHORT_NAME:
+        return _BY_SHORT_NAME[short_name]
+    if not module:
+        raise UsageError(f"--runner {given} is not a runner of Beam{did_you_mean(name, _RUNNERS)}")
+    # Somebody's own class, whatever it is called.
+    if not _can_be_found(module):
+        raise UsageError(f"--runner {given}: there is no module {module} here")
+    return Runner.PORTABLE
+
+
+def _can_be_found(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 @dataclasses.dataclass(frozen=True)
