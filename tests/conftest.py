@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import PIL.Image
 import pytest
 
+from pipelines.console.interrupts import SIGNALS
 from pipelines.sample_images import sample_pixels
 from tests.servers.dataflow import bucket, dataflow, storage
 from tests.servers.gcs import SERVERS, GcsServer, gcs_server
@@ -24,6 +25,16 @@ os.environ["EMBED_IMAGES_CACHE"] = ""
 os.environ.pop("EMBED_IMAGES_REWRITES", None)
 # Shells let what they start in the background ignore it, and the tests of Ctrl-C would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    """A run that has ended leaves signals ignored, and processes that are started later would inherit that."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
 
 DATA_VARIABLE = "EMBED_IMAGES_TEST_DATA"
 

@@ -80,6 +80,8 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         end = end_early(plan, held)
         if not say_if_committed(end, why):
             raise RunError(f"{why}; {end}") from e
+    # What is left to do takes a moment, and the exit code must say that the run stands.
+    ignore_signals()
 
 
 def _is_here(plan: Plan) -> bool:

@@ -1,12 +1,9 @@
 """Small runs, which the tests of plans and launchers share: ten photos, a light backbone, random weights."""
 
 import pathlib
-import signal
-from collections.abc import Iterator
 
 import pytest
 
-from pipelines.console.interrupts import SIGNALS
 from pipelines.options.flags import parse
 from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, make_plan
@@ -25,15 +22,6 @@ def files_in(folder: pathlib.Path | str) -> list[str]:
     """List the paths of all files below a folder; none where there is no folder."""
     root = pathlib.Path(folder)
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-
-
-@pytest.fixture(autouse=True)
-def _signals_as_they_were() -> Iterator[None]:
-    """A run that is interrupted leaves signals ignored, and processes that are started later would inherit that."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -425,3 +425,12 @@ def test_the_command_is_130_where_a_signal_came_before_or_after_the_job_runs_els
     assert printed.out == ""
     assert printed.err.startswith(f"\n{RUNS_ON}\n" if runs_on else "\ninterrupted, nothing half-written was kept; ")
     assert (files_in(tmp_path / "out") != []) is runs_on
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_comes_after_the_run_changes_nothing(number: signal.Signals, plan: Plan) -> None:
+    """The summary is still to come. (1c, 1i)"""
+    with claimed(plan, Claim()):
+        write_some(plan)
+    os.kill(os.getpid(), number)
+    assert len(files_in(folder(plan))) == 6
