@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import pathlib
 
 MOVES = 3
 """Attempts to move a file into a folder that other runs may remove while it is empty."""
@@ -28,22 +29,20 @@ def sync(path: str) -> None:
 
 def make_folders(path: str) -> None:
     """Make a folder and its parents; raise OSError if a file is in the way, or there is no permission."""
-    missing = []
-    while not os.path.isdir(path):
-        missing.append(path)
-        path = os.path.dirname(path)
-    for folder in reversed(missing):
-        os.makedirs(folder, exist_ok=True)
-        sync(os.path.dirname(folder))
+    wanted = pathlib.Path(os.path.abspath(path))
+    for folder in reversed([folder for folder in (wanted, *wanted.parents) if not folder.is_dir()]):
+        folder.mkdir(exist_ok=True)
+        sync(str(folder.parent))
 
 
 def move(path: str, destination: str) -> None:
     """Rename a file on the same filesystem, and make the folder of the destination if needed."""
+    folder = os.path.dirname(os.path.abspath(destination))
     sync(path)
     for attempt in range(MOVES):
         # Another run may remove the folder while it is still empty.
         with contextlib.suppress(*([FileNotFoundError] if attempt < MOVES - 1 else [])):
-            make_folders(os.path.dirname(destination))
+            make_folders(folder)
             os.replace(path, destination)
             break
-    sync(os.path.dirname(destination))
+    sync(folder)

@@ -29,7 +29,7 @@ def launcher_of(*flags: str) -> Launcher:
         (["--runner=DataflowRunner", *GOOGLE], DataflowLauncher, Runner.DATAFLOW),
         (["--runner", "dataflow", *GOOGLE], DataflowLauncher, Runner.DATAFLOW),
         (["--runner=PortableRunner", "--job_endpoint=localhost:1"], PortableLauncher, Runner.PORTABLE),
-        (["--runner=my.module.DirectRunner"], PortableLauncher, Runner.PORTABLE),
+        (["--runner=tests.servers.DirectRunner"], PortableLauncher, Runner.PORTABLE),
     ],
 )
 def test_the_runner_decides_the_launcher(flags: list[str], launcher: type, runner: Runner) -> None:
@@ -45,7 +45,7 @@ def test_a_launcher_has_beams_flags_as_they_were_typed() -> None:
     assert found.beam_args == flags
 
 
-@pytest.mark.parametrize("runner", [[], ["--runner=DirectRunner"], ["--runner=FlinkRunner"], ["--runner=my.Runner"]])
+@pytest.mark.parametrize("runner", [[], ["--runner=DirectRunner"], ["--runner=FlinkRunner"], ["--runner=tests.servers.Runner"]])
 @pytest.mark.parametrize(
     ("flag", "instead"),
     [

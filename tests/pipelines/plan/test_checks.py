@@ -105,7 +105,7 @@ def test_a_run_with_all_files_in_one_folder_is_refused_in_one_line_and_left_as_i
 def test_a_manifest_that_is_none_is_not_taken_for_a_finished_run(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json").write_text("{half")
-    with pytest.raises(UsageError, match="cannot read --output"):
+    with pytest.raises(UsageError, match=r"a manifest\.json that is no manifest .*replace it by --overwrite"):
         planned(photos, tmp_path / "out")
 
 
@@ -134,18 +134,24 @@ def test_an_output_that_cannot_be_written_to_is_refused(photos: pathlib.Path, lo
     assert not (locked / "out").exists()
 
 
-def test_the_generations_that_a_run_may_replace_are_those_of_the_look(
-    strict_gcs: GcsServer, photos: pathlib.Path
-) -> None:
+def test_the_versions_that_a_run_may_replace_are_those_of_the_look(strict_gcs: GcsServer, photos: pathlib.Path) -> None:
+    """(1a)"""
     source, output = ReadImageUris([str(photos)]), f"gs://{strict_gcs.bucket}/out"
-    assert check_output(output, source, overwrite=False) == {"manifest.json": 0, "tfrecord/features.json": 0}
+    assert check_output(output, source, overwrite=False) == {"manifest.json": "", "tfrecord/features.json": ""}
     strict_gcs.put("out/manifest.json", json.dumps({"run_id": "old", "files": []}).encode())
     with pytest.raises(UsageError, match="holds a finished run"):
         check_output(output, source, overwrite=False)
     seen = check_output(output, source, overwrite=True)
-    assert seen["manifest.json"] > 0
-    assert seen["tfrecord/features.json"] == 0
+    assert int(seen["manifest.json"]) > 0
+    assert seen["tfrecord/features.json"] == ""
 
 
-def test_a_local_output_has_no_generations(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    assert check_output(str(tmp_path / "out"), ReadImageUris([str(photos)]), overwrite=False) == {}
+def test_a_local_file_has_a_version_too(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """(1a)"""
+    source, output = ReadImageUris([str(photos)]), tmp_path / "out"
+    assert check_output(str(output), source, overwrite=False) == {"manifest.json": "", "tfrecord/features.json": ""}
+    output.mkdir()
+    (output / "manifest.json").write_text(json.dumps({"run_id": "old", "files": []}))
+    seen = check_output(str(output), source, overwrite=True)
+    (output / "manifest.json").write_text(json.dumps({"run_id": "new", "files": []}))
+    assert check_output(str(output), source, overwrite=True)["manifest.json"] not in ("", seen["manifest.json"])

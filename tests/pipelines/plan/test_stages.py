@@ -72,7 +72,7 @@ def test_each_format_has_its_sink_and_each_sink_all_that_the_plan_says(formats: 
     assert (commit.output, commit.run_id, commit.spec) == (target.output, plan.run_id, target.spec)
     assert commit.started == plan.started
     assert (commit.features is not None) is ("tfrecord" in formats)
-    assert commit.replaceable == {}
+    assert commit.replaceable == {"manifest.json": "", "tfrecord/features.json": ""}
 
 
 def test_the_manifest_may_replace_what_the_plan_has_seen(photos: pathlib.Path) -> None:

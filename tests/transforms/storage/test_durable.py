@@ -41,6 +41,16 @@ def test_each_folder_that_is_made_is_synced_into_its_parent(tmp_path: pathlib.Pa
     assert synced == [str(tmp_path), str(tmp_path / "a")]
 
 
+def test_a_path_may_be_relative(tmp_path: pathlib.Path, synced: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_folders("a/b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "c").write_text("content")
+    move("c", "d")
+    assert (tmp_path / "d").read_text() == "content"
+    assert synced == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "c"), str(tmp_path)]
+
+
 def test_a_file_in_the_way_of_a_folder_is_an_error(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
