@@ -18,6 +18,8 @@ Anything else that is raised is a bug or a broken machine, fails the run, and is
 import difflib
 from collections.abc import Iterable
 
+from transforms.core.printable import printable
+
 
 class UsageError(ValueError):
     """An argument, file or setting that cannot work; the message says what to do."""
@@ -32,15 +34,14 @@ class ImageError(Exception):
 
     Args:
       reason: a key of `transforms.core.failures.REASONS`.
-      message: what happened, in one line.
+      message: what happened, made printable.
       transient: whether another attempt may succeed.
       error: name of the error in the failures file; by default the class of the cause.
       attempts: number of attempts made.
     """
 
     def __init__(self, reason: str, message: str, *, transient: bool = False, error: str = "", attempts: int = 1):
-        # A path that is not UTF-8 has surrogates, which no output file could hold.
-        super().__init__(message.encode("utf-8", "backslashreplace").decode())
+        super().__init__(printable(message))
         self.reason, self.transient, self.error, self.attempts = reason, transient, error, attempts
 
 
@@ -64,6 +65,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
-    """Return an exception's message in one line of at most `limit` characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """Return an exception's message in one printable line of at most `limit` characters."""
+    text = printable(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"
