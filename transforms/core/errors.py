@@ -7,7 +7,7 @@
     ├── DownloadError (an OSError)        storage.gcs_download could not copy an object
     ├── LostRaceError (a RuntimeError)    storage.gcs: another run wrote the file first; a RunError names it
     ├── AccountingError (a RuntimeError)  commit.accounting: outcomes and inputs do not add up; fails the run
-    ├── ForbiddenAddressError             fetch.http: the host is not public; becomes an ImageError
+    ├── ForbiddenAddressError             fetch.connections: the host is not public; becomes an ImageError
     └── OutOfMemoryError                  engines.tensorflow: the batch is too large; halves it
     KeyboardInterrupt
     └── Interrupted                       a person or the system ended the run: exit 130
