@@ -66,5 +66,4 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def one_line(error: BaseException, limit: int = 300) -> str:
     """Return an exception's message in one printable line of at most `limit` characters."""
-    text = printable(" ".join(str(error).split())) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return printable(" ".join(str(error).split()) or type(error).__name__, limit)

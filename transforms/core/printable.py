@@ -19,12 +19,16 @@ _SECRET = re.compile(
 """Names of query parameters that grant access: those of Amazon, Google, Azure, CloudFront and Akamai, and the usual."""
 
 
-def printable(text: str) -> str:
+def printable(text: str, limit: int | None = None) -> str:
     """Return text in one line, with the secrets of its uris masked and unprintable characters as JSON escapes them.
 
     Printable text stays as it is; so does the result, made printable again.
+
+    Args:
+      limit: maximum length in characters; a longer text is cut, and ends with '…'.
     """
-    return escaped(_masked(text))
+    text = escaped(_masked(text))
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
 def escaped(text: str) -> str:

@@ -10,6 +10,9 @@ from transforms.core.printable import printable
 
 Reasons = dict[str, ReasonEntry]
 
+SHOWN = 1000
+"""Maximum characters of an example's uri."""
+
 
 class CountReasons(beam.CombineFn):
     """Count failures by reason, with one example of each: Failure -> {reason: ReasonEntry}, the most frequent first."""
@@ -18,7 +21,7 @@ class CountReasons(beam.CombineFn):
         return {}
 
     def add_input(self, reasons: Reasons, failure: Failure) -> Reasons:
-        uri, message = printable(failure.source.uri), printable(failure.message)
+        uri, message = printable(failure.source.uri, SHOWN), printable(failure.message)
         example = ReasonEntry(count=0, kind=failure.kind, example=uri, message=message)
         reasons.setdefault(failure.reason, example)["count"] += 1
         return reasons

@@ -77,3 +77,4 @@ def test_an_example_shows_no_secret_and_no_escape() -> None:
     entry = count([failure("https://me:pw@h/\x1b?sig=ab")])["corrupt"]
     assert entry["example"] == r"https://***@h/\u001b?sig=***"
     assert entry["message"] == r"https://***@h/\u001b?sig=*** is broken"
+    assert len(count([failure("x" * 10**6)])["corrupt"]["example"]) == 1000
