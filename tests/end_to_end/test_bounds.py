@@ -1,5 +1,6 @@
 """All hostile files that there are, and bombs of each kind, in one run: it ends, in bounded memory, with all rows."""
 
+import contextlib
 import io
 import json
 import pathlib
@@ -91,18 +92,20 @@ BOMBS: dict[str, Callable[[int], bytes]] = {
 """Files of at most 60 MB, by name, each made of a number from 0 to 2."""
 
 
-def peak_memory(process: "subprocess.Popen[str]") -> int:
-    """Wait for a process; return the largest sum of resident memory of it and all that it started, in bytes."""
-    peak, root = 0, psutil.Process(process.pid)
-    while process.poll() is None:
-        total = 0
-        for member in [root, *root.children(recursive=True)]:
-            try:
-                total += member.memory_info().rss
-            except psutil.Error:
-                continue
-        peak = max(peak, total)
-        time.sleep(0.05)
+def peak_memory(process: "subprocess.Popen[str]", timeout: float = 1800.0) -> int:
+    """Return the largest sum of resident memory of a process and all that it started, in bytes; end it if it hangs."""
+    peak, root, until = 0, psutil.Process(process.pid), time.monotonic() + timeout
+    try:
+        while process.poll() is None and time.monotonic() < until:
+            total = 0
+            for member in [root, *root.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    total += member.memory_info().rss
+            peak = max(peak, total)
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
     return peak
 
 
