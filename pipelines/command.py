@@ -10,6 +10,7 @@ import warnings
 
 from pipelines.console.exit_codes import DONE, INTERRUPTED, RUN_FAILED, USAGE
 from pipelines.console.interrupts import raise_when_interrupted
+from pipelines.console.lines import complain, log_to_stderr, say
 from pipelines.console.streams import unfailing_streams
 from pipelines.options.flags import check_beam_flags, parse
 from transforms.core.errors import Interrupted, RunError, UsageError
@@ -28,7 +29,10 @@ def _run(argv: list[str]) -> int:
     try:
         raise_when_interrupted()
         settings, beam_args = parse(argv)
-        if not settings.verbose:
+        if settings.verbose:
+            log_to_stderr(logging.WARNING, "%(message)s")
+            logging.captureWarnings(True)
+        else:
             silence()
         if settings.list_backbones:
             list_backbones()
@@ -42,15 +46,15 @@ def _run(argv: list[str]) -> int:
 
         return run(settings, beam_args)
     except Interrupted as e:
-        print(f"\n{e}", file=sys.stderr, flush=True)
+        complain("", *str(e).split("\n"))
         if e.leaves_threads:
             end_now(INTERRUPTED)
         return INTERRUPTED
     except KeyboardInterrupt:
-        print("\nembed-images: interrupted", file=sys.stderr)
+        complain("", "embed-images: interrupted")
         return INTERRUPTED
     except (UsageError, RunError) as e:
-        print(f"embed-images: {e}", file=sys.stderr)
+        complain(f"embed-images: {e}")
         return USAGE if isinstance(e, UsageError) else RUN_FAILED
 
 
@@ -59,7 +63,7 @@ def silence() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     warnings.simplefilter("ignore")
-    logging.basicConfig(level=logging.CRITICAL, format="embed-images: %(message)s")
+    log_to_stderr(logging.CRITICAL, "embed-images: %(message)s")
     logging.getLogger("transforms").setLevel(logging.WARNING)
 
 
@@ -90,9 +94,9 @@ def list_backbones() -> None:
     """Print the backbones as a table: input size, width, parameters, preprocessing."""
     from transforms.backbones import catalog_rows
 
-    print(f"{'backbone':<18} {'size':>4} {'width':>5} {'parameters':>11}  preprocessing")
+    say(f"{'backbone':<18} {'size':>4} {'width':>5} {'parameters':>11}  preprocessing")
     for b in catalog_rows().values():
-        print(f"{b.name:<18} {b.side:>4} {b.dim:>5} {b.params:>11,}  {b.preprocessing}")
+        say(f"{b.name:<18} {b.side:>4} {b.dim:>5} {b.params:>11,}  {b.preprocessing}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ PARSED_BY: dict[Any, tuple[str, str]] = {
     arguments.an_object: (TEXT, r"\s*\{.*\}\s*"),
     arguments.some_formats: (TEXT, f"({'|'.join(arguments.FORMATS)})(,({'|'.join(arguments.FORMATS)}))*"),
     arguments.some_names: (TEXT, r"[A-Za-z0-9_, ]+"),
+    arguments.some_prefixes: (TEXT, r"[^,]*[^,\s][^,]*(,[^,]*[^,\s][^,]*)*"),
     arguments.a_gpu: (ENUM, ""),
 }
 """Google's type of a parameter and a regex for its values, by the function that parses the flag."""

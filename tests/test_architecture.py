@@ -49,7 +49,7 @@ OWNERS = {
     "PIL": {"transforms/decode.py", "pipelines/sample_images.py"},
     "pillow_heif": {"transforms/decode.py"},
     "filelock": {"transforms/storage/locks.py"},
-    "urllib3": {"transforms/fetch/http.py", "transforms/storage/gcs_download.py"},
+    "urllib3": {"transforms/fetch", "transforms/storage/gcs_download.py"},
     "google": {"transforms/storage/gcs.py", "transforms/storage/gcs_download.py"},
     "google_crc32c": {"transforms/storage/gcs_download.py"},
     "requests": {"transforms/storage/gcs.py", "transforms/storage/gcs_download.py"},

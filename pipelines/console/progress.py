@@ -1,6 +1,5 @@
 """Show on stderr how far a run is: a live line on a terminal, elsewhere a plain line every 30 s."""
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipelines.console.lines import complain
 from transforms.core.counters import tally
 
 PLAIN_EVERY = 30.0
@@ -76,4 +76,4 @@ class Progress:
             self._live.update(Text(line), refresh=True)
         elif now - self._printed >= PLAIN_EVERY:
             self._printed = now
-            print(line, file=sys.stderr, flush=True)
+            complain(line)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from pipelines.console.exit_codes import DONE, OVER_BUDGET
+from pipelines.console.lines import say
 from pipelines.plan.plan import Plan, Target
 from pipelines.plan.run_stats import RunStats
 from transforms.collection.layout import FAILURES, failures_pattern, format_of, path_of
@@ -34,7 +35,7 @@ def conclude(plan: Plan, stats: RunStats) -> int:
     """Print 8 to 12 lines for each backbone to stdout, the next commands last; return the exit code."""
     manifests = [_manifest(target, plan.run_id) for target in plan.targets]
     for target, manifest in zip(plan.targets, manifests, strict=True):
-        print("\n".join(summary_lines(target, manifest, stats, plan.settings.command_line)))
+        say(*summary_lines(target, manifest, stats, plan.settings.command_line))
     return exit_code(manifests, plan.settings.max_failure_ratio)
 
 

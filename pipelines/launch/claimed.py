@@ -6,15 +6,16 @@ However a run ends, nothing half-written stays, unless its job runs on elsewhere
 import contextlib
 import dataclasses
 import shlex
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 
 from pipelines.console.interrupts import ignore_signals, raise_when_interrupted
+from pipelines.console.lines import complain
 from pipelines.plan.plan import Plan
 from pipelines.plan.runner import Runner
 from transforms.commit.claims import claim, discard, renewed
 from transforms.core.errors import Interrupted, RunError, UsageError, one_line
+from transforms.core.printable import printable
 from transforms.storage.gcs import install_hint
 
 
@@ -59,7 +60,7 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         ignore_signals()
         end = end_early(plan, held)
         if not say_if_committed(end, held.interrupted):
-            again = shlex.join(["embed-images", *plan.settings.command_line])
+            again = printable(shlex.join(["embed-images", *plan.settings.command_line]))
             message = f"{held.interrupted}, {end}; to start again:\n  {again}"
             raise Interrupted(message, leaves_threads=held.leaves_threads) from e
     except UsageError:
@@ -72,7 +73,7 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
             raise RunError(f"{e}; {end}") from e
     except Exception as e:
         if plan.settings.verbose:
-            traceback.print_exc()
+            complain(*traceback.format_exc().splitlines())
         why = f"{held.failed}: {cause(str(e)) or type(e).__name__}; --verbose shows more"
         if held.runs_on:
             # Last, since it ends with a command to copy.
@@ -123,7 +124,7 @@ def end_early(plan: Plan, held: Claim) -> End:
 def say_if_committed(end: End, why: str) -> bool:
     """Whether a run had succeeded before it ended; if so, print why it ended."""
     if end.whole:
-        print(f"embed-images: the run was committed, and stands; after it: {why}", file=sys.stderr)
+        complain(f"embed-images: the run was committed, and stands; after it: {why}")
     return end.whole
 
 

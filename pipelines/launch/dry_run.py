@@ -4,6 +4,7 @@ import statistics
 from typing import Any
 
 from pipelines.console.exit_codes import DONE, OVER_BUDGET
+from pipelines.console.lines import say
 from pipelines.launch import Launcher
 from pipelines.launch.trial import try_first_images
 from pipelines.plan.plan import Plan
@@ -17,11 +18,11 @@ def print_dry_run(plan: Plan, launcher: Launcher) -> int:
       UsageError: the run cannot work.
     """
     for line in launcher.needs(plan):
-        print(line)
+        say(line)
     trial, lines = try_first_images(plan)
-    print(f"inputs    {trial.inputs:,}, of which the first {trial.tried} are tried")
+    say(f"inputs    {trial.inputs:,}, of which the first {trial.tried} are tried")
     for line in lines:
-        print(line)
+        say(line)
     settings, embedded = plan.settings, 0
     for target in plan.targets:
         spec, count = target.spec, trial.embed(plan, target)
@@ -29,16 +30,16 @@ def print_dry_run(plan: Plan, launcher: Launcher) -> int:
         num_bytes = trial.inputs * spec.dim * (2 if spec.embedding_dtype == "float16" else 4)
         files = settings.num_shards or -(-num_bytes // settings.shard_bytes)
         schema = embeddings_schema(spec, plan.source.columns, target.backbone.top_k)
-        print(f"{spec.backbone}: {count} of {len(trial.pixels)} embedded, {spec.dim} x {spec.embedding_dtype}")
+        say(f"{spec.backbone}: {count} of {len(trial.pixels)} embedded, {spec.dim} x {spec.embedding_dtype}")
         size = f"about {files:,} files, {num_bytes / 1e6:,.1f} MB before compression, each format"
-        print(f"  output  {target.output}: {size}")
-        print(f"  schema  {_schema(schema)}")
+        say(f"  output  {target.output}: {size}")
+        say(f"  schema  {_schema(schema)}")
     costs = launcher.costs(trial.inputs, trial.speed) if trial.pixels else []
     if costs:
-        print(f"  read      about {trial.inputs * statistics.mean(trial.sizes) / 1e9:,.2f} GB of images")
+        say(f"  read      about {trial.inputs * statistics.mean(trial.sizes) / 1e9:,.2f} GB of images")
     for line in costs:
-        print(line)
-    print("nothing was written; run it without --dry_run")
+        say(line)
+    say("nothing was written; run it without --dry_run")
     return DONE if embedded else OVER_BUDGET
 
 

@@ -89,6 +89,14 @@ def some_names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
+def some_prefixes(text: str) -> tuple[str, ...]:
+    """Parse uris and paths, comma-separated; an empty one would allow everything."""
+    prefixes = tuple(prefix.strip() for prefix in text.split(","))
+    if not all(prefixes):
+        raise argparse.ArgumentTypeError(f"must be uris or paths, comma-separated, is {text!r}")
+    return prefixes
+
+
 def a_gpu(text: str) -> str:
     """Parse the name of a type of GPU."""
     if text not in GPUS:

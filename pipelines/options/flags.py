@@ -17,6 +17,7 @@ from pipelines.options.arguments import (
     seconds,
     some_formats,
     some_names,
+    some_prefixes,
     yes_or_no,
 )
 from pipelines.options.gpus import GPUS
@@ -199,6 +200,14 @@ def _add_images(add: Any, switch: dict[str, Any]) -> None:
         help="number of fetches at a time in each worker process (default 16)",
     )
     add("--allow_private_hosts", **switch, help="also fetch over http from addresses that are not public")
+    add(
+        "--allowed_prefix",
+        action="extend",
+        type=some_prefixes,
+        metavar="PREFIX",
+        help="fetch images only from below this uri or path, e.g. gs://bucket/photos, compared by whole names, after "
+        "links and redirects; several are separated by commas; default: from anywhere; repeatable",
+    )
 
 
 def _add_run(add: Any, switch: dict[str, Any]) -> None:

@@ -48,6 +48,7 @@ class Settings:
     fetch_timeout: float
     fetch_threads: int
     allow_private_hosts: bool
+    allowed_prefix: tuple[str, ...]
 
     max_failure_ratio: float
     dry_run: bool
@@ -65,7 +66,8 @@ class Settings:
     def of(cls, parsed: argparse.Namespace, command_line: tuple[str, ...], began: float) -> "Settings":
         """Return the settings that the parser found in a command line."""
         values = vars(parsed)
-        return cls(**{**values, "input": tuple(values["input"] or ())}, command_line=command_line, began=began)
+        repeatable = {flag: tuple(values[flag] or ()) for flag in ("input", "allowed_prefix")}
+        return cls(**{**values, **repeatable}, command_line=command_line, began=began)
 
     @property
     def own_weights(self) -> str:

@@ -17,6 +17,7 @@ def fetch_of(plan: Plan) -> FetchImages:
         num_threads=settings.fetch_threads,
         timeout=settings.fetch_timeout,
         allow_private_hosts=settings.allow_private_hosts,
+        allowed_prefixes=settings.allowed_prefix,
     )
 
 

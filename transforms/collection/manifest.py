@@ -30,7 +30,7 @@ class FileEntry(TypedDict):
 
 
 class ReasonEntry(TypedDict):
-    """The failures of one reason: how many, their kind, and one of them."""
+    """The failures of one reason: how many, their kind, and one of them, printable and without secrets."""
 
     count: int
     kind: str

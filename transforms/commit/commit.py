@@ -20,6 +20,7 @@ from transforms.collection.manifest import FileEntry, Manifest, committed_run, n
 from transforms.commit.accounting import account
 from transforms.commit.claims import remove, sweep
 from transforms.core.errors import RunError, one_line
+from transforms.core.printable import escaped
 from transforms.core.spec import EmbeddingSpec
 from transforms.storage.files import files_below, read_whole
 from transforms.storage.gcs import LostRaceError
@@ -108,7 +109,8 @@ class Commit:
 
     def _put(self, name: str, content: Any) -> None:
         partial = path_of(scratch_folder(self.output, self.run_id), name.replace("/", "-"))
-        text = json.dumps(content, indent=2, ensure_ascii=False)
+        # The names of carried columns may hold anything.
+        text = "\n".join(map(escaped, json.dumps(content, indent=2, ensure_ascii=False).split("\n")))
         put_if_unchanged(text, path_of(self.output, name), self.replaceable.get(name, ""), partial)
 
 

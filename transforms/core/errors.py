@@ -7,7 +7,7 @@
     ├── DownloadError (an OSError)        storage.gcs_download could not copy an object
     ├── LostRaceError (a RuntimeError)    storage.gcs: another run wrote the file first; a RunError names it
     ├── AccountingError (a RuntimeError)  commit.accounting: outcomes and inputs do not add up; fails the run
-    ├── ForbiddenAddressError             fetch.http: the host is not public; becomes an ImageError
+    ├── ForbiddenAddressError             fetch.connections: the host is not public; becomes an ImageError
     └── OutOfMemoryError                  engines.tensorflow: the batch is too large; halves it
     KeyboardInterrupt
     └── Interrupted                       a person or the system ended the run: exit 130
@@ -17,6 +17,8 @@ Anything else that is raised is a bug or a broken machine, fails the run, and is
 
 import difflib
 from collections.abc import Iterable
+
+from transforms.core.printable import printable
 
 
 class UsageError(ValueError):
@@ -32,15 +34,14 @@ class ImageError(Exception):
 
     Args:
       reason: a key of `transforms.core.failures.REASONS`.
-      message: what happened, in one line.
+      message: what happened, made printable.
       transient: whether another attempt may succeed.
       error: name of the error in the failures file; by default the class of the cause.
       attempts: number of attempts made.
     """
 
     def __init__(self, reason: str, message: str, *, transient: bool = False, error: str = "", attempts: int = 1):
-        # A path that is not UTF-8 has surrogates, which no output file could hold.
-        super().__init__(message.encode("utf-8", "backslashreplace").decode())
+        super().__init__(printable(message))
         self.reason, self.transient, self.error, self.attempts = reason, transient, error, attempts
 
 
@@ -64,6 +65,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
-    """Return an exception's message in one line of at most `limit` characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """Return an exception's message in one printable line of at most `limit` characters."""
+    return printable(" ".join(str(error).split()) or type(error).__name__, limit)

@@ -1,88 +1,29 @@
-"""Fetch bytes over http and https from untrusted servers: the owner of urllib3.
+"""Fetch bytes over http and https from untrusted servers.
 
-Every limit covers the whole fetch: time, bytes as they stream in, redirects. An address is checked when it is dialled,
-at each hop, so that a name cannot resolve to another address in between.
+Every limit covers the whole fetch: time, bytes as they stream in, redirects, each of which is checked like the uri
+itself. A uri's user and password go to its own host alone.
 """
 
+import base64
 import contextlib
 import dataclasses
 import functools
-import socket
-import threading
+import ssl
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
+from urllib3.exceptions import HTTPError, LocationValueError, SSLError
+from urllib3.util import Url, parse_url
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from transforms.core import retries
 from transforms.core.errors import ImageError, one_line
-from transforms.fetch.public_hosts import is_public
+from transforms.fetch.connections import ForbiddenAddressError, connections, cut_at
+from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes
 
 MAX_REDIRECTS = 5
-USER_AGENT = "beam-image-embeddings"
-
-
-class ForbiddenAddressError(Exception):
-    """The host has an address that is not public."""
-
-
-class _PublicAddresses:
-    """Dial the first address of the host that answers, but none unless all are public."""
-
-    allow_private = False
-
-    def _new_conn(self: Any) -> socket.socket:
-        host, error = self._dns_host.strip("[]"), OSError("the name resolves to no address")
-        try:
-            found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as e:
-            raise NewConnectionError(self, f"cannot resolve {host}: {e}") from e
-        addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
-        for address in addresses:
-            if not self.allow_private and not is_public(address):
-                raise ForbiddenAddressError(f"{host} is {address}, which is not a public address")
-        for address in addresses:
-            try:
-                return socket.create_connection((address, self.port), self.timeout)
-            except OSError as e:
-                error = e
-        raise NewConnectionError(self, f"cannot connect to {host}: {error}") from error
-
-    def getresponse(self: Any) -> Any:
-        deadline = time.monotonic() + (self.sock.gettimeout() or 0.0)
-        with _cut_at(deadline, lambda: self.sock.shutdown(socket.SHUT_RD)):
-            return super().getresponse()  # type: ignore[misc]
-
-
-class _Http(_PublicAddresses, HTTPConnection):
-    pass
-
-
-class _Https(_PublicAddresses, HTTPSConnection):
-    pass
-
-
-class _AnyHttp(_Http):
-    allow_private = True
-
-
-class _AnyHttps(_Https):
-    allow_private = True
-
-
-@functools.cache
-def _pool(allow_private: bool) -> urllib3.PoolManager:
-    """Return this process's connections. Proxies from the environment are not used: they would hide the address."""
-    http: Any = type("Pool", (HTTPConnectionPool,), {"ConnectionCls": _AnyHttp if allow_private else _Http})
-    https: Any = type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": _AnyHttps if allow_private else _Https})
-    pool = urllib3.PoolManager(num_pools=64, maxsize=32, headers={"User-Agent": USER_AGENT})
-    pool.pool_classes_by_scheme = {"http": http, "https": https}
-    return pool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +36,7 @@ class HttpFetch:
       attempts: maximum number; transient statuses and broken connections are tried again.
       allow_private_hosts: also dial addresses that are not public.
       pause: seconds before the second attempt, doubled before each further one; Retry-After is heeded up to 30 s.
+      allowed: where the uri and each redirect may lead.
     """
 
     max_bytes: int = 64 << 20
@@ -102,6 +44,7 @@ class HttpFetch:
     attempts: int = retries.ATTEMPTS
     allow_private_hosts: bool = False
     pause: float = retries.PAUSE
+    allowed: AllowedPrefixes = EVERYWHERE
 
     def __call__(self, uri: str) -> bytes:
         """Return the body; raise ImageError."""
@@ -121,7 +64,7 @@ class HttpFetch:
         try:
             with self._open(uri, deadline, fail) as response:
                 self._check_status(response, fail)
-                with _cut_at(deadline, response.shutdown):
+                with cut_at(deadline, response.shutdown):
                     body = self._body(response, fail)
                 # Headers or a body that end with the connection look complete even if they were cut.
                 if time.monotonic() >= deadline:
@@ -138,23 +81,34 @@ class HttpFetch:
             # An answer that is not HTTP may raise ValueError too, for example a chunk of negative length.
             if isinstance(e, AttributeError):
                 raise
+            if isinstance(e, SSLError) and isinstance(e.args[0], ssl.SSLCertVerificationError | CertificateError):
+                raise fail("bad_certificate", one_line(e)) from e
             error = type(e).__name__
             raise _RetryLaterError(fail("connection", one_line(e), transient=True, error=error)) from e
 
     def _open(self, uri: str, deadline: float, fail: Any) -> Any:
-        pool = _pool(self.allow_private_hosts)
+        pool, first = connections(self.allow_private_hosts), parse_url(uri)
         for _ in range(MAX_REDIRECTS + 1):
+            self.allowed.check(uri)
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            timeout = urllib3.Timeout(total=left)
-            response = pool.request("GET", uri, preload_content=False, retries=False, redirect=False, timeout=timeout)
+            own = _credentials(first) if _origin(parse_url(uri)) == _origin(first) else {}
+            response = pool.request(
+                "GET",
+                uri,
+                headers={**pool.headers, **own},
+                preload_content=False,
+                retries=False,
+                redirect=False,
+                timeout=urllib3.Timeout(total=left),
+            )
             location = response.get_redirect_location()
             if not location:
                 return contextlib.closing(response)
             response.close()
             try:
-                uri = urllib.parse.urljoin(uri, location)
+                uri = urllib.parse.urljoin(uri, _as_utf8(location))
             except ValueError as e:
                 raise LocationValueError(f"redirected to {location}: {e}") from e
         raise fail("too_many_redirects", f"more than {MAX_REDIRECTS} redirects")
@@ -169,7 +123,9 @@ class HttpFetch:
 
     def _body(self, response: Any, fail: Any) -> bytes:
         body = bytearray()
-        if (response.length_remaining or 0) <= self.max_bytes:
+        # The length is that of the encoded body.
+        encoded = "Content-Encoding" in response.headers
+        if encoded or (response.length_remaining or 0) <= self.max_bytes:
             for chunk in response.stream(retries.CHUNK, decode_content=True):
                 body += chunk
                 if len(body) > self.max_bytes:
@@ -194,18 +150,22 @@ def _retry_after(response: Any) -> float:
         return 0.0
 
 
-@contextlib.contextmanager
-def _cut_at(deadline: float, shut: Callable[[], Any]) -> Iterator[None]:
-    """Shut a socket at the deadline: its own timeout restarts with each byte that trickles in."""
+def _origin(url: Url) -> tuple[Any, ...]:
+    return url.scheme, url.host, url.port or urllib3.connection.port_by_scheme.get(url.scheme or "")
 
-    def quietly() -> None:
-        with contextlib.suppress(Exception):
-            shut()
 
-    timer = threading.Timer(max(deadline - time.monotonic(), 0.0), quietly)
-    timer.daemon = True
-    timer.start()
+def _credentials(url: Url) -> dict[str, str]:
+    """Return the header for the user and password of a uri, in UTF-8; see RFC 7617."""
+    if not url.auth:
+        return {}
+    user, _, password = url.auth.partition(":")
+    both = urllib.parse.unquote_to_bytes(user) + b":" + urllib.parse.unquote_to_bytes(password)
+    return {"Authorization": f"Basic {base64.b64encode(both).decode()}"}
+
+
+def _as_utf8(header: str) -> str:
+    """Return a header's text, which http.client has decoded as Latin-1."""
     try:
-        yield
-    finally:
-        timer.cancel()
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header

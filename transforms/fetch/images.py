@@ -12,14 +12,15 @@ from apache_beam.io.filesystems import FileSystems
 from transforms.core import retries
 from transforms.core.counters import count
 from transforms.core.elements import Image, ImageUri
-from transforms.core.errors import ImageError, one_line
+from transforms.core.errors import ImageError, UsageError, one_line
 from transforms.core.failures import FAILURES, Failure, failures_of
 from transforms.core.stage import Stage, typed
 from transforms.core.thread_map import ThreadMap
 from transforms.fetch.http import HttpFetch
+from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, place_of
 from transforms.storage.gcs import INSTALL, INSTALLED
 from transforms.storage.gcs_download import DownloadError, GcsDownload, GcsObject
-from transforms.storage.paths import local_path, scheme_of
+from transforms.storage.paths import canonical_uri, local_path, scheme_of
 
 
 class Fetched(NamedTuple):
@@ -32,12 +33,15 @@ class Fetched(NamedTuple):
 def fetch_local(path: str, max_bytes: int) -> bytes:
     """Read a regular file of the local disk: path -> bytes; raise ImageError."""
     try:
-        # Opening a pipe would wait for a writer; a device may never end.
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
-            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
-            raise ImageError("not_a_file", f"{path} is {kind}")
-        with open(path, "rb") as f:
+        # Opening a device may do something, so what is none is refused before; and again, should it have been replaced.
+        _refuse_all_but_files(path, os.stat(path))
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as f:
+            found = os.fstat(f.fileno())
+            _refuse_all_but_files(path, found)
+            if not found.st_size and not os.fstatvfs(f.fileno()).f_blocks:
+                # Reading it may wait for ever, or change something: /proc/kmsg does both.
+                raise ImageError("not_a_file", f"{path} is made up by the system while it is read")
+            os.set_blocking(f.fileno(), True)
             data = f.read(max_bytes + 1) if found.st_size <= max_bytes else b""
     except (FileNotFoundError, NotADirectoryError) as e:
         raise ImageError("not_found", f"no such file: {path}") from e
@@ -50,6 +54,12 @@ def fetch_local(path: str, max_bytes: int) -> bytes:
     if found.st_size > max_bytes or len(data) > max_bytes:
         raise ImageError("too_many_bytes", f"more than {max_bytes} bytes")
     return data
+
+
+def _refuse_all_but_files(path: str, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        raise ImageError("not_a_file", f"{path} is {kind}")
 
 
 def fetch_from_filesystem(uri: str, max_bytes: int) -> bytes:
@@ -103,6 +113,7 @@ class Fetch:
     max_image_bytes: int
     http: HttpFetch
     gcs: GcsDownload
+    allowed: AllowedPrefixes = EVERYWHERE
 
     def __call__(self, source: ImageUri) -> Image:
         image = self._image(source)
@@ -112,12 +123,16 @@ class Fetch:
 
     def _image(self, source: ImageUri) -> Image:
         uri, scheme = source.uri, scheme_of(source.uri)
+        self.allowed.check(uri)
         if scheme == "gs":
             return Image(source, *fetch_object(uri, self.gcs))
         if scheme in ("http", "https"):
             return Image(source, self.http(uri))
         if scheme in ("", "file"):
-            return Image(source, fetch_local(local_path(uri) if scheme else uri, self.max_image_bytes))
+            path = local_path(uri) if scheme else uri
+            # What was checked is opened, not what a link leads to by then.
+            path = os.path.realpath(path) if self.allowed.prefixes else path
+            return Image(source, fetch_local(path, self.max_image_bytes))
         return Image(source, fetch_from_filesystem(uri, self.max_image_bytes))
 
 
@@ -131,6 +146,7 @@ class FetchImages(Stage):
       timeout: seconds for one fetch over a network, including retries and redirects.
       attempts: maximum number, for errors that may pass.
       allow_private_hosts: also fetch from http hosts whose address is not public.
+      allowed_prefixes: uris and paths below which an image, and each redirect, must be; () allows everything.
     """
 
     takes = ImageUri
@@ -140,17 +156,27 @@ class FetchImages(Stage):
     timeout: float = retries.TIMEOUT
     attempts: int = retries.ATTEMPTS
     allow_private_hosts: bool = False
+    allowed_prefixes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        # A relative path is relative to where the pipeline is built.
+        self.allowed_prefixes = tuple(map(canonical_uri, self.allowed_prefixes))
+        for prefix in self.allowed_prefixes:
+            try:
+                place_of(prefix)
+            except ValueError as e:
+                raise UsageError(f"no allowed prefix: {one_line(e)}") from e
         if self.max_image_bytes < 1:
             raise ValueError(f"max_image_bytes must be at least 1, is {self.max_image_bytes}")
 
     @property
     def function(self) -> Fetch:
         """The function that is applied to each image."""
-        http = HttpFetch(self.max_image_bytes, self.timeout, self.attempts, self.allow_private_hosts)
-        return Fetch(self.max_image_bytes, http, GcsDownload(self.max_image_bytes, self.timeout, self.attempts))
+        allowed = AllowedPrefixes(self.allowed_prefixes)
+        http = HttpFetch(self.max_image_bytes, self.timeout, self.attempts, self.allow_private_hosts, allowed=allowed)
+        gcs = GcsDownload(self.max_image_bytes, self.timeout, self.attempts)
+        return Fetch(self.max_image_bytes, http, gcs, allowed)
 
     def expand(self, uris: beam.PCollection[ImageUri]) -> Fetched:
         fetch = ThreadMap(failures_of("fetch", self.function), self.num_threads)

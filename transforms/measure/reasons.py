@@ -6,8 +6,12 @@ import apache_beam as beam
 
 from transforms.collection.manifest import ReasonEntry
 from transforms.core.failures import Failure
+from transforms.core.printable import printable
 
 Reasons = dict[str, ReasonEntry]
+
+SHOWN = 1000
+"""Maximum characters of an example's uri."""
 
 
 class CountReasons(beam.CombineFn):
@@ -17,7 +21,8 @@ class CountReasons(beam.CombineFn):
         return {}
 
     def add_input(self, reasons: Reasons, failure: Failure) -> Reasons:
-        example = ReasonEntry(count=0, kind=failure.kind, example=failure.source.uri, message=failure.message)
+        uri, message = printable(failure.source.uri, SHOWN), printable(failure.message)
+        example = ReasonEntry(count=0, kind=failure.kind, example=uri, message=message)
         reasons.setdefault(failure.reason, example)["count"] += 1
         return reasons
 

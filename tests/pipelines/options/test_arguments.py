@@ -17,6 +17,7 @@ from pipelines.options.arguments import (
     seconds,
     some_formats,
     some_names,
+    some_prefixes,
     yes_or_no,
 )
 from pipelines.options.flags import parse
@@ -53,6 +54,7 @@ def test_a_switch_may_have_a_value_as_a_template_gives_it(flags: list[str], valu
         (some_formats, "TFRecord, parquet,tfrecord", ("tfrecord", "parquet")),
         (some_names, "VGG16, ResNet50,VGG16,", ("VGG16", "ResNet50")),
         (some_names, ",", ()),
+        (some_prefixes, "gs://b/a, /photos,http://h", ("gs://b/a", "/photos", "http://h")),
         (a_gpu, "nvidia-l4", "nvidia-l4"),
     ],
 )
@@ -72,6 +74,7 @@ def test_a_text_has_the_value_that_it_says(function: Callable[[str], Any], text:
         (a_size, ["0", "1x2x3", "x", "224x", "-5", ""], "must be a side such as 224 or HEIGHTxWIDTH"),
         (an_object, ["[1]", "1", "", "{alpha: 1}"], "must be a JSON object"),
         (some_formats, ["csv", "", "parquet,"], "is not one of parquet, tfrecord"),
+        (some_prefixes, ["", " "], "must be uris or paths, comma-separated, is "),
         (a_gpu, ["l4", "", "NVIDIA-L4"], "is not one of nvidia-l4, "),
     ],
 )

@@ -30,6 +30,14 @@ def test_inputs_add_up_and_lists_are_comma_separated() -> None:
     assert settings.output_format == ("tfrecord", "parquet")
 
 
+def test_allowed_prefixes_add_up_and_an_empty_one_does_not_allow_everything() -> None:
+    """(4f): a template hands over one text, and a slip in it must not open what was to be closed."""
+    settings, _ = parse([*NEEDED, "--allowed_prefix=gs://a,gs://b/c", "--allowed_prefix", "/photos"])
+    assert settings.allowed_prefix == ("gs://a", "gs://b/c", "/photos")
+    with pytest.raises(UsageError, match="argument --allowed_prefix: must be uris or paths"):
+        parse([*NEEDED, "--allowed_prefix="])
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [

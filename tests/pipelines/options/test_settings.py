@@ -27,9 +27,9 @@ def test_each_field_holds_what_the_parser_found() -> None:
     typed = [*NEEDED, "--image_size=32x64", "--gpu=nvidia-l4", "--gpu_count=2", "--top_k=3", "--no_wait"]
     parsed, _ = parser().parse_known_args(typed)
     settings = Settings.of(parsed, tuple(typed), 7.5)
-    for name in destinations() - {"input"}:
+    for name in destinations() - {"input", "allowed_prefix"}:
         assert getattr(settings, name) == getattr(parsed, name), name
-    assert settings.input == ("photos",)
+    assert (settings.input, settings.allowed_prefix) == (("photos",), ())
     assert (settings.command_line, settings.began) == (tuple(typed), 7.5)
 
 

@@ -22,6 +22,14 @@ def test_fetching_is_as_the_flags_say(photos: pathlib.Path) -> None:
     flags = ["--max_image_bytes=1000", "--fetch_threads=3", "--fetch_timeout=7", "--allow_private_hosts"]
     fetch = fetch_of(planned(photos, *flags))
     assert (fetch.max_image_bytes, fetch.num_threads, fetch.timeout, fetch.allow_private_hosts) == (1000, 3, 7.0, True)
+    assert fetch.allowed_prefixes == ()
+
+
+def test_what_may_be_fetched_is_no_part_of_the_spec(photos: pathlib.Path) -> None:
+    """(4f): vectors could no longer be mixed once a job is told what it may read."""
+    open_, closed = planned(photos), planned(photos, f"--allowed_prefix={photos},gs://b")
+    assert fetch_of(closed).allowed_prefixes == (str(photos), "gs://b")
+    assert open_.targets[0].spec.fingerprint == closed.targets[0].spec.fingerprint
 
 
 def test_decoding_is_as_the_flags_say_for_all_sizes_and_the_largest_batch(photos: pathlib.Path) -> None:

@@ -1,11 +1,18 @@
 """Http fetches keep their limits against real servers: time, bytes, redirects, attempts, addresses."""
 
+import base64
+import contextlib
 import dataclasses
+import datetime
 import gzip
 import http.server
+import pathlib
+import random
 import socket
+import ssl
 import struct
 import threading
+import urllib.parse
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,7 +20,9 @@ import pytest
 from tests.conftest import Handler, answer
 from transforms.core.errors import ImageError
 from transforms.core.retries import TRANSIENT_STATUSES
-from transforms.fetch.http import MAX_REDIRECTS, USER_AGENT, HttpFetch
+from transforms.fetch.connections import USER_AGENT
+from transforms.fetch.http import MAX_REDIRECTS, HttpFetch
+from transforms.fetch.prefixes import AllowedPrefixes
 from transforms.fetch.public_hosts import is_public
 
 Serve = Callable[..., str]
@@ -232,7 +241,9 @@ def test_private_addresses_are_refused_before_they_are_dialled(serve: Serve) -> 
 
 def test_a_redirect_to_a_private_address_is_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     # No test has a server on the internet: one loopback address stands for a public one, all others are what they are.
-    monkeypatch.setattr("transforms.fetch.http.is_public", lambda address: address == "127.0.0.1" or is_public(address))
+    monkeypatch.setattr(
+        "transforms.fetch.connections.is_public", lambda address: address == "127.0.0.1" or is_public(address)
+    )
     handler, paths = in_turn(status(200, b"secret"))
     inside = serve(handler, "127.0.0.2")
     public, _ = in_turn(status(200, b"public"), status(302, Location=inside))
@@ -281,3 +292,129 @@ def test_a_length_that_is_no_number_is_ignored(serve: Serve) -> None:
     handler, _ = in_turn(*(sends(OK + b"Content-Length: " + length + b"\r\n\r\nx") for length in lengths))
     uri = serve(handler)
     assert [FETCH(uri) for _ in lengths] == [b"x"] * len(lengths)
+
+
+def test_max_bytes_is_exact_for_a_body_of_any_form(serve: Serve) -> None:
+    """(5f): a limit that is looser than it says takes memory that nobody planned for."""
+    fetch = dataclasses.replace(FETCH, max_bytes=1000)
+    # Bytes that gzip cannot make smaller: the encoded body is over the limit where the image is at it.
+    bodies = [random.Random(size).randbytes(size) for size in (1000, 1001)]
+    assert len(gzip.compress(bodies[0])) > 1000
+    forms = {
+        "with a length": lambda body: status(200, body),
+        "to the end": lambda body: sends(OK + b"\r\n" + body),
+        "in chunks": lambda body: sends(
+            OK + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        ),
+        "gzip": lambda body: status(200, gzip.compress(body), Content_Encoding="gzip"),
+        "gzip to the end": lambda body: sends(OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(body)),
+    }
+    for form, handler_of in forms.items():
+        uri = serve(in_turn(*map(handler_of, bodies))[0])
+        assert fetch(uri) == bodies[0], form
+        assert lost(uri, fetch).reason == "too_many_bytes", form
+
+
+def asked_by(serve: Serve, host: str = "127.0.0.1", location: str = "") -> tuple[str, list[str | None]]:
+    """Serve redirects to a place, or an image; give who asked, by their credentials."""
+    asked: list[str | None] = []
+
+    def handler(request: Request) -> None:
+        asked.append(request.headers["Authorization"])
+        if location and not request.path.startswith("/end"):
+            answer(request, 302, Location=location)
+        else:
+            answer(request, 200)
+
+    return serve(handler, host), asked
+
+
+def basic(user: str) -> str:
+    return f"Basic {base64.b64encode(user.encode()).decode()}"
+
+
+def test_user_and_password_are_sent_to_the_uris_own_host_alone(serve: Serve) -> None:
+    """(4h): images behind a password would be lost, or the password given to whoever a server redirects to."""
+    elsewhere, strangers = asked_by(serve)
+    same_port_other_host = elsewhere.replace("127.0.0.1", "localhost")
+    for place in (f"{elsewhere}/end", f"{same_port_other_host}/end", f"{elsewhere.replace('//', '//me:pw@')}/end"):
+        uri, asked = asked_by(serve, location=place)
+        FETCH(uri.replace("//", "//me:pw@"))
+        assert asked == [basic("me:pw")]
+    assert strangers == [None] * 3
+    uri, asked = asked_by(serve, location="/end")
+    FETCH(uri.replace("//", "//me:p%40s%3as@"))
+    FETCH(uri.replace("//", "//j%C3%BCrgen:ü@"))
+    FETCH(uri.replace("//", "//token@"))
+    FETCH(uri)
+    sent = [basic("me:p@s:s"), basic("jürgen:ü"), basic("token:"), None]
+    assert asked == [credentials for each in sent for credentials in (each, each)]
+
+
+def test_a_location_in_utf8_is_followed_as_such(serve: Serve) -> None:
+    """(4h): what a server names in UTF-8 would not be found under its name in Latin-1."""
+    names = ["/ä", "/图 Å", "/\xe4"]
+    raw = [names[0].encode(), names[1].replace(" ", "%20").encode(), names[2].encode("latin-1")]
+    moved = [sends(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + place + b"\r\n\r\n") for place in raw]
+    handler, paths = in_turn(*(each for place in moved for each in (place, status(200))))
+    uri = serve(handler)
+    for _ in names:
+        FETCH(uri)
+    assert [urllib.parse.unquote(path) for path in paths[1::2]] == names
+
+
+@pytest.fixture
+def untrusted(tmp_path: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
+    """A server whose certificate nobody trusts, and the connections that were made to it."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    today = datetime.datetime.now(datetime.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, today, today + datetime.timedelta(days=1))
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    pem += key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "server.pem").write_bytes(pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    made_to: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            while True:
+                try:
+                    peer, _ = server.accept()
+                except OSError:
+                    return
+                made_to.append("connection")
+                with contextlib.suppress(OSError), context.wrap_socket(peer, server_side=True) as secure:
+                    secure.recv(1)
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"https://127.0.0.1:{server.getsockname()[1]}", made_to
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_certificate_that_is_not_valid_is_not_tried_again(untrusted: tuple[str, list[str]]) -> None:
+    """(4h): four attempts, with pauses, at what no attempt changes."""
+    uri, made_to = untrusted
+    error = lost(f"{uri}/a.jpg")
+    assert (error.reason, error.transient, error.attempts) == ("bad_certificate", False, 1)
+    assert "certificate verify failed" in str(error)
+    assert made_to == ["connection"]
+
+
+def test_a_redirect_is_followed_only_to_where_fetching_is_allowed(serve: Serve) -> None:
+    """(4f): an allowed server would lead to any other."""
+    elsewhere, strangers = asked_by(serve)
+    uri, _ = asked_by(serve, location=f"{elsewhere}/end")
+    inside, asked = asked_by(serve, location="/end/../end")
+    fetch = dataclasses.replace(FETCH, allowed=AllowedPrefixes((uri, f"{inside}/a", f"{inside}/end")))
+    assert fetch(f"{inside}/a/b") == b""
+    error = lost(f"{uri}/a.jpg", fetch)
+    assert (error.reason, error.transient, strangers) == ("forbidden_prefix", False, [])
+    assert lost(f"{inside}/c", fetch).reason == "forbidden_prefix"
+    assert len(asked) == 2

@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import random
+import stat
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.conftest import answer
 from tests.servers.gcs import GcsServer
 from transforms import FetchImages, Image, ImageError, ImageUri
 from transforms.core.counters import counted
+from transforms.core.errors import UsageError
 from transforms.core.failures import Failure
 from transforms.fetch.http import HttpFetch
 from transforms.fetch.images import Fetch, fetch_from_filesystem, fetch_local, fetch_object
@@ -47,9 +50,24 @@ def test_max_bytes_is_the_most_that_is_read(tmp_path: pathlib.Path, function: Ca
     assert (error.reason, str(error), error.transient) == ("too_many_bytes", "more than 999 bytes", False)
 
 
-def test_a_file_that_claims_no_size_is_bounded_too() -> None:
-    assert os.stat("/proc/self/status").st_size == 0
-    assert lost(fetch_local, "/proc/self/status", 10).reason == "too_many_bytes"
+def test_max_bytes_is_exact_wherever_an_image_is(gcs: GcsServer, tmp_path: pathlib.Path) -> None:
+    """(5f)"""
+    path, noise = tmp_path / "a.jpg", random.Random(0).randbytes(1001)
+    for size, reason in ((1000, ""), (1001, "too_many_bytes")):
+        path.write_bytes(noise[:size])
+        for uri in (str(path), gcs.put(f"{size}.jpg", noise[:size])):
+            if reason:
+                assert lost(FETCH, ImageUri(uri)).reason == reason
+            else:
+                assert FETCH(ImageUri(uri)).data == noise[:size]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/kmsg"), reason="no /proc/kmsg")
+def test_a_file_that_the_system_makes_up_is_not_waited_for() -> None:
+    """(4c): /proc/kmsg looks like a file, and reading it waits for the kernel's next message, and takes it away."""
+    for path in ("/proc/kmsg", "/proc/self/status", "/proc/self/environ"):
+        assert lost(fetch_local, path, 1000).reason in ("not_a_file", "permission_denied")
+    assert "made up by the system" in str(lost(fetch_local, "/proc/self/status", 1000))
 
 
 def test_an_empty_file_has_no_bytes(tmp_path: pathlib.Path) -> None:
@@ -65,6 +83,7 @@ def test_an_empty_file_has_no_bytes(tmp_path: pathlib.Path) -> None:
         ("dangling", "not_found", "no such file: {folder}/dangling"),
         ("", "not_a_file", "{folder}/ is a folder"),
         ("pipe", "not_a_file", "{folder}/pipe is not a regular file"),
+        ("socket", "not_a_file", "{folder}/socket is not a regular file"),
         ("../../../../../../../../dev/zero", "not_a_file", "dev/zero is not a regular file"),
         ("loop", "io_error", "Too many levels of symbolic links"),
         ("x" * 300, "io_error", "File name too long"),
@@ -75,12 +94,25 @@ def test_an_empty_file_has_no_bytes(tmp_path: pathlib.Path) -> None:
 def test_what_is_no_file_has_a_reason(tmp_path: pathlib.Path, name: str, reason: str, says: str) -> None:
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
+    os.mknod(tmp_path / "socket", stat.S_IFSOCK | 0o600)
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "dangling").symlink_to("nowhere")
     error = lost(fetch_local, f"{tmp_path}/{name}", 1000)
     assert error.reason == reason
     assert error.transient == (reason == "io_error")
     assert says.format(folder=tmp_path) in str(error)
+
+
+def test_what_becomes_a_pipe_before_it_is_opened_is_not_waited_for(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(4c): a pipe without a writer would hold the thread for ever."""
+    os.mkfifo(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").touch()
+    looked_at = os.stat(tmp_path / "b.jpg")
+    monkeypatch.setattr(os, "stat", lambda *_, **__: looked_at)
+    error = lost(fetch_local, f"{tmp_path}/a.jpg", 1000)
+    assert (error.reason, error.transient) == ("not_a_file", False)
 
 
 def test_a_file_that_may_not_be_read_says_so(tmp_path: pathlib.Path) -> None:
@@ -267,3 +299,28 @@ def test_the_limits_of_a_run_hold_for_each_fetch(photos: pathlib.Path, serve: Ca
 def test_wrong_arguments_are_told() -> None:
     with pytest.raises(ValueError, match="max_image_bytes must be at least 1, is 0"):
         FetchImages(max_image_bytes=0)
+
+
+def test_only_what_is_below_an_allowed_prefix_is_fetched(
+    photos: pathlib.Path, tmp_path: pathlib.Path, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(4f): the list of a stranger would be answered with what else the account can read."""
+    server = serve(lambda request: answer(request, 200, b"web"))
+    (photos / "a" / "out.jpg").symlink_to(photos / "b" / "0.jpg")
+    (photos / "a" / "in.jpg").symlink_to("1.jpg")
+    allowed = [f"{photos}/a/1.jpg", f"file://{photos}/a/in.jpg", f"{server}/pub/1.jpg"]
+    forbidden = [f"{photos}/a/out.jpg", f"{photos}/b/0.jpg", f"{server}/1.jpg", "gs://bucket/1.jpg", "/etc/passwd"]
+    monkeypatch.chdir(tmp_path)
+    fetch = FetchImages(allow_private_hosts=True, allowed_prefixes=("photos/a", f"{server}/pub/"))
+    monkeypatch.chdir("/")
+    with beam.Pipeline(FnApiRunner()) as p:
+        images, unfetched = p | beam.Create([ImageUri(uri) for uri in [*allowed, *forbidden]]) | fetch
+        assert_that(images | beam.Map(lambda image: image.source.uri), equal_to(allowed), label="images")
+        found = unfetched | beam.Map(lambda failure: (failure.source.uri, failure.reason, failure.kind))
+        expected = [(uri, "forbidden_prefix", "permanent") for uri in forbidden]
+        assert_that(found, equal_to(expected), label="failures")
+
+
+def test_a_prefix_that_is_no_uri_is_told() -> None:
+    with pytest.raises(UsageError, match="no allowed prefix: "):
+        FetchImages(allowed_prefixes=("http://h:99999/",))
