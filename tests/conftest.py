@@ -27,12 +27,19 @@ os.environ.pop("EMBED_IMAGES_REWRITES", None)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_HANDLERS = {number: signal.getsignal(number) for number in SIGNALS}
+
+
 @pytest.fixture(autouse=True)
 def _signals_as_they_were() -> Iterator[None]:
-    """A run that has ended leaves signals ignored, and processes that are started later would inherit that."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    """A run that has ended, also in a fixture, leaves signals ignored, and what is started later would inherit that."""
+    _restore_signals()
     yield
-    for number, handler in before.items():
+    _restore_signals()
+
+
+def _restore_signals() -> None:
+    for number, handler in _HANDLERS.items():
         signal.signal(number, handler)
 
 

@@ -29,6 +29,9 @@ class UnfailingStream:
         """Write what is buffered, or lose it."""
         self._try("flush")
 
+    def close(self) -> None:
+        """Leave it open: it is the process's, and libraries that log to it outlive the run."""
+
     def isatty(self) -> bool:
         """Whether the stream is a terminal."""
         return bool(self._try("isatty"))

@@ -74,3 +74,11 @@ def test_a_stream_is_as_it_was_but_for_its_failures() -> None:
     assert nothing.write("text") == 4
     nothing.flush()
     assert not nothing.isatty()
+
+
+def test_a_library_that_kept_the_stream_of_a_run_may_close_it(capfd: pytest.CaptureFixture[str]) -> None:
+    with unfailing_streams():
+        kept = sys.stderr
+    kept.close()
+    print("heard", file=sys.stderr)
+    assert capfd.readouterr().err == "heard\n"

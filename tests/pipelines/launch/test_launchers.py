@@ -45,7 +45,9 @@ def test_a_launcher_has_beams_flags_as_they_were_typed() -> None:
     assert found.beam_args == flags
 
 
-@pytest.mark.parametrize("runner", [[], ["--runner=DirectRunner"], ["--runner=FlinkRunner"], ["--runner=tests.servers.Runner"]])
+@pytest.mark.parametrize(
+    "runner", [[], ["--runner=DirectRunner"], ["--runner=FlinkRunner"], ["--runner=tests.servers.Runner"]]
+)
 @pytest.mark.parametrize(
     ("flag", "instead"),
     [
