@@ -6,9 +6,15 @@ TensorFlow is not needed: OpenVINO reads the SavedModel itself, and keeps what i
 import contextlib
 import math
 import os
+import sys
 import threading
 
 import numpy as np
+
+# OpenVINO reports its import to its makers over the network, unless this library of its is missing: Python takes a
+# module that is None for one that is not installed.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
 import openvino
 
 from transforms.backbones.engines.devices import processor_flags
