@@ -8,18 +8,25 @@ import math
 import os
 import sys
 import threading
+from collections.abc import Iterator
 
 import numpy as np
-
-# OpenVINO reports its import to its makers over the network, unless this library of its is missing: Python takes a
-# module that is None for one that is not installed.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-
-import openvino
 
 from transforms.backbones.engines.devices import processor_flags
 from transforms.core.errors import UsageError
 from transforms.storage.hashing import size_of_files
+
+
+@contextlib.contextmanager
+def _unreported() -> Iterator[None]:
+    # OpenVINO reports its import to its makers over the network, unless this library of its is missing. Python takes a
+    # module that is None for one that is not installed.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    yield
+
+
+with _unreported():
+    import openvino
 
 DEVICE = "CPU"
 MOST_IMAGES = 16
