@@ -93,6 +93,14 @@ def test_equal_specs_have_equal_fingerprints_in_whatever_order_their_kwargs_are(
     assert one.fingerprint == other.fingerprint
 
 
+def test_equal_numbers_have_equal_fingerprints_however_they_are_typed() -> None:
+    typed = [EmbeddingSpec(**FIELDS | {"backbone_kwargs": {"alpha": x, "rates": [2 * x]}}) for x in (1, 1.0, True)]
+    assert typed[0].fingerprint == typed[1].fingerprint
+    # Of a switch, true is no number.
+    assert typed[0].fingerprint != typed[2].fingerprint
+    assert '"backbone_kwargs":{"alpha":1,"rates":[2]}' in typed[1].to_json()
+
+
 def test_the_fingerprint_of_a_backbone_is_pinned() -> None:
     spec = embedding_spec(Backbone("MobileNet", weights="random", image_size=(32, 32), backbone_kwargs={"alpha": 0.25}))
     assert spec.fingerprint == "9d2e13955edc6cd8"

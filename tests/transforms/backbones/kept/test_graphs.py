@@ -132,6 +132,7 @@ def test_facts_that_cannot_be_read_are_no_graph(written: str, own_cache: pathlib
 def test_another_version_of_a_library_is_another_entry(
     library: str, own_cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """(5b) An upgrade never gives vectors of a graph that the library before it built."""
     backbones = [small(), small(engine="openvino")]
     before = [name_of(backbone) for backbone in backbones]
     version = importlib.metadata.version

@@ -37,8 +37,18 @@ def test_a_sha256_is_compared_in_any_case_and_only_where_it_is_asked_for(tmp_pat
     sha256 = hashlib.sha256(b"weights").hexdigest()
     for accepted in ("", sha256, sha256.upper()):
         check_sha256(str(path), Backbone(weights=str(path), weights_sha256=accepted))
-    with pytest.raises(UsageError, match=f"has sha256 {sha256}, not the --weights_sha256 {sha256[1:]}"):
-        check_sha256(str(path), Backbone(weights=str(path), weights_sha256=sha256[1:]))
+
+
+@pytest.mark.parametrize("place", [0, 8, 63])
+def test_a_sha256_is_compared_by_each_of_its_digits(place: int, tmp_path: pathlib.Path) -> None:
+    """(5d) Weights that share the start of a hash with the right ones, which anyone can make, are refused."""
+    path = tmp_path / "a.h5"
+    path.write_bytes(b"weights")
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    other = sha256[:place] + f"{int(sha256[place], 16) ^ 1:x}" + sha256[place + 1 :]
+    for wrong in (other, sha256[:place]) if place else (other,):
+        with pytest.raises(UsageError, match=f"has sha256 {sha256}, not the --weights_sha256 {wrong}"):
+            check_sha256(str(path), Backbone(weights=str(path), weights_sha256=wrong))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
