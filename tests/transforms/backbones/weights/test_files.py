@@ -69,6 +69,22 @@ def test_weights_that_are_missing_broken_or_of_another_kind_are_told(tmp_path: p
     assert "must be imagenet, random or a file" in usage_error(weights="imagenet21k")
 
 
+@pytest.mark.parametrize("special", ["a pipe", "a pipe in a SavedModel", "/proc/kmsg", "/dev/zero"])
+def test_weights_that_never_end_are_refused(special: str, tmp_path: pathlib.Path) -> None:
+    """(4c) A path that is no file is answered with a line, not with a command that hangs."""
+    path = tmp_path / "a.weights.h5"
+    if special == "a pipe in a SavedModel":
+        path.mkdir()
+        os.mkfifo(path / "saved_model.pb")
+    elif special == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(special)
+    found = usage_error(weights=str(path), trust_saved_model=True, **SMALL)
+    assert found.startswith(f"cannot read --weights {path}: {path}")
+    assert found.endswith("is no regular file")
+
+
 def test_a_keras_file_that_inflates_is_refused(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "bomb.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
