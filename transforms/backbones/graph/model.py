@@ -1,6 +1,5 @@
 """Build a backbone's Keras model with its weights, up to the requested output."""
 
-import hashlib
 import inspect
 import random
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from transforms.backbones.rewrites import rewrite
 from transforms.backbones.rewrites.variables import of_one_name
 from transforms.backbones.weights.files import load_file
 from transforms.backbones.weights.keras_download import keras_download
+from transforms.backbones.weights.values import check_values, sha256_of_values, variables_of
 from transforms.core.errors import UsageError, did_you_mean, one_line
 
 SEED = 0
@@ -40,7 +40,11 @@ def keras_source(backbone: Backbone) -> GraphSource:
     def prepare() -> tuple[TensorFunction, Any]:
         return rewrite(model, preprocess_of(backbone.name), backbone)
 
-    return GraphSource(lambda: WeightsFacts(dim, sha256_of_values(model)), prepare)
+    def facts() -> WeightsFacts:
+        check_values(variables_of(model.weights), backbone.weights)
+        return WeightsFacts(dim, sha256_of_values(model))
+
+    return GraphSource(facts, prepare)
 
 
 def build_model(backbone: Backbone) -> KerasModel:
@@ -108,11 +112,3 @@ def _output(model: KerasModel, backbone: Backbone) -> KerasModel:
     else:
         output = keras.layers.GlobalMaxPooling2D()(output)
     return keras.Model(model.input, output)
-
-
-def sha256_of_values(model: KerasModel) -> str:
-    """Return the sha256 of all weights' values in the model's order, in hex: it is the same for every kind of file."""
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        digest.update(keras.ops.convert_to_numpy(weight))
-    return digest.hexdigest()

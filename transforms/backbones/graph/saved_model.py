@@ -10,6 +10,7 @@ from transforms.backbones.engines import ENGINES
 from transforms.backbones.graph.keras_applications import preprocess_of
 from transforms.backbones.graph.source import GraphSource, width_of
 from transforms.backbones.weights.files import check_sha256, local_copy
+from transforms.backbones.weights.values import check_values, variables_of
 from transforms.core.errors import UsageError, one_line
 from transforms.core.tensorflow_setup import convert_variables_to_constants_v2, tf
 from transforms.storage.hashing import sha256_of_files
@@ -47,6 +48,7 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
             # A broken SavedModel raises nearly anything: OSError, KeyError, IndexError, TensorFlow's own errors.
             why = f"{one_line(e)}; it needs a serving_default of one input and one output"
             raise UsageError(f"--weights {backbone.weights} cannot be used as a SavedModel: {why}") from e
+    check_values(variables_of(v for v in signature.variables if v.dtype.is_floating), backbone.weights)
     constant = _frozen(signature, backbone) if ENGINES[backbone.engine].reads_names else None
     preprocess = preprocess_of(backbone.name)
 

@@ -15,7 +15,7 @@ from tests.transforms.backbones.conftest import PIXELS, SMALL, SUFFIXES, assert_
 from transforms import Backbone, embedding_spec
 from transforms.backbones import load_backbone
 from transforms.backbones.graph.graph import build_graph
-from transforms.backbones.graph.model import build_model, keras_source, sha256_of_values
+from transforms.backbones.graph.model import build_model, keras_source
 
 
 def test_random_weights_are_the_same_in_each_process() -> None:
@@ -46,19 +46,6 @@ def test_weights_are_known_by_their_values_in_whatever_file_they_are(
     values = b"".join(np.asarray(value).tobytes() for value in model.get_weights())
     facts = keras_source(Backbone(weights=str(path), **SMALL)).facts()
     assert facts == (256, hashlib.sha256(values).hexdigest())
-
-
-@pytest.mark.parametrize("kind", ["kernel", "moving_mean", "moving_variance"])
-def test_weights_that_differ_in_one_variable_have_another_hash(kind: str) -> None:
-    """(5c) Vectors of networks that differ only in what is not trained, too, are never taken for the same."""
-    model = build_model(Backbone(weights="random", **SMALL))
-    before = sha256_of_values(model)
-    variable = [weight for weight in model.weights if weight.path.endswith(kind)][-1]
-    values = variable.numpy()
-    variable.assign(values + 1)
-    assert sha256_of_values(model) != before
-    variable.assign(values)
-    assert sha256_of_values(model) == before
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max", "flatten"])
