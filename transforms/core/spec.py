@@ -21,6 +21,9 @@ DTYPES = ("float32", "float16")
 BUILT_IN_WEIGHTS = ("imagenet", "random")
 """Values of `weights` that are not paths."""
 
+OWN_PREPROCESSING = "backbone"
+"""Value of `preprocess` that stands for the backbone's own, that of its `preprocess_input`."""
+
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddingSpec:
@@ -38,6 +41,7 @@ class EmbeddingSpec:
       decoded_for: height and width of the largest input of the run, in px: large JPEGs are reduced towards it.
       dim: width of the vectors.
       rewrites: whether the graph was rewritten for speed.
+      preprocess: how the network's input was made from pixels, see `transforms.backbones.preprocessing`.
     """
 
     backbone: str
@@ -57,6 +61,7 @@ class EmbeddingSpec:
     embedding_dtype: str
     dim: int
     rewrites: bool = True
+    preprocess: str = OWN_PREPROCESSING
 
     def to_json(self) -> str:
         """Return the canonical JSON: sorted keys, no spaces, no field that has its default, 1 for 1.0."""

@@ -17,6 +17,7 @@ from transforms.backbones.weights.files import load_file
 from transforms.backbones.weights.keras_download import keras_download
 from transforms.backbones.weights.values import check_values, sha256_of_values, variables_of
 from transforms.core.errors import UsageError, did_you_mean, one_line
+from transforms.core.spec import OWN_PREPROCESSING
 
 SEED = 0
 """Seed of random weights."""
@@ -26,8 +27,14 @@ def keras_source(backbone: Backbone) -> GraphSource:
     """Build a Keras backbone with its weights: Backbone -> GraphSource.
 
     Raises:
-      UsageError: as `build_model`, or the output is not one vector per image.
+      UsageError: as `build_model`, or the output is not one vector per image, or another preprocessing than the
+        backbone's own is asked for.
     """
+    if backbone.preprocess not in ("", OWN_PREPROCESSING):
+        raise UsageError(
+            f"--preprocess {backbone.preprocess} is for a SavedModel, and --weights {backbone.weights} is none: "
+            f"{backbone.name} has a preprocessing of its own; drop the flag"
+        )
     found = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype_policy(backbone.engine, backbone.precision))
     try:

@@ -69,7 +69,7 @@ def test_a_saved_model_with_such_weights_is_refused(engine: str, tmp_path: pathl
     path = str(tmp_path / "saved")
     spoilt("/kernel", np.nan).export(path, verbose=False)
     words = "kernel of layer conv_dw_1 has values that are NaN or infinite"
-    error = usage_error(weights=path, trust_saved_model=True, engine=engine, **SMALL)
+    error = usage_error(weights=path, trust_saved_model=True, preprocess="backbone", engine=engine, **SMALL)
     assert error == f"--weights {path} cannot be used: {words}"
 
 
