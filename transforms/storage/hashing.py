@@ -15,20 +15,25 @@ def sha256_of_files(path: str) -> str:
     return hashlib.sha256(listing_of(path)).hexdigest() if os.path.isdir(path) else _sha256(path)
 
 
-def listing_of(folder: str) -> bytes:
+def listing_of(folder: str, but: str = "") -> bytes:
     """Return a line for each file below a folder, with its hash and name, in the order of their names.
 
     They are what this prints, but for the escapes of line breaks and backslashes in names:
 
         cd FOLDER; find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum
 
+    Args:
+      folder: path of the folder.
+      but: name of a file in it to leave out.
+
     Raises:
       OSError: as `check_regular`, or a file cannot be read.
     """
-    hashes = {os.fsencode(os.path.relpath(file, folder).replace(os.sep, "/")): _sha256(file) for file in _files(folder)}
+    files = {os.fsencode(os.path.relpath(file, folder).replace(os.sep, "/")): file for file in _files(folder)}
+    files.pop(os.fsencode(but), None)
     # Escaped, so that no name can pass for the lines of several files.
-    lines = [(sha256, name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")) for name, sha256 in sorted(hashes.items())]
-    return b"".join(b"%s  %s\n" % (sha256.encode(), name) for sha256, name in lines)
+    names = {name: name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n") for name in sorted(files)}
+    return b"".join(b"%s  %s\n" % (_sha256(files[name]).encode(), escaped) for name, escaped in names.items())
 
 
 def check_regular(path: str) -> None:

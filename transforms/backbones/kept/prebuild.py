@@ -41,7 +41,7 @@ def start(backbones: Sequence[Backbone]) -> None:
     if not FORKS or not alone or has_gpu() or not cache.is_writable():
         return
     # The name of a graph of another precision depends on the device, and so on TensorFlow.
-    missing = [b for b in backbones if b.precision == "float32" and not graphs.find(graphs.name_of(b))]
+    missing = [b for b in backbones if b.precision == "float32" and not graphs.seems_kept(graphs.name_of(b))]
     if not missing:
         return
     # If there is no memory for another process, or no permission to start one, the command builds.

@@ -11,11 +11,11 @@ from transforms.core.errors import UsageError
 
 
 class Variable(NamedTuple):
-    """A variable of a network: its layer, its own name, its values."""
+    """A variable of a network: its layer, its own name, its values as an array."""
 
     layer: str
     name: str
-    values: np.ndarray
+    values: Any
 
 
 def variables_of(weights: Iterable[Any]) -> Iterator[Variable]:
