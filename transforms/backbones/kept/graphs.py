@@ -50,12 +50,12 @@ class KeptGraph:
 
 def find(name: str | None) -> KeptGraph | None:
     """Return the kept graph of this name, or None if there is none, or it is damaged."""
-    return _read(os.path.join(cache.root(), name)) if name else None
+    return _read(os.path.join(cache.root(), name)) if name and cache.root() else None
 
 
 def seems_kept(name: str | None) -> bool:
     """Whether a graph of this name was kept, without reading it: it may be damaged."""
-    return bool(name) and is_sealed(os.path.join(cache.root(), str(name), GRAPH))
+    return bool(name and cache.root() and is_sealed(os.path.join(cache.root(), name, GRAPH)))
 
 
 def _read(folder: str) -> KeptGraph | None:

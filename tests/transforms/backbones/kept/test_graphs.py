@@ -102,6 +102,20 @@ def test_a_cache_that_cannot_be_written_to_is_none(tmp_path: pathlib.Path, monke
     assert graphs.find(name_of(small())) is None
 
 
+def test_a_graph_in_a_cache_that_others_may_write_to_is_not_used(own_cache: pathlib.Path) -> None:
+    """(3g) It may be of anyone's making, with a seal that holds."""
+    kept = graphs.keep(name_of(small()), save, FACTS)
+    name = name_of(small())
+    own_cache.chmod(0o777)
+    assert name_of(small()) is None
+    assert graphs.find(name) is None
+    own = graphs.keep(name, save, FACTS)
+    assert pathlib.Path(own.folder).parent != own_cache
+    assert os.stat(own.folder).st_mode & 0o077 == 0
+    own_cache.chmod(0o700)
+    assert graphs.find(name) == kept
+
+
 def test_a_graph_that_there_is_no_room_for_is_refused(own_cache: pathlib.Path) -> None:
     def full(graph: str) -> None:
         save(graph)
