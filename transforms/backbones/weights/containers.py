@@ -77,8 +77,8 @@ def _opened(local: str, path: str) -> Iterator[h5py.File]:
 
 def _num_bytes(array: Any) -> int:
     """Return the size of an array once it is read, in bytes: a file may declare many, and hold none of them."""
-    num_values: int = math.prod(array.shape or ())
-    return num_values * np.dtype(array.dtype).itemsize
+    num_bytes: int = math.prod(array.shape or ()) * np.dtype(array.dtype).itemsize
+    return num_bytes
 
 
 def _num_bytes_of_arrays(f: h5py.File) -> int:
