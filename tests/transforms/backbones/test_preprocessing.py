@@ -1,10 +1,13 @@
 """Each preprocessing gives the numbers of those whose name it has, from pixels to the input of a SavedModel."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipelines.options.flags import parser
 from tests.transforms.backbones.conftest import PIXELS
 from transforms import Backbone, embedding_spec
 from transforms.backbones import load_backbone
@@ -46,6 +49,12 @@ def of(seeing: str, **arguments: object) -> Backbone:
 def test_the_references_cover_every_way() -> None:
     assert {"backbone", *PREPROCESSINGS} == {name for name in EXPECTED if "=" not in name}
     assert CHOICES.startswith(", ".join(["backbone", *PREPROCESSINGS]))
+
+
+@pytest.mark.parametrize("name", PREPROCESSINGS)
+def test_the_flag_s_help_names_every_way(name: str) -> None:
+    (flag,) = (action for action in parser()._actions if action.dest == "preprocess")
+    assert re.search(rf"\b{name}\b", flag.help)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
