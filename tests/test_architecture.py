@@ -44,7 +44,7 @@ OPTIONS_TAKE = {"transforms.core", "transforms.backbones.engines", "transforms.c
 OWNERS = {
     "tensorflow": {"transforms/core/tensorflow_setup.py"},
     "keras": {"transforms/backbones/graph/keras_applications.py"},
-    "h5py": {"transforms/backbones/weights/files.py"},
+    "h5py": {"transforms/backbones/weights/containers.py"},
     "openvino": {"transforms/backbones/engines/openvino.py"},
     "PIL": {"transforms/decode.py", "pipelines/sample_images.py"},
     "pillow_heif": {"transforms/decode.py"},

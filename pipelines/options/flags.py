@@ -117,8 +117,22 @@ def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
         metavar="WEIGHTS",
         help="imagenet (default), random (seeded), a .weights.h5, .h5 or .keras file, or a SavedModel",
     )
-    add("--weights_sha256", default="", metavar="HEX", help="sha256 that the weights file must have")
+    add(
+        "--weights_sha256",
+        default="",
+        metavar="HEX",
+        help="sha256 that the weights file must have; a SavedModel's is that of its files' names and hashes, and is "
+        "printed if this one is wrong",
+    )
     add("--trust_saved_model", **switch, help="accept a SavedModel, which is a program that can do anything")
+    add(
+        "--preprocess",
+        default="",
+        metavar="HOW",
+        help="how to make a SavedModel's input from pixels, needed for one: backbone (as --backbone does), raw (0 to "
+        "255), unit (0 to 1), tf (-1 to 1), torch, caffe or clip (their own means), or mean=R,G,B,std=R,G,B of values "
+        "from 0 to 1",
+    )
     add("--pooling", choices=POOLINGS, default="avg", help="how to pool the last feature map (default avg)")
     add("--include_top", **switch, help="take the 1000-wide output of the top instead of the pooled features")
     add(

@@ -29,6 +29,7 @@ class Settings:
     weights: str
     weights_sha256: str
     trust_saved_model: bool
+    preprocess: str
     pooling: str
     include_top: bool
     classifier_activation: str

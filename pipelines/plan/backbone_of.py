@@ -46,5 +46,6 @@ def backbone_of(name: str, settings: Settings, where: Where) -> Backbone:
         precision=settings.precision,
         engine=choose_engine(engine),
         trust_saved_model=settings.trust_saved_model,
+        preprocess=settings.preprocess,
         rewrites=os.environ.get(REWRITES, "") != "0",
     )

@@ -272,7 +272,7 @@ def test_a_saved_model_on_gcs_is_used_when_it_is_trusted(
     flags = ["--input", photos, "--output", tmp_path / "out", *LIGHT[:-1], f"{uri}/"]
     assert run(*flags) == 2
     assert "add --trust_saved_model if you know who made it" in capsys.readouterr().err
-    assert run(*flags, "--trust_saved_model") == 0
+    assert run(*flags, "--trust_saved_model", "--preprocess", "backbone") == 0
     assert_same(local_table(tmp_path / "out"), expected)
     assert gcs.asked() == len(gcs.names("models/"))
 

@@ -83,7 +83,7 @@ def embedding_spec(
       UsageError: the weights cannot be read or do not fit.
     """
     from transforms.backbones import loaded
-    from transforms.core.spec import BUILT_IN_WEIGHTS, PIXELS_POLICY, EmbeddingSpec
+    from transforms.core.spec import BUILT_IN_WEIGHTS, OWN_PREPROCESSING, PIXELS_POLICY, EmbeddingSpec
 
     facts = loaded.facts_of(backbone)
     return EmbeddingSpec(
@@ -104,4 +104,5 @@ def embedding_spec(
         embedding_dtype=embedding_dtype,
         dim=facts.dim,
         rewrites=backbone.rewrites,
+        preprocess=backbone.preprocess or OWN_PREPROCESSING,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from transforms.backbones.catalog.facts import find_backbone
 from transforms.backbones.engines import ENGINES
+from transforms.backbones.preprocessing import canonical
 from transforms.core.errors import UsageError
 from transforms.core.spec import ACTIVATIONS, POOLINGS, PRECISIONS
 
@@ -59,6 +60,8 @@ class Backbone:
       precision: numbers to compute in, 'float32', 'bfloat16' or 'float16'.
       engine: library that computes, 'tensorflow' or 'openvino'.
       trust_saved_model: accept `weights` that are a SavedModel, a program that can do anything.
+      preprocess: how to make a SavedModel's input from pixels, see `transforms.backbones.preprocessing`; '' for all
+        other weights.
       rewrites: rewrite the graph for speed, see `transforms.backbones.rewrites`.
 
     Raises:
@@ -79,10 +82,12 @@ class Backbone:
     precision: str = "float32"
     engine: str = "tensorflow"
     trust_saved_model: bool = False
+    preprocess: str = ""
     rewrites: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", find_backbone(self.name).name)
+        object.__setattr__(self, "preprocess", self.preprocess and canonical(self.preprocess))
         for option, value, choices in (
             ("pooling", self.pooling, POOLINGS),
             ("classifier_activation", self.classifier_activation, ACTIVATIONS),

@@ -21,6 +21,9 @@ DTYPES = ("float32", "float16")
 BUILT_IN_WEIGHTS = ("imagenet", "random")
 """Values of `weights` that are not paths."""
 
+OWN_PREPROCESSING = "backbone"
+"""Value of `preprocess` that stands for the backbone's own, that of its `preprocess_input`."""
+
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddingSpec:
@@ -38,6 +41,7 @@ class EmbeddingSpec:
       decoded_for: height and width of the largest input of the run, in px: large JPEGs are reduced towards it.
       dim: width of the vectors.
       rewrites: whether the graph was rewritten for speed.
+      preprocess: how the network's input was made from pixels, see `transforms.backbones.preprocessing`.
     """
 
     backbone: str
@@ -57,14 +61,24 @@ class EmbeddingSpec:
     embedding_dtype: str
     dim: int
     rewrites: bool = True
+    preprocess: str = OWN_PREPROCESSING
 
     def to_json(self) -> str:
-        """Return the canonical JSON: sorted keys, no spaces, no field that has its default."""
+        """Return the canonical JSON: sorted keys, no spaces, no field that has its default, 1 for 1.0."""
         defaults = {f.name: f.default for f in dataclasses.fields(self) if f.default is not dataclasses.MISSING}
         said = {k: v for k, v in dataclasses.asdict(self).items() if k not in defaults or v != defaults[k]}
-        return json.dumps(said, sort_keys=True, separators=(",", ":"))
+        return json.dumps(_with_whole_numbers(said), sort_keys=True, separators=(",", ":"))
 
     @property
     def fingerprint(self) -> str:
         """The first 16 hex digits of the sha256 of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """Return a JSON value with each float that is a whole number as an integer: they are equal, their texts are not."""
+    if isinstance(value, dict):
+        return {key: _with_whole_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_whole_numbers(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

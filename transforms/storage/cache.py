@@ -1,11 +1,15 @@
 """The cache folder on the local disk: an entry appears complete or not at all, and the total size is limited.
 
-The folder may be deleted at any time. EMBED_IMAGES_CACHE names another one; an empty value switches the cache off.
+The folder may be deleted at any time. EMBED_IMAGES_CACHE names another one; an empty value switches the cache off. What
+is kept decides vectors, so a folder in which anyone else could write is not used.
 """
 
 import contextlib
+import functools
+import logging
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,9 +25,33 @@ MAX_BYTES = 20_000_000_000
 
 
 def root() -> str:
-    """Return the cache folder, or '' if the cache is switched off."""
+    """Return the cache folder, or '' if the cache is switched off, or the folder is not this user's alone."""
     default = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "embed-images")
-    return os.environ.get(VARIABLE, default)
+    folder = os.environ.get(VARIABLE, default)
+    return "" if folder and _is_shared(folder) else folder
+
+
+def _is_shared(folder: str) -> bool:
+    """Whether a folder belongs to another user, or others may write to it; tells of each such folder once."""
+    if not hasattr(os, "getuid"):
+        # Windows keeps no such modes.
+        return False
+    with contextlib.suppress(OSError):
+        found = os.stat(folder)
+        if found.st_uid != os.getuid():
+            _warn(
+                f"the cache {folder} belongs to another user, and is not used; set {VARIABLE} to a folder of your own"
+            )
+            return True
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            _warn(f"others may write to the cache {folder}, so it is not used; run: chmod go-w {folder}")
+            return True
+    return False
+
+
+@functools.cache
+def _warn(message: str) -> None:
+    logging.getLogger(__name__).warning(message)
 
 
 def is_writable() -> bool:

@@ -40,6 +40,7 @@ def test_every_flag_of_a_backbone_reaches_it() -> None:
         "precision": "bfloat16",
         "engine": "tensorflow",
         "trust_saved_model": "true",
+        "preprocess": "mean=.5,std=.25",
     }
     settings = settings_with(*(f"--{name}={value}" for name, value in flags.items()))
     assert backbone_of("mobilenet", settings, Where()) == Backbone(
@@ -56,6 +57,7 @@ def test_every_flag_of_a_backbone_reaches_it() -> None:
         precision="bfloat16",
         engine="tensorflow",
         trust_saved_model=True,
+        preprocess="mean=0.5,0.5,0.5,std=0.25,0.25,0.25",
     )
     assert backbone_of("MobileNet", settings_with("--layer=conv1"), Where()).layer == "conv1"
     # The rewrites have a variable, not a flag.

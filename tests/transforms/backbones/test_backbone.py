@@ -24,6 +24,7 @@ OTHERS = {
     "precision": "bfloat16",
     "engine": "openvino",
     "trust_saved_model": True,
+    "preprocess": "torch",
     "rewrites": False,
 }
 """Another value for each argument than the default."""
@@ -47,6 +48,7 @@ def test_a_name_of_any_case_is_the_constructor_s() -> None:
         ({"pooling": "sum"}, "--pooling must be one of avg, max, flatten, is 'sum'"),
         ({"classifier_activation": "relu"}, "--classifier_activation must be one of softmax, linear, is 'relu'"),
         ({"precision": "float64"}, "--precision must be one of float32, bfloat16, float16, is 'float64'"),
+        ({"preprocess": "tourch"}, r"--preprocess must be .*, is 'tourch' \(did you mean 'torch'\?\)"),
         ({"engine": "onnx"}, "--engine must be one of tensorflow, openvino, is 'onnx'"),
     ],
 )

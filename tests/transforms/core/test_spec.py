@@ -31,6 +31,7 @@ FIELDS: dict[str, Any] = {
     "embedding_dtype": "float32",
     "dim": 1280,
     "rewrites": True,
+    "preprocess": "backbone",
 }
 CHANGED: dict[str, Any] = {
     "backbone": "ResNet50",
@@ -50,6 +51,7 @@ CHANGED: dict[str, Any] = {
     "embedding_dtype": "float16",
     "dim": 1281,
     "rewrites": False,
+    "preprocess": "torch",
 }
 CANONICAL = (
     '{"backbone":"MobileNetV2","backbone_kwargs":{"alpha":0.5},"classifier_activation":null,"decoded_for":[224,320],'
@@ -72,10 +74,11 @@ def test_the_json_has_sorted_keys_and_no_spaces() -> None:
     assert EmbeddingSpec(**FIELDS).to_json() == CANONICAL
 
 
-def test_a_field_at_its_default_is_left_out_so_that_older_fingerprints_stay() -> None:
-    older = {name: value for name, value in FIELDS.items() if name != "rewrites"}
-    assert EmbeddingSpec(**older).to_json() == EmbeddingSpec(**older, rewrites=True).to_json() == CANONICAL
-    assert EmbeddingSpec(**older).fingerprint == EmbeddingSpec(**older, rewrites=True).fingerprint
+@pytest.mark.parametrize("name", ["rewrites", "preprocess"])
+def test_a_field_at_its_default_is_left_out_so_that_older_fingerprints_stay(name: str) -> None:
+    older = EmbeddingSpec(**{field: value for field, value in FIELDS.items() if field != name})
+    assert older.to_json() == EmbeddingSpec(**FIELDS).to_json() == CANONICAL
+    assert older.fingerprint == EmbeddingSpec(**FIELDS).fingerprint
 
 
 def test_a_field_that_is_not_at_its_default_stands_in_its_place() -> None:
@@ -91,6 +94,14 @@ def test_equal_specs_have_equal_fingerprints_in_whatever_order_their_kwargs_are(
     one = EmbeddingSpec(**FIELDS | {"backbone_kwargs": {"a": 1, "b": 2}})
     other = EmbeddingSpec(**FIELDS | {"backbone_kwargs": {"b": 2, "a": 1}})
     assert one.fingerprint == other.fingerprint
+
+
+def test_equal_numbers_have_equal_fingerprints_however_they_are_typed() -> None:
+    typed = [EmbeddingSpec(**FIELDS | {"backbone_kwargs": {"alpha": x, "rates": [2 * x]}}) for x in (1, 1.0, True)]
+    assert typed[0].fingerprint == typed[1].fingerprint
+    # Of a switch, true is no number.
+    assert typed[0].fingerprint != typed[2].fingerprint
+    assert '"backbone_kwargs":{"alpha":1,"rates":[2]}' in typed[1].to_json()
 
 
 def test_the_fingerprint_of_a_backbone_is_pinned() -> None:

@@ -51,6 +51,41 @@ def test_it_is_made_for_its_owner_alone(root: pathlib.Path) -> None:
     assert cache.is_writable()
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770, 0o702])
+def test_a_folder_that_others_may_write_to_is_not_used(
+    mode: int, root: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """(3g) Whoever can write there decides what the vectors are."""
+    cache.make_root()
+    root.chmod(mode)
+    for _ in range(2):
+        assert cache.root() == ""
+        assert not cache.is_writable()
+    assert [record.message for record in caplog.records] == [
+        f"others may write to the cache {root}, so it is not used; run: chmod go-w {root}"
+    ]
+    root.chmod(0o755)
+    assert cache.root() == str(root)
+
+
+def test_a_folder_of_another_user_is_not_used(
+    root: pathlib.Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(3g) Not even one that this user may write to."""
+    cache.make_root()
+    monkeypatch.setattr("os.getuid", lambda: root.stat().st_uid + 1)
+    assert cache.root() == ""
+    (record,) = caplog.records
+    assert f"the cache {root} belongs to another user, and is not used; set EMBED_IMAGES_CACHE" in record.message
+
+
+def test_a_platform_without_users_has_no_shared_folder(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.make_root()
+    root.chmod(0o777)
+    monkeypatch.delattr("os.getuid")
+    assert cache.root() == str(root)
+
+
 def test_a_folder_that_cannot_be_made_is_not_writable(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "file" / "cache"))

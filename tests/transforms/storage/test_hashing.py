@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from transforms.storage.hashing import sha256_of_files, size_of_files
+from transforms.storage.hashing import check_regular, listing_of, sha256_of_files, size_of_files
 
 
 @pytest.fixture
@@ -25,10 +25,43 @@ def test_a_file_has_the_hash_that_sha256sum_prints(tmp_path: pathlib.Path, conte
     assert sha256_of_files(str(tmp_path / "a")) == printed.split()[0]
 
 
-def test_a_folder_has_the_hash_of_its_files_hashes_in_the_order_of_their_paths(folder: pathlib.Path) -> None:
-    names = [".hidden", "a/deep/er", "a/z", "b"]
-    expected = hashlib.sha256(b"".join(hashlib.sha256((folder / name).read_bytes()).digest() for name in names))
-    assert sha256_of_files(str(folder)) == expected.hexdigest()
+def test_a_folder_has_the_hash_of_what_sha256sum_prints_of_its_files(folder: pathlib.Path) -> None:
+    (folder / "é ü").write_bytes(b"5")
+    command = "find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum"
+    printed = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, check=True).stdout
+    assert len(printed.splitlines()) == 5
+    assert listing_of(str(folder)) == printed
+    assert sha256_of_files(str(folder)) == hashlib.sha256(printed).hexdigest()
+
+
+def test_a_folders_hash_changes_with_a_name(folder: pathlib.Path) -> None:
+    """(3f) A file that was moved is another program, though the bytes are the same."""
+    before = sha256_of_files(str(folder))
+    (folder / "b").rename(folder / "c")
+    assert sha256_of_files(str(folder)) != before
+
+
+def test_no_name_passes_for_two_files(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "a").write_bytes(b"1")
+    (tmp_path / "two" / "b").write_bytes(b"2")
+    _, line = listing_of(str(tmp_path / "two")).decode().splitlines()
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / f"a\n{line}").write_bytes(b"1")
+    assert listing_of(str(tmp_path / "one")) != listing_of(str(tmp_path / "two"))
+
+
+@pytest.mark.parametrize("special", ["pipe", "device", "/proc/version"])
+def test_what_may_never_end_is_not_read(special: str, folder: pathlib.Path) -> None:
+    """(4c) A pipe or a file of the kernel's as weights ends in a message, not in a command that hangs."""
+    if special == "pipe":
+        os.mkfifo(folder / "x")
+    else:
+        (folder / "x").symlink_to("/dev/zero" if special == "device" else special)
+    for path in (folder, folder / "x"):
+        for reader in (check_regular, sha256_of_files):
+            with pytest.raises(OSError, match=r"x is no regular file"):
+                reader(str(path))
 
 
 def test_a_folders_hash_is_the_same_elsewhere_and_changes_with_any_file(folder: pathlib.Path) -> None:

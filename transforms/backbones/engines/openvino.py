@@ -6,16 +6,34 @@ TensorFlow is not needed: OpenVINO reads the SavedModel itself, and keeps what i
 import contextlib
 import math
 import os
+import shutil
+import sys
+import tempfile
 import threading
+from collections.abc import Iterator
 
 import numpy as np
-import openvino
 
 from transforms.backbones.engines.devices import processor_flags
 from transforms.core.errors import UsageError
 from transforms.storage.hashing import size_of_files
+from transforms.storage.seals import is_intact, seal
+
+
+@contextlib.contextmanager
+def _unreported() -> Iterator[None]:
+    # OpenVINO reports its import to its makers over the network, unless this library of its is missing. Python takes a
+    # module that is None for one that is not installed.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    yield
+
+
+with _unreported():
+    import openvino
 
 DEVICE = "CPU"
+COMPILED = "compiled-"
+"""Prefix of the folders, beside a graph, that hold what it was compiled to, one for each number of images."""
 MOST_IMAGES = 16
 BYTES_AN_IMAGE = 20_000_000
 """Each core computes one request at a time: one image for each 20 MB of the graph, at most 16.
@@ -65,7 +83,7 @@ class OpenVinoEngine:
 
     def __init__(self, path: str, precision: str = "float32"):
         self._core = openvino.Core()
-        self._core.set_property({"CACHE_DIR": os.path.dirname(path)})
+        self._folder = os.path.dirname(path)
         self._model = self._core.read_model(path)
         self._most = min(2 ** round(math.log2(max(size_of_files(path) / BYTES_AN_IMAGE, 1))), MOST_IMAGES)
         self._precision = precision
@@ -104,6 +122,27 @@ class OpenVinoEngine:
     def _compile(self, shape: tuple[int, ...]) -> openvino.CompiledModel:
         if shape[0] not in self._compiled:
             self._model.reshape({self._model.input(0): list(shape)})
-            settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": _TYPES[self._precision]}
-            self._compiled[shape[0]] = self._core.compile_model(self._model, DEVICE, settings)
+            self._compiled[shape[0]] = self._kept(shape[0])
         return self._compiled[shape[0]]
+
+    def _kept(self, images: int) -> openvino.CompiledModel:
+        """Return the compiled model from a folder beside the graph, if it is intact there, else compile and keep it."""
+        folder = os.path.join(self._folder, f"{COMPILED}{images}")
+        if is_intact(folder):
+            return self._compile_in(folder)
+        try:
+            new = tempfile.mkdtemp(prefix=COMPILED, dir=self._folder)
+        except OSError:
+            return self._compile_in("")
+        compiled = self._compile_in(new)
+        # Another process may keep the same at the same time, or there may be no room for it.
+        with contextlib.suppress(OSError):
+            seal(new)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.rename(new, folder)
+        shutil.rmtree(new, ignore_errors=True)
+        return compiled
+
+    def _compile_in(self, folder: str) -> openvino.CompiledModel:
+        settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": _TYPES[self._precision]}
+        return self._core.compile_model(self._model, DEVICE, {**settings, "CACHE_DIR": folder})

@@ -1,6 +1,5 @@
 """Build a backbone's Keras model with its weights, up to the requested output."""
 
-import hashlib
 import inspect
 import random
 from collections.abc import Callable
@@ -16,7 +15,9 @@ from transforms.backbones.rewrites import rewrite
 from transforms.backbones.rewrites.variables import of_one_name
 from transforms.backbones.weights.files import load_file
 from transforms.backbones.weights.keras_download import keras_download
+from transforms.backbones.weights.values import check_values, sha256_of_values, variables_of
 from transforms.core.errors import UsageError, did_you_mean, one_line
+from transforms.core.spec import OWN_PREPROCESSING
 
 SEED = 0
 """Seed of random weights."""
@@ -26,8 +27,14 @@ def keras_source(backbone: Backbone) -> GraphSource:
     """Build a Keras backbone with its weights: Backbone -> GraphSource.
 
     Raises:
-      UsageError: as `build_model`, or the output is not one vector per image.
+      UsageError: as `build_model`, or the output is not one vector per image, or another preprocessing than the
+        backbone's own is asked for.
     """
+    if backbone.preprocess not in ("", OWN_PREPROCESSING):
+        raise UsageError(
+            f"--preprocess {backbone.preprocess} is for a SavedModel, and --weights {backbone.weights} is none: "
+            f"{backbone.name} has a preprocessing of its own; drop the flag"
+        )
     found = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype_policy(backbone.engine, backbone.precision))
     try:
@@ -40,7 +47,11 @@ def keras_source(backbone: Backbone) -> GraphSource:
     def prepare() -> tuple[TensorFunction, Any]:
         return rewrite(model, preprocess_of(backbone.name), backbone)
 
-    return GraphSource(lambda: WeightsFacts(dim, sha256_of_values(model)), prepare)
+    def facts() -> WeightsFacts:
+        check_values(variables_of(model.weights), backbone.weights)
+        return WeightsFacts(dim, sha256_of_values(model))
+
+    return GraphSource(facts, prepare)
 
 
 def build_model(backbone: Backbone) -> KerasModel:
@@ -108,11 +119,3 @@ def _output(model: KerasModel, backbone: Backbone) -> KerasModel:
     else:
         output = keras.layers.GlobalMaxPooling2D()(output)
     return keras.Model(model.input, output)
-
-
-def sha256_of_values(model: KerasModel) -> str:
-    """Return the sha256 of all weights' values in the model's order, in hex: it is the same for every kind of file."""
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        digest.update(keras.ops.convert_to_numpy(weight))
-    return digest.hexdigest()

@@ -1,6 +1,5 @@
 """The user's own SavedModel as a backbone: a program, run only if the user trusts it."""
 
-import os
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,11 @@ from transforms.backbones.backbone import Backbone, WeightsFacts
 from transforms.backbones.engines import ENGINES
 from transforms.backbones.graph.keras_applications import preprocess_of
 from transforms.backbones.graph.source import GraphSource, width_of
+from transforms.backbones.preprocessing import CHOICES, parse
 from transforms.backbones.weights.files import check_sha256, local_copy
+from transforms.backbones.weights.values import check_values, variables_of
 from transforms.core.errors import UsageError, one_line
+from transforms.core.spec import OWN_PREPROCESSING
 from transforms.core.tensorflow_setup import convert_variables_to_constants_v2, tf
 from transforms.storage.hashing import sha256_of_files
 
@@ -22,7 +24,8 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
     """Load a SavedModel with its weights: Backbone -> GraphSource.
 
     Raises:
-      UsageError: the user does not trust it, or it does not give one vector per image.
+      UsageError: the user does not trust it, or does not say what it takes; it has a wrong sha256; it does not give one
+        vector per image.
     """
     if not backbone.trust_saved_model:
         raise UsageError(
@@ -33,11 +36,12 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
         raise UsageError(
             f"--weights {backbone.weights} is a SavedModel, whose output is its own; drop --layer, --pooling"
         )
-
-    def check(folder: str) -> None:
-        check_sha256(os.path.join(folder, "saved_model.pb"), backbone)
-
-    with local_copy(backbone.weights, check) as folder:
+    if not backbone.preprocess:
+        raise UsageError(
+            f"--weights {backbone.weights} is a SavedModel, which does not say what it takes; "
+            f"add --preprocess: {CHOICES}"
+        )
+    with local_copy(backbone.weights, lambda folder: check_sha256(folder, backbone)) as folder:
         weights_sha256 = sha256_of_files(folder)
         try:
             loaded = tf.saved_model.load(folder)
@@ -47,8 +51,10 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
             # A broken SavedModel raises nearly anything: OSError, KeyError, IndexError, TensorFlow's own errors.
             why = f"{one_line(e)}; it needs a serving_default of one input and one output"
             raise UsageError(f"--weights {backbone.weights} cannot be used as a SavedModel: {why}") from e
+    check_values(variables_of(v for v in signature.variables if v.dtype.is_floating), backbone.weights)
     constant = _frozen(signature, backbone) if ENGINES[backbone.engine].reads_names else None
-    preprocess = preprocess_of(backbone.name)
+    own = backbone.preprocess == OWN_PREPROCESSING
+    preprocess = preprocess_of(backbone.name) if own else parse(backbone.preprocess)
 
     def function(pixels: Any) -> Any:
         x = preprocess(pixels)

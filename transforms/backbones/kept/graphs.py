@@ -1,7 +1,8 @@
 """Graphs that were built before: a start that finds one neither imports Keras, nor builds, nor traces.
 
 A graph is an entry of the cache folder, named after everything that decides it: the backbone, the identity of its
-weights, the versions of the libraries. An engine may keep what it compiled beside it.
+weights, the versions of the libraries. It is sealed, and built again if the seal does not hold: flipped bytes would
+give other vectors under the same fingerprint. An engine may keep what it compiled beside it.
 """
 
 import atexit
@@ -21,9 +22,9 @@ from transforms.backbones.engines.devices import has_gpu
 from transforms.backbones.weights.identity import identity_of
 from transforms.core.errors import UsageError, one_line
 from transforms.storage import cache
-from transforms.storage.hashing import size_of_files
+from transforms.storage.seals import is_intact, is_sealed, seal
 
-FORMAT = 11
+FORMAT = 12
 """Version of what an entry holds, and of the code that builds graphs: raise it when either changes."""
 GRAPH = "graph"
 FACTS = "facts.json"
@@ -36,12 +37,10 @@ class KeptGraph:
     Attributes:
       folder: the entry's folder.
       facts: facts of the backbone's weights.
-      num_bytes: size of the graph, in bytes.
     """
 
     folder: str
     facts: WeightsFacts
-    num_bytes: int
 
     @property
     def graph(self) -> str:
@@ -50,19 +49,25 @@ class KeptGraph:
 
 
 def find(name: str | None) -> KeptGraph | None:
-    """Return the kept graph of this name, or None if there is none."""
-    return _read(os.path.join(cache.root(), name)) if name else None
+    """Return the kept graph of this name, or None if there is none, or it is damaged."""
+    return _read(os.path.join(cache.root(), name)) if name and cache.root() else None
+
+
+def seems_kept(name: str | None) -> bool:
+    """Whether a graph of this name was kept, without reading it: it may be damaged."""
+    return bool(name and cache.root() and is_sealed(os.path.join(cache.root(), name, GRAPH)))
 
 
 def _read(folder: str) -> KeptGraph | None:
+    graph = os.path.join(folder, GRAPH)
+    if not is_intact(graph):
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(folder)
     try:
-        with open(os.path.join(folder, FACTS), encoding="utf-8") as f:
-            said = json.load(f)
-        kept = KeptGraph(folder, WeightsFacts(**said["facts"]), said["bytes"])
-        with contextlib.suppress(OSError):
-            os.utime(folder)
-        return kept if size_of_files(kept.graph) == kept.num_bytes else None
-    except (OSError, ValueError, TypeError, KeyError):
+        with open(os.path.join(graph, FACTS), encoding="utf-8") as f:
+            return KeptGraph(folder, WeightsFacts(**json.load(f)))
+    except (OSError, ValueError, TypeError):
         return None
 
 
@@ -99,11 +104,11 @@ def store(name: str | None, save: Callable[[str], None], facts: WeightsFacts) ->
 
 
 def _write(folder: str, save: Callable[[str], None], facts: WeightsFacts) -> KeptGraph:
-    kept = KeptGraph(folder, facts, 0)
+    kept = KeptGraph(folder, facts)
     save(kept.graph)
-    kept = dataclasses.replace(kept, num_bytes=size_of_files(kept.graph))
-    with open(os.path.join(folder, FACTS), "w", encoding="utf-8") as f:
-        json.dump({"facts": facts._asdict(), "bytes": kept.num_bytes}, f)
+    with open(os.path.join(kept.graph, FACTS), "w", encoding="utf-8") as f:
+        json.dump(facts._asdict(), f)
+    seal(kept.graph)
     return kept
 
 

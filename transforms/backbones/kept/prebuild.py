@@ -20,6 +20,8 @@ from transforms.backbones.kept import graphs
 from transforms.core.errors import UsageError
 from transforms.storage import cache
 
+FORKS = hasattr(os, "fork") and sys.platform != "darwin"
+"""Whether this platform can fork a process safely: macOS has the function, but its own libraries start threads."""
 UNUSED = ("matplotlib", "pandas")
 """Libraries that Keras imports, if installed, for charts and tables that nobody needs here."""
 
@@ -31,15 +33,15 @@ _processes: list[multiprocessing.process.BaseProcess] = []
 def start(backbones: Sequence[Backbone]) -> None:
     """Start building the graphs that are not kept, until `stop` or the end of this process, whatever its cause.
 
-    Builds only graphs in float32 that can be kept. Does nothing beside a GPU, whose memory is for one process, and
-    nothing once this process has threads, as Beam and TensorFlow start them on import: a fork would lack the threads
-    and inherit their locks.
+    Builds only graphs in float32 that can be kept. Does nothing where a process cannot be forked, or beside a GPU,
+    whose memory is for one process; and nothing once this process has threads, as Beam and TensorFlow start them on
+    import: a fork would lack the threads and inherit their locks.
     """
     alone = threading.active_count() == 1 and not {"apache_beam", "tensorflow"} & sys.modules.keys()
-    if not alone or has_gpu() or not cache.is_writable():
+    if not FORKS or not alone or has_gpu() or not cache.is_writable():
         return
     # The name of a graph of another precision depends on the device, and so on TensorFlow.
-    missing = [b for b in backbones if b.precision == "float32" and not graphs.find(graphs.name_of(b))]
+    missing = [b for b in backbones if b.precision == "float32" and not graphs.seems_kept(graphs.name_of(b))]
     if not missing:
         return
     # If there is no memory for another process, or no permission to start one, the command builds.
@@ -47,11 +49,11 @@ def start(backbones: Sequence[Backbone]) -> None:
         fork = multiprocessing.get_context("fork")
         pipes = [fork.Pipe(duplex=False) for _ in missing]
         process = fork.Process(target=_work, args=(missing, [theirs for _, theirs in pipes]), daemon=True)
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ending())
         try:
             process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ending())
         _processes.append(process)
         for backbone, (ours, theirs) in zip(missing, pipes, strict=True):
             theirs.close()
@@ -96,13 +98,19 @@ def _wait_for(backbone: Backbone, place: int) -> Any:
     return messages[place] if len(messages) > place else None
 
 
+def _ending() -> list[signal.Signals]:
+    """Return the signals that end a command, on every platform that forks."""
+    return [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
 def _work(backbones: Sequence[Backbone], pipes: Sequence[Connection]) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         # Raises as Ctrl-C would, so that Keras and the cache remove what they have half written.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        # Ctrl-C itself reaches the command as well, which then ends this process.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        # Ctrl-C itself, and the loss of the terminal, reach the command as well, which then ends this process.
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ending())
         threading.Thread(target=_end_with_the_command, daemon=True).start()
         # The command meets any other error again, when it builds the graph itself.
         with contextlib.suppress(Exception):

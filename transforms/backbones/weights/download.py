@@ -15,6 +15,7 @@ from transforms.storage import cache
 from transforms.storage.gcs import generations_of
 from transforms.storage.gcs_download import download
 from transforms.storage.locks import is_lockable, locked
+from transforms.storage.seals import is_intact, seal
 
 PREFIX = "weights-"
 
@@ -42,6 +43,7 @@ def downloaded_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
     def fetch(folder: str) -> None:
         _download(uri, generations, os.path.join(folder, name))
         check(os.path.join(folder, name))
+        seal(folder)
 
     if not _is_kept(entry):
         with tempfile.TemporaryDirectory() as folder:
@@ -49,9 +51,9 @@ def downloaded_once(uri: str, check: Callable[[str], None]) -> Iterator[str]:
             yield os.path.join(folder, name)
         return
     with locked(f"{entry}.lock"):
-        kept = os.path.exists(local)
+        kept = is_intact(entry)
         if not kept:
-            cache.add(entry, fetch)
+            cache.add(entry, fetch, is_complete=is_intact)
         # Marks the entry as used now, so that it is not trimmed next.
         os.utime(entry)
     if kept:

@@ -8,19 +8,15 @@ import contextlib
 import os
 import re
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator
 
-import h5py
-
 from transforms.backbones.backbone import Backbone, KerasModel
+from transforms.backbones.weights.containers import first_difference, refuse_inflated
 from transforms.core.errors import UsageError, one_line
 from transforms.storage.gcs import check_access, generations_of, is_gcs
-from transforms.storage.hashing import sha256_of_files
+from transforms.storage.hashing import check_regular, sha256_of_files
 
 SUFFIXES = (".weights.h5", ".h5", ".keras")
-MAX_INFLATION = 4
-"""Maximum size of an inflated `.keras` file, in multiples of its own: weights hardly compress, a bomb does."""
 
 
 def is_saved_model(path: str) -> bool:
@@ -42,15 +38,18 @@ def load_file(model: KerasModel, backbone: Backbone) -> None:
     """Load a weights file into a model.
 
     Raises:
-      UsageError: the file cannot be read, has a wrong sha256, or does not fit; then the message names the first layer.
+      UsageError: the file cannot be read, has a wrong sha256, or holds far more than the model needs; or it does not
+        fit, and the message names the first layer.
     """
     path = backbone.weights
     if not path.endswith(SUFFIXES):
         raise UsageError(f"--weights {path} must be imagenet, random or a file ending in {', '.join(SUFFIXES)}")
     with local_copy(path, lambda local: check_sha256(local, backbone)) as local:
-        _refuse_bomb(local, path)
         try:
+            refuse_inflated(local, path, model)
             model.load_weights(local)
+        except UsageError:
+            raise
         except Exception as e:
             raise UsageError(f"--weights {path} does not fit {backbone.name}: {_misfit(model, local, e)}") from e
 
@@ -69,6 +68,7 @@ def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
         if "://" not in path:
             if not os.path.exists(path):
                 raise UsageError(f"there is no weights file {path}")
+            check_regular(path)
             check(path)
             yield path
             return
@@ -97,18 +97,6 @@ def check_sha256(local: str, backbone: Backbone) -> None:
         )
 
 
-def _refuse_bomb(local: str, path: str) -> None:
-    if not path.endswith(".keras"):
-        return
-    try:
-        with zipfile.ZipFile(local) as archive:
-            inflated = sum(entry.file_size for entry in archive.infolist())
-    except zipfile.BadZipFile as e:
-        raise UsageError(f"--weights {path} is not a .keras file: {one_line(e)}") from e
-    if inflated > MAX_INFLATION * os.path.getsize(local):
-        raise UsageError(f"--weights {path} would inflate to {inflated} bytes, which no weights do")
-
-
 def _misfit(model: KerasModel, local: str, error: Exception) -> str:
     """Return which layer is the first that differs, in words."""
     text = " ".join(str(error).split())
@@ -117,12 +105,4 @@ def _misfit(model: KerasModel, local: str, error: Exception) -> str:
     )
     if named:
         return one_line(ValueError(named.group()))
-    with contextlib.suppress(Exception), h5py.File(local) as f:
-        group = f.get("model_weights", f)
-        names = [n.decode() if isinstance(n, bytes) else n for n in group.attrs["layer_names"]]
-        saved = [n for n in names if len(group[n].attrs["weight_names"])]
-        wanted = [layer.name for layer in model.layers if layer.weights]
-        for i, (a, b) in enumerate(zip([*wanted, "(none)"], [*saved, "(none)"], strict=False)):
-            if a != b:
-                return f"layer {i} with weights is {a} in the backbone and {b} in the file"
-    return one_line(error)
+    return first_difference(local, model) or one_line(error)

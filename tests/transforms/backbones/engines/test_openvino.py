@@ -3,6 +3,7 @@
 import concurrent.futures
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from transforms.backbones.engines import open_engine, prepare_engine
 from transforms.backbones.engines.openvino import OpenVinoEngine
 from transforms.backbones.graph.graph import build_graph
 from transforms.core.errors import UsageError
+from transforms.storage.seals import is_intact
 
 ONE_OF_EACH_FAMILY = (
     "VGG16",
@@ -86,7 +88,8 @@ def test_pixels_that_are_a_view_of_others_are_read_as_they_look() -> None:
 def test_what_was_compiled_is_kept_beside_the_graph_and_needs_no_tensorflow(tmp_path: pathlib.Path) -> None:
     build_graph(Backbone(weights="random", engine="openvino", **SMALL)).save(str(tmp_path / "graph"))
     expected = open_engine("openvino", str(tmp_path / "graph"), "float32")(PIXELS)
-    assert [path.suffix for path in tmp_path.iterdir() if path.is_file()] == [".blob"]
+    (compiled,) = tmp_path.glob("compiled-*")
+    assert sorted(path.suffix for path in compiled.iterdir()) == ["", ".blob"]
     np.save(tmp_path / "pixels.npy", PIXELS)
     code = """if True:
         import sys
@@ -99,6 +102,37 @@ def test_what_was_compiled_is_kept_beside_the_graph_and_needs_no_tensorflow(tmp_
     """
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)]).returncode == 0
     np.testing.assert_array_equal(np.load(tmp_path / "found.npy"), expected)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut"])
+def test_what_was_compiled_and_is_damaged_is_compiled_again(damage: str, tmp_path: pathlib.Path) -> None:
+    """(3g) It holds the weights too, and gives other vectors once its bytes have changed."""
+    build_graph(Backbone(weights="random", engine="openvino", **SMALL)).save(str(tmp_path / "graph"))
+    expected = open_engine("openvino", str(tmp_path / "graph"), "float32")(PIXELS)
+    (blob,) = tmp_path.glob("compiled-*/*.blob")
+    content = bytearray(blob.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 128] = bytes(255 - byte for byte in content[middle : middle + 128])
+    blob.write_bytes(content if damage == "flipped" else content[:middle])
+    found = open_engine("openvino", str(tmp_path / "graph"), "float32")(PIXELS)
+    np.testing.assert_array_equal(found, expected)
+    (compiled,) = tmp_path.glob("compiled-*")
+    assert is_intact(str(compiled))
+
+
+def test_what_cannot_be_kept_is_compiled_each_time(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_graph(Backbone(weights="random", engine="openvino", **SMALL)).save(str(tmp_path / "graph"))
+    expected = open_engine("openvino", str(tmp_path / "graph"), "float32")(PIXELS)
+    (compiled,) = tmp_path.glob("compiled-*")
+    shutil.rmtree(compiled)
+
+    def refused(**_: object) -> str:
+        raise PermissionError("of another user")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refused)
+    engine = open_engine("openvino", str(tmp_path / "graph"), "float32")
+    np.testing.assert_array_equal(engine(PIXELS), expected)
+    assert [path.name for path in tmp_path.iterdir()] == ["graph"]
 
 
 def test_a_precision_that_the_processor_lacks_is_refused() -> None:

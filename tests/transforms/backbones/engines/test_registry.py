@@ -1,7 +1,9 @@
 """The registry: each engine is one module and one line, named and chosen without importing any."""
 
 import inspect
+import itertools
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -195,3 +197,32 @@ def test_the_command_runs_a_third_engine(abacus: types.ModuleType, tmp_path: pat
         maps = plain(keras.Model(whole.input, whole.layers[-2].output), sample_pixels(3, 64, 64, grain=0)[None])
         assert_same(vector, maps.max(axis=(1, 2))[0], rtol=1e-3)
     assert sum(engine.images for engine in abacus.opened) == 2
+
+
+RECORDER = """if True:
+    import socket
+    def recorded(look_up):
+        def record(host, *arguments, **named):
+            with open(HOSTS, "a") as f:
+                print(host, file=f)
+            return look_up(host, *arguments, **named)
+        return record
+    for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "getfqdn"):
+        setattr(socket, name, recorded(getattr(socket, name)))
+"""
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_no_engine_talks_to_anyone(name: str, tmp_path: pathlib.Path) -> None:
+    """(4g) Nobody learns from a run that it happened: OpenVINO would report each import to its makers."""
+    hosts = tmp_path / "hosts"
+    (tmp_path / "sitecustomize.py").write_text(f"HOSTS = {str(hosts)!r}\n{RECORDER}")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "EMBED_IMAGES_CACHE": str(tmp_path / "cache")}
+    sample_image(1, 64, 64).save(tmp_path / "image.png")
+    flags = {"--input": "image.png", "--output": "out", "--weights": "random", "--image_size": "64", "--engine": name}
+    run = [sys.executable, "-m", "pipelines.command", *itertools.chain(*flags.items())]
+    look_up = [sys.executable, "-c", "import socket; socket.gethostbyname('localhost')"]
+    for command, expected in ((run, ""), (look_up, "localhost\n")):
+        subprocess.run(command, check=True, cwd=tmp_path, env=environment, capture_output=True)
+        assert (hosts.read_text() if hosts.exists() else "") == expected

@@ -22,7 +22,9 @@ def scaled_means(folder: pathlib.Path, scale: float) -> Backbone:
     """Write a SavedModel that gives the three means of the channels, times `scale`, and normalize its vectors."""
     means = tf.function(lambda x: scale * tf.reduce_mean(x, [1, 2]), input_signature=[tf.TensorSpec([None, 64, 64, 3])])
     tf.saved_model.save(tf.Module(), str(folder / "means"), signatures=means)
-    return Backbone(weights=str(folder / "means"), trust_saved_model=True, normalize=True, **SMALL)
+    return Backbone(
+        weights=str(folder / "means"), trust_saved_model=True, preprocess="backbone", normalize=True, **SMALL
+    )
 
 
 def test_pixels_enter_the_graph_as_uint8_and_vectors_leave_it_as_float32() -> None:
@@ -68,7 +70,9 @@ def test_facts_are_told_while_the_graph_is_still_traced(monkeypatch: pytest.Monk
 def test_an_image_size_that_a_saved_model_does_not_take_is_told(tmp_path: pathlib.Path) -> None:
     scaled_means(tmp_path, 1)
     weights = str(tmp_path / "means")
-    message = usage_error(name="MobileNet", weights=weights, trust_saved_model=True, image_size=(32, 48))
+    message = usage_error(
+        name="MobileNet", weights=weights, trust_saved_model=True, preprocess="backbone", image_size=(32, 48)
+    )
     assert "MobileNet cannot be run on images of (32, 48): " in message
 
 

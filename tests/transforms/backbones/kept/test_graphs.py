@@ -14,6 +14,7 @@ from transforms.backbones.graph.graph import build_graph
 from transforms.backbones.kept import graphs
 from transforms.backbones.kept.graphs import name_of
 from transforms.core.errors import UsageError
+from transforms.storage import seals
 
 FACTS = WeightsFacts(4, "ab")
 
@@ -34,7 +35,8 @@ def test_what_was_stored_is_found_until_it_is_broken(own_cache: pathlib.Path) ->
     assert graphs.find(name_of(backbone)) == kept
     assert pathlib.Path(kept.graph, "saved_model.pb").read_bytes() == b"a graph"
     assert pathlib.Path(kept.folder).parent == own_cache
-    pathlib.Path(kept.graph, "saved_model.pb").write_bytes(b"short")
+    # Of the same size.
+    pathlib.Path(kept.graph, "saved_model.pb").write_bytes(b"A graph")
     assert graphs.find(name_of(backbone)) is None
     assert graphs.keep(name_of(backbone), save, FACTS) == kept
     assert graphs.find(name_of(backbone)) == kept
@@ -100,6 +102,20 @@ def test_a_cache_that_cannot_be_written_to_is_none(tmp_path: pathlib.Path, monke
     assert graphs.find(name_of(small())) is None
 
 
+def test_a_graph_in_a_cache_that_others_may_write_to_is_not_used(own_cache: pathlib.Path) -> None:
+    """(3g) It may be of anyone's making, with a seal that holds."""
+    kept = graphs.keep(name_of(small()), save, FACTS)
+    name = name_of(small())
+    own_cache.chmod(0o777)
+    assert name_of(small()) is None
+    assert graphs.find(name) is None
+    own = graphs.keep(name, save, FACTS)
+    assert pathlib.Path(own.folder).parent != own_cache
+    assert os.stat(own.folder).st_mode & 0o077 == 0
+    own_cache.chmod(0o700)
+    assert graphs.find(name) == kept
+
+
 def test_a_graph_that_there_is_no_room_for_is_refused(own_cache: pathlib.Path) -> None:
     def full(graph: str) -> None:
         save(graph)
@@ -117,21 +133,45 @@ def test_a_graph_that_is_found_was_used_now(own_cache: pathlib.Path) -> None:
     assert os.stat(kept.folder).st_mtime > 1
 
 
-@pytest.mark.parametrize(
-    "written",
-    ["", "[]", "{}", '{"facts": {"dim": 4}, "bytes": 7}', '{"facts": {"dim": 4, "weights_sha256": "ab", "x": 1}}'],
-    ids=["empty", "a list", "nothing", "no sha256", "of another version"],
-)
-def test_facts_that_cannot_be_read_are_no_graph(written: str, own_cache: pathlib.Path) -> None:
+@pytest.mark.parametrize("file", ["saved_model.pb", "facts.json", "SHA256SUMS"])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "removed"])
+def test_what_is_damaged_is_no_graph(damage: str, file: str, own_cache: pathlib.Path) -> None:
+    """(3g) A graph of which bytes have changed gives wrong vectors under a right fingerprint."""
     kept = graphs.keep(name_of(small()), save, FACTS)
-    pathlib.Path(kept.folder, "facts.json").write_text(written)
+    path = pathlib.Path(kept.graph, file)
+    content = path.read_bytes()
+    flipped = bytes([content[0] ^ 1]) + content[1:]
+    path.write_bytes({"flipped": flipped, "cut": content[:-1], "empty": b"", "removed": b""}[damage])
+    if damage == "removed":
+        path.unlink()
     assert graphs.find(name_of(small())) is None
+    assert graphs.keep(name_of(small()), save, FACTS) == kept
+    assert graphs.find(name_of(small())) == kept
+
+
+@pytest.mark.parametrize("written", ["[]", "{}", '{"dim": 4, "weights_sha256": "ab", "x": 1}'])
+def test_facts_of_another_version_are_no_graph(written: str, own_cache: pathlib.Path) -> None:
+    kept = graphs.keep(name_of(small()), save, FACTS)
+    pathlib.Path(kept.graph, "facts.json").write_text(written)
+    pathlib.Path(kept.graph, seals.SEAL).unlink()
+    seals.seal(kept.graph)
+    assert graphs.find(name_of(small())) is None
+
+
+def test_a_graph_seems_kept_until_it_is_read(own_cache: pathlib.Path) -> None:
+    assert not graphs.seems_kept(None)
+    assert not graphs.seems_kept(name_of(small()))
+    kept = graphs.keep(name_of(small()), save, FACTS)
+    assert graphs.seems_kept(name_of(small()))
+    pathlib.Path(kept.graph, "saved_model.pb").write_bytes(b"A graph")
+    assert graphs.seems_kept(name_of(small()))
 
 
 @pytest.mark.parametrize("library", ["tensorflow", "keras", "openvino"])
 def test_another_version_of_a_library_is_another_entry(
     library: str, own_cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """(5b) An upgrade never gives vectors of a graph that the library before it built."""
     backbones = [small(), small(engine="openvino")]
     before = [name_of(backbone) for backbone in backbones]
     version = importlib.metadata.version

@@ -23,6 +23,7 @@ from transforms import Backbone
 from transforms.backbones.kept import prebuild
 
 COMMAND = "import sys; from pipelines.command import main; code = main(sys.argv[1:]); "
+IMPORT = "from transforms.backbones.kept import prebuild; "
 IMPORTED = "print('tensorflow' in sys.modules); "
 SLOW = """if True:
     import time
@@ -194,16 +195,15 @@ def test_a_mistake_does_not_wait_for_the_graph(
 @pytest.mark.parametrize(
     ("prevented", "cached"),
     [
-        (
-            "import os; from transforms.backbones.kept import prebuild; prebuild._build = lambda *_: os._exit(9); ",
-            True,
-        ),
+        (f"import os; {IMPORT}prebuild._build = lambda *_: os._exit(9); ", True),
         ("import os; os.fork = lambda: os.open('/nowhere', os.O_RDONLY); ", True),
-        ("from transforms.backbones.kept import prebuild; prebuild.has_gpu = lambda: True; ", True),
+        ("import os; del os.fork; ", True),
+        (f"import sys; sys.platform = 'darwin'; {IMPORT}sys.platform = {sys.platform!r}; ", True),
+        (f"{IMPORT}prebuild.has_gpu = lambda: True; ", True),
         ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); ", True),
         ("", False),
     ],
-    ids=["died", "refused", "a GPU", "a thread", "no cache"],
+    ids=["died", "refused", "no fork", "macOS", "a GPU", "a thread", "no cache"],
 )
 def test_the_command_builds_what_nobody_else_does(
     prevented: str, cached: bool, arguments: list[str], environment: dict[str, str]
@@ -237,12 +237,13 @@ def is_gone(pid: str) -> bool:
 
 
 def send(number: int, process: subprocess.Popen) -> None:
-    # A terminal's Ctrl-C reaches all of a group, what kills a command that command alone.
-    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    # Ctrl-C and the loss of a terminal reach all of a group, what kills a command that command alone.
+    of_terminal = number in (signal.SIGINT, signal.SIGHUP)
+    os.killpg(process.pid, number) if of_terminal else process.send_signal(number)
 
 
 @pytest.mark.parametrize("moment", ["importing", "waiting"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_the_other_process_ends_with_the_command(
     number: int, moment: str, arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
 ) -> None:
@@ -262,11 +263,11 @@ def test_the_other_process_ends_with_the_command(
         err.seek(0)
         said = err.read()
     assert "Traceback" not in said
-    if number == signal.SIGINT or (number, moment) == (signal.SIGTERM, "waiting"):
+    if number == signal.SIGKILL:
+        assert (code, said) == (-number, "")
+    else:
         assert code == 130
         assert "interrupted" in said
-    else:
-        assert (code, said) == (-number, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

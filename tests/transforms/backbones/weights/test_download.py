@@ -88,13 +88,24 @@ def test_a_copy_that_is_not_what_it_should_be_is_not_kept(
 
 def test_a_copy_that_is_kept_is_checked_at_every_use(gcs: GcsServer, own_cache: pathlib.Path) -> None:
     uri = gcs.put("a.h5", b"weights")
+    checked: list[bytes] = []
+    for _ in range(3):
+        with downloaded_once(uri, lambda local: checked.append(pathlib.Path(local).read_bytes())):
+            pass
+    assert checked == [b"weights"] * 3
+    assert gcs.asked() == 1
+
+
+def test_a_copy_that_is_damaged_is_downloaded_again(gcs: GcsServer, own_cache: pathlib.Path) -> None:
+    """(3g) Weights of which bytes have changed give other vectors."""
+    uri = gcs.put("a.h5", b"weights")
     with downloaded_once(uri, accept) as kept:
         pass
-    pathlib.Path(kept).write_bytes(b"another one's")
-    checked: list[bytes] = []
-    with downloaded_once(uri, lambda local: checked.append(pathlib.Path(local).read_bytes())):
-        pass
-    assert checked == [b"another one's"]
+    pathlib.Path(kept).write_bytes(b"Weights")
+    for _ in range(2):
+        with downloaded_once(uri, accept) as local:
+            assert pathlib.Path(local).read_bytes() == b"weights"
+    assert gcs.asked() == 2
 
 
 @pytest.mark.parametrize("cache", ["", "file/cache"], ids=["off", "not to be written to"])

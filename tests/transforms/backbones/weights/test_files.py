@@ -37,8 +37,18 @@ def test_a_sha256_is_compared_in_any_case_and_only_where_it_is_asked_for(tmp_pat
     sha256 = hashlib.sha256(b"weights").hexdigest()
     for accepted in ("", sha256, sha256.upper()):
         check_sha256(str(path), Backbone(weights=str(path), weights_sha256=accepted))
-    with pytest.raises(UsageError, match=f"has sha256 {sha256}, not the --weights_sha256 {sha256[1:]}"):
-        check_sha256(str(path), Backbone(weights=str(path), weights_sha256=sha256[1:]))
+
+
+@pytest.mark.parametrize("place", [0, 8, 63])
+def test_a_sha256_is_compared_by_each_of_its_digits(place: int, tmp_path: pathlib.Path) -> None:
+    """(5d) Weights that share the start of a hash with the right ones, which anyone can make, are refused."""
+    path = tmp_path / "a.h5"
+    path.write_bytes(b"weights")
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    other = sha256[:place] + f"{int(sha256[place], 16) ^ 1:x}" + sha256[place + 1 :]
+    for wrong in (other, sha256[:place]) if place else (other,):
+        with pytest.raises(UsageError, match=f"has sha256 {sha256}, not the --weights_sha256 {wrong}"):
+            check_sha256(str(path), Backbone(weights=str(path), weights_sha256=wrong))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -57,6 +67,22 @@ def test_weights_that_are_missing_broken_or_of_another_kind_are_told(tmp_path: p
     assert "does not fit" in usage_error(weights=str(tmp_path / "a.h5"))
     assert "is not a .keras file" in usage_error(weights=str(tmp_path / "a.keras"))
     assert "must be imagenet, random or a file" in usage_error(weights="imagenet21k")
+
+
+@pytest.mark.parametrize("special", ["a pipe", "a pipe in a SavedModel", "/proc/kmsg", "/dev/zero"])
+def test_weights_that_never_end_are_refused(special: str, tmp_path: pathlib.Path) -> None:
+    """(4c) A path that is no file is answered with a line, not with a command that hangs."""
+    path = tmp_path / "a.weights.h5"
+    if special == "a pipe in a SavedModel":
+        path.mkdir()
+        os.mkfifo(path / "saved_model.pb")
+    elif special == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(special)
+    found = usage_error(weights=str(path), trust_saved_model=True, **SMALL)
+    assert found.startswith(f"cannot read --weights {path}: {path}")
+    assert found.endswith("is no regular file")
 
 
 def test_a_keras_file_that_inflates_is_refused(tmp_path: pathlib.Path) -> None:
