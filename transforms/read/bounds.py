@@ -27,24 +27,27 @@ def cell_bytes(array: pa.Array) -> np.ndarray:
     """Return how many bytes each value of an array takes: Array [N] -> int64 [N]; dictionaries are not unpacked."""
     type_ = array.type
     if pa.types.is_dictionary(type_):
-        sizes = cell_bytes(array.dictionary)
-        indices = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
-        return sizes[indices] if len(sizes) else np.zeros(len(array), np.int64)
+        sizes = np.append(cell_bytes(array.dictionary), 0)
+        return np.asarray(sizes[array.indices.cast(pa.int64()).fill_null(-1).to_numpy()])
     if pa.types.is_struct(type_):
-        return sum((cell_bytes(child) for child in array.flatten()), np.zeros(len(array), np.int64))
+        return _sum(len(array), array.flatten())
     if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_map(type_):
-        inner = [array.keys, array.items] if pa.types.is_map(type_) else [array.flatten()]
-        until = np.concatenate([[0], np.cumsum(sum(cell_bytes(values) for values in inner))])
-        if pa.types.is_map(type_):
-            lengths = pc.list_value_length(array.cast(pa.list_(pa.struct([type_.key_field, type_.item_field]))))
-        else:
-            lengths = pc.list_value_length(array)
-        ends = np.cumsum(lengths.fill_null(0).to_numpy(zero_copy_only=False))
-        return np.diff(until[np.concatenate([[0], ends])])
+        offsets = array.offsets.to_numpy().astype(np.int64)
+        first, num_values = offsets[0], offsets[-1] - offsets[0]
+        inner = [array.keys, array.items] if pa.types.is_map(type_) else [array.values]
+        until = np.append(0, np.cumsum(_sum(num_values, [values.slice(first, num_values) for values in inner])))
+        return np.asarray(np.diff(until[offsets - first]))
     if _has_length(type_):
         lengths = pc.binary_length(array).fill_null(0)
-        return lengths.to_numpy(zero_copy_only=False).astype(np.int64)
+        return np.asarray(lengths.to_numpy(zero_copy_only=False).astype(np.int64))
     return np.full(len(array), 8, np.int64)
+
+
+def _sum(length: int, arrays: list[pa.Array]) -> np.ndarray:
+    total = np.zeros(length, np.int64)
+    for array in arrays:
+        total += cell_bytes(array)
+    return total
 
 
 def _has_length(type_: pa.DataType) -> bool:

@@ -6,7 +6,7 @@ import gzip
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -28,7 +28,7 @@ FORMATS = {
 }
 """Formats of uri lists by suffix."""
 
-UNPACKERS = {
+UNPACKERS: dict[str, Callable[[Any], Any]] = {
     ".gz": lambda f: gzip.GzipFile(fileobj=f),
     ".bz2": bz2.BZ2File,
     ".zst": lambda f: io.BufferedReader(pa.CompressedInputStream(f, "zstd")),
@@ -36,7 +36,9 @@ UNPACKERS = {
 """Compressions of uri lists by suffix; unlike Beam's, they raise for a file that ends early."""
 
 REFUSED = {
-    "is an archive; unpack it, and name the folder": (".tar", ".tgz", ".tbz2", ".zip", ".7z", ".rar"),
+    "is an archive; unpack it, and name the folder": (
+        *(".tar", ".tgz", ".tbz2", ".zip", ".7z", ".rar", *(f".tar{suffix}" for suffix in UNPACKERS)),
+    ),
     "is JSON but no JSON lines; write one object a line, and name it .jsonl": (".json", ".geojson"),
     "is a table in a format that is not read here; save it as .csv, .jsonl or .parquet": (
         *(".xls", ".xlsx", ".ods", ".feather", ".arrow", ".ipc", ".orc", ".avro", ".sqlite", ".db", ".yaml", ".yml"),

@@ -141,10 +141,10 @@ def _bounded_rows(
     for name, array in used.items():
         sizes = cell_bytes(array)
         total += sizes
-        for i in np.flatnonzero(sizes > CELL_BYTES):
-            faults.setdefault(int(i), f"column {name!r}: {too_large(int(sizes[i]))}")
-    for i in np.flatnonzero(total > ROW_BYTES):
-        faults.setdefault(int(i), f"a row of {total[i]:,} bytes; at most {ROW_BYTES:,} are carried")
+        for i in np.flatnonzero(sizes > CELL_BYTES).tolist():
+            faults.setdefault(i, f"column {name!r}: {too_large(int(sizes[i]))}")
+    for i in np.flatnonzero(total > ROW_BYTES).tolist():
+        faults.setdefault(i, f"a row of {total[i]:,} bytes; at most {ROW_BYTES:,} are carried")
     if faults:
         kept = np.setdiff1d(np.arange(num_rows), list(faults))
         used, total = {name: array.take(pa.array(kept)) for name, array in used.items()}, total[kept]
