@@ -1,7 +1,6 @@
 """Lines have a bound and an encoding, and a line beyond the bound costs no memory."""
 
 import io
-from collections.abc import Iterator
 
 import pytest
 
