@@ -47,7 +47,7 @@ def cases(test_data: pathlib.Path) -> pathlib.Path:
 
 
 def run(folder: pathlib.Path, *lists: pathlib.Path) -> tuple[pa.Table, int]:
-    """Read lists, fetch the images and write them, as a run does; return what is written, and the number of failures."""
+    """Read lists, fetch the images and write them, as a run does; return what is written and how many failed."""
     source = ReadImageUris([str(path) for path in lists])
     fetch = FetchImages().function
     embeddings, failures = [], 0

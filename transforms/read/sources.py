@@ -9,7 +9,7 @@ from apache_beam.io.filesystem import BeamIOError
 
 from transforms.core.errors import UsageError, did_you_mean, one_line
 from transforms.read import folders
-from transforms.read.list_files import format_of, is_uri_list, refuse_other_files
+from transforms.read.formats.list_files import format_of, is_uri_list, refuse_other_files
 from transforms.storage.gcs import install_hint
 from transforms.storage.paths import folder_pattern, is_file, local_path, matching_files, scheme_of
 from transforms.storage.schemes import SCHEMES, how_to_install

@@ -20,19 +20,26 @@ import csv
 import dataclasses
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 
 from transforms.collection.columns import FAILURE_COLUMNS, carried_names
 from transforms.core.errors import UsageError, did_you_mean, one_line
-from transforms.read import csv_rows, json_rows, parquet_rows
 from transforms.read.bounds import MAX_COLUMNS
 from transforms.read.column_types import common_type, is_nested
-from transforms.read.list_files import format_of, opened
-from transforms.read.text_lines import Lines, TooLongError
-from transforms.read.text_rows import ListColumns, Row
+from transforms.read.formats import csv_rows, json_rows, parquet_rows, plain_rows
+from transforms.read.formats.list_files import format_of
+from transforms.read.formats.text_rows import ListColumns, Row
 
-DELIMITERS = {"csv": ",", "tsv": "\t"}
+FORMATS: dict[str, Any] = {
+    "text": plain_rows,
+    "csv": csv_rows,
+    "tsv": csv_rows,
+    "json": json_rows,
+    "parquet": parquet_rows,
+}
+"""The module of each format."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,42 +105,14 @@ def data_rows(one: UriList, carried: Carried) -> Iterator[Row]:
         for name, value in one.partitions.items()
         if name in fields
     }
-    found = _rows(one.path, carried.uri_column, wanted)
+    found = FORMATS[format_of(one.path)].rows(one.path, carried.uri_column, wanted)
     return ((why, {} if why else {**row, **same}) for why, row in found) if same else found
-
-
-def _rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
-    format_ = format_of(path)
-    if format_ == "parquet":
-        return parquet_rows.rows(path, uri_column, wanted)
-    if format_ == "json":
-        return json_rows.rows(path, uri_column, wanted)
-    if format_ == "text":
-        return _text_rows(path)
-    return csv_rows.rows(path, DELIMITERS[format_], uri_column, wanted)
-
-
-def _text_rows(path: str) -> Iterator[Row]:
-    """Yield each line as a uri; skip blank lines and comments (#)."""
-    with opened(path) as f:
-        lines = Lines(f)
-        while True:
-            try:
-                line = next(lines)
-            except StopIteration:
-                return
-            except TooLongError as e:
-                yield one_line(e), {}
-                continue
-            lines.row_ended()
-            if line[0] != "#" and (uri := line.strip()):
-                yield "", {"uri": uri}
 
 
 def _columns(one: UriList, uri_column: str) -> ListColumns:
     path = one.path
     try:
-        found = _file_columns(path, uri_column)
+        found = FORMATS[format_of(path)].columns(path, uri_column)
         if len(found.types) > MAX_COLUMNS:
             raise UsageError(f"it has {len(found.types):,} columns; at most {MAX_COLUMNS:,} are carried")
     except UsageError as e:
@@ -155,17 +134,6 @@ def _columns(one: UriList, uri_column: str) -> ListColumns:
             "choose another with --uri_column, or make one"
         )
     return _with_partitions(found, one.partitions)
-
-
-def _file_columns(path: str, uri_column: str) -> ListColumns:
-    format_ = format_of(path)
-    if format_ == "parquet":
-        return parquet_rows.columns(path)
-    if format_ == "json":
-        return json_rows.columns(path)
-    if format_ == "text":
-        return ListColumns({uri_column: pa.string()}, lambda _: False, sum(1 for _ in _text_rows(path)))
-    return csv_rows.columns(path, DELIMITERS[format_])
 
 
 def _with_partitions(found: ListColumns, partitions: Mapping[str, str | None]) -> ListColumns:

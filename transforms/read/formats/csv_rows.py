@@ -12,20 +12,21 @@ import pyarrow.compute as pc
 from transforms.core.errors import UsageError, one_line
 from transforms.read.bounds import MAX_COLUMNS, ROW_BYTES
 from transforms.read.column_types import holds_long
-from transforms.read.list_files import opened
-from transforms.read.text_lines import Lines, TooLongError
-from transforms.read.text_rows import ListColumns, Row, SizedRow, found_columns, typed_rows
+from transforms.read.formats.list_files import format_of, opened
+from transforms.read.formats.text_lines import Lines, TooLongError
+from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, found_columns, typed_rows
 
 # Python's limit of 131,072 characters would lose rows; `Lines` bounds them already.
 csv.field_size_limit(max(csv.field_size_limit(), ROW_BYTES))
 
+DELIMITERS = {"csv": ",", "tsv": "\t"}
 INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 SHORT_NUMBER = r"^(0|-?[1-9][0-9]{0,17}|-?(0|[1-9][0-9]{0,6})\.[0-9]{1,8})$"
 """Whole numbers, and fractions of up to 15 digits, which a float64 always keeps (IEEE 754)."""
 NUMBER = r"^(0|-?[1-9][0-9]{0,17}|-?(0|[1-9][0-9]{0,17})\.[0-9]{1,30})$"
 
 
-def columns(path: str, delimiter: str) -> ListColumns:
+def columns(path: str, uri_column: str) -> ListColumns:
     """Return the columns of a CSV file.
 
     Raises:
@@ -33,17 +34,17 @@ def columns(path: str, delimiter: str) -> ListColumns:
     """
     with opened(path) as f:
         lines = Lines(f)
-        reader = csv.reader(lines, delimiter=delimiter)
+        reader = csv.reader(lines, delimiter=DELIMITERS[format_of(path)])
         names = header(reader)
         found = found_columns(_rows(reader, lines, names), number_array)
     return dataclasses.replace(found, types={name: found.types.get(name, pa.null()) for name in names})
 
 
-def rows(path: str, delimiter: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
+def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
     """Yield the rows of a CSV file, as `typed_rows` does."""
     with opened(path) as f:
         lines = Lines(f)
-        reader = csv.reader(lines, delimiter=delimiter)
+        reader = csv.reader(lines, delimiter=DELIMITERS[format_of(path)])
         yield from typed_rows(_rows(reader, lines, header(reader)), uri_column, wanted, to_arrow)
 
 
@@ -83,6 +84,11 @@ def _rows(reader: Iterator[list[str]], lines: Lines, names: list[str]) -> Iterat
             return
         except (csv.Error, TooLongError) as e:
             yield f"not CSV: {one_line(e)}", {}, lines.row_ended()
+            continue
+        if lines.at_end:
+            # The rows behind a stray quote are not lost with its own.
+            yield "not CSV: a quote that is never closed", {}, 0
+            lines.give_again()
             continue
         size = lines.row_ended()
         if len(row) == len(names):

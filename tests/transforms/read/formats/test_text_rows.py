@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from transforms.read.bounds import CHUNK_BYTES, CHUNK_ROWS
-from transforms.read.text_rows import chunks, faults_of, found_columns, typed_rows
+from transforms.read.formats.text_rows import chunks, faults_of, found_columns, typed_rows
 
 
 def test_a_chunk_ends_by_rows_or_by_size() -> None:

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from transforms.read.bounds import ROW_BYTES
-from transforms.read.text_lines import Lines, TooLongError
+from transforms.read.formats.text_lines import Lines, TooLongError
 
 
 def test_lines_keep_their_ends() -> None:

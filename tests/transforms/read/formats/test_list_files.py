@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from transforms.core.errors import UsageError
-from transforms.read.list_files import format_of, is_uri_list, opened, refuse_other_files
+from transforms.read.formats.list_files import format_of, is_uri_list, opened, refuse_other_files
 
 
 @pytest.mark.parametrize(

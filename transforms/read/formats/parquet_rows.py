@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from transforms.core.errors import UsageError, one_line
 from transforms.read.bounds import CELL_BYTES, CHUNK_BYTES, MAX_COLUMNS, ROW_BYTES, cell_bytes, too_large
 from transforms.read.column_types import carried_type, holds_long, is_text, plain_type
-from transforms.read.csv_rows import unique
-from transforms.read.list_files import opened
-from transforms.read.text_rows import ListColumns, Row, faults_of
+from transforms.read.formats.csv_rows import unique
+from transforms.read.formats.list_files import opened
+from transforms.read.formats.text_rows import ListColumns, Row, faults_of
 from transforms.read.values import UNUSABLE, as_text, carried_values, to_python
 
 BATCH_ROWS = 1 << 14
@@ -37,7 +37,7 @@ class _List(NamedTuple):
     types: dict[str, pa.DataType]
 
 
-def columns(path: str) -> ListColumns:
+def columns(path: str, uri_column: str) -> ListColumns:
     """Return the columns of a Parquet file, of which only the footer is read.
 
     Raises:

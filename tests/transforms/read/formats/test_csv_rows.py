@@ -7,7 +7,7 @@ import pytest
 
 from transforms.core.errors import UsageError
 from transforms.read.bounds import MAX_COLUMNS, ROW_BYTES
-from transforms.read.csv_rows import columns, header, is_long, number_array, rows, to_arrow, type_of, unique
+from transforms.read.formats.csv_rows import columns, header, is_long, number_array, rows, to_arrow, type_of, unique
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,23 @@ def test_a_row_too_long_is_told_and_the_next_is_read(tmp_path: pathlib.Path) -> 
     path = tmp_path / "x.csv"
     many = ",".join(["x" * 1000] * (ROW_BYTES // 1000))
     path.write_text(f"uri,v\na.jpg,{many}\nb.jpg,1\nc.jpg\n")
-    assert dict(columns(str(path), ",").types) == {"uri": pa.string(), "v": pa.int64()}
-    assert list(rows(str(path), ",", "uri", {"v": pa.field("n", pa.int64())})) == [
+    assert dict(columns(str(path), "uri").types) == {"uri": pa.string(), "v": pa.int64()}
+    assert list(rows(str(path), "uri", {"v": pa.field("n", pa.int64())})) == [
         ("not CSV: a row of more than 16,777,216 characters", {}),
         ("", {"uri": "b.jpg", "n": 1}),
         ("1 fields where the header has 2", {}),
     ]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_quote_that_is_never_closed_loses_its_row_alone(tmp_path: pathlib.Path, end: str) -> None:
+    """(2a) All rows behind it were its text, in silence."""
+    path = tmp_path / "x.csv"
+    path.write_text('uri,v\na.jpg,"two\nlines"\nb.jpg,"5\nc.jpg,1\nd.jpg,2' + end)
+    assert list(rows(str(path), "uri", {"v": pa.field("v", pa.string())})) == [
+        ("", {"uri": "a.jpg", "v": "two\nlines"}),
+        ("not CSV: a quote that is never closed", {}),
+        ("", {"uri": "c.jpg", "v": "1"}),
+        ("", {"uri": "d.jpg", "v": "2"}),
+    ]
+    assert columns(str(path), "uri").num_rows == 4

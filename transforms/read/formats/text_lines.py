@@ -27,6 +27,9 @@ class Lines(Iterator[str]):
     """The lines of a binary file with their line ends; after a TooLongError, the next one is the line behind it.
 
     Bytes that are no UTF-8 become surrogates, as in the names of files.
+
+    Attributes:
+      at_end: whether a line was asked for and there was none.
     """
 
     def __init__(self, f: Any):
@@ -35,16 +38,20 @@ class Lines(Iterator[str]):
         encoding = next((name for mark, name in ENCODINGS.items() if head.startswith(mark)), "utf-8-sig")
         errors = "surrogateescape" if encoding == "utf-8-sig" else "surrogatepass"
         self._readline = io.TextIOWrapper(buffered, encoding, errors=errors, newline="").readline
+        self._row: list[str] = []
+        self._again: list[str] = []
         self._taken = 0
+        self.at_end = False
 
     def __next__(self) -> str:
-        line = self._readline(ROW_BYTES + 1)
+        line = self._again.pop() if self._again else self._readline(ROW_BYTES + 1)
         self._taken += len(line)
         if self._taken <= ROW_BYTES and line:
+            self._row.append(line)
             return line
         if not line:
+            self.at_end = True
             raise StopIteration
-        self._taken = 0
         while line and not line.endswith(("\n", "\r")):
             line = self._readline(ROW_BYTES)
         raise TooLongError
@@ -52,4 +59,11 @@ class Lines(Iterator[str]):
     def row_ended(self) -> int:
         """Begin a new row; return how many characters the row before it had."""
         taken, self._taken = self._taken, 0
+        self._row.clear()
         return taken
+
+    def give_again(self) -> None:
+        """Begin a new row with the second line of the present one."""
+        self._again += reversed(self._row[1:])
+        self.at_end = False
+        self.row_ended()

@@ -9,13 +9,13 @@ import pyarrow as pa
 from transforms.core.errors import one_line
 from transforms.read.bounds import MAX_COLUMNS
 from transforms.read.column_types import is_text
-from transforms.read.list_files import opened
-from transforms.read.text_lines import Lines, TooLongError
-from transforms.read.text_rows import ListColumns, Row, SizedRow, found_columns, typed_rows
+from transforms.read.formats.list_files import opened
+from transforms.read.formats.text_lines import Lines, TooLongError
+from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, found_columns, typed_rows
 from transforms.read.values import as_text
 
 
-def columns(path: str) -> ListColumns:
+def columns(path: str, uri_column: str) -> ListColumns:
     """Return the columns of a file of JSON lines: all keys, in the order in which they first occur."""
     with opened(path) as f:
         return found_columns(_rows(Lines(f)), pa.array)

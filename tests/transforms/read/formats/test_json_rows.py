@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from transforms.read.bounds import MAX_COLUMNS, ROW_BYTES
-from transforms.read.json_rows import columns, rows, to_arrow
+from transforms.read.formats.json_rows import columns, rows, to_arrow
 
 WANTED = {"v": pa.field("n", pa.int64())}
 
@@ -15,7 +15,7 @@ WANTED = {"v": pa.field("n", pa.int64())}
 def test_rows_have_the_wanted_columns_by_their_names_in_the_output(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text('{"uri": "a", "v": 1, "w": 2}\n \n{"uri": "b"}\n')
-    assert dict(columns(str(path)).types) == {"uri": pa.string(), "v": pa.int64(), "w": pa.int64()}
+    assert dict(columns(str(path), "uri").types) == {"uri": pa.string(), "v": pa.int64(), "w": pa.int64()}
     assert list(rows(str(path), "uri", WANTED)) == [("", {"uri": "a", "n": 1}), ("", {"uri": "b", "n": None})]
 
 
@@ -41,7 +41,7 @@ def test_a_line_that_is_no_row_is_told_and_the_next_is_read(tmp_path: pathlib.Pa
     assert lost.startswith(why)
     assert nothing == {}
     assert found == ("", {"uri": "b", "n": 2})
-    assert set(columns(str(path)).types) == {"uri", "v"}
+    assert set(columns(str(path), "uri").types) == {"uri", "v"}
 
 
 def test_values_of_a_column_of_text_are_json() -> None:
