@@ -76,6 +76,7 @@ def unique(names: Sequence[str]) -> list[str]:
 
 
 def _rows(reader: Iterator[list[str]], lines: Lines, names: list[str]) -> Iterator[SizedRow]:
+    """Yield rows with their sizes; the rows behind a stray quote, which makes text of them, are read by themselves."""
     lines.row_ended()
     while True:
         try:
@@ -83,10 +84,10 @@ def _rows(reader: Iterator[list[str]], lines: Lines, names: list[str]) -> Iterat
         except StopIteration:
             return
         except (csv.Error, TooLongError) as e:
-            yield f"not CSV: {one_line(e)}", {}, lines.row_ended()
+            yield f"not CSV: {one_line(e)}", {}, 0
+            lines.give_again()
             continue
         if lines.at_end:
-            # The rows behind a stray quote are not lost with its own.
             yield "not CSV: a quote that is never closed", {}, 0
             lines.give_again()
             continue

@@ -26,6 +26,7 @@ def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator
                 return
             except TooLongError as e:
                 yield one_line(e), {}
+                lines.row_ended()
                 continue
             lines.row_ended()
             if line[0] != "#" and (uri := line.strip()):

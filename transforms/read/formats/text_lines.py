@@ -24,7 +24,7 @@ class TooLongError(ValueError):
 
 
 class Lines(Iterator[str]):
-    """The lines of a binary file with their line ends; after a TooLongError, the next one is the line behind it.
+    """The lines of a binary file with their line ends.
 
     Bytes that are no UTF-8 become surrogates, as in the names of files.
 
@@ -45,19 +45,21 @@ class Lines(Iterator[str]):
 
     def __next__(self) -> str:
         line = self._again.pop() if self._again else self._readline(ROW_BYTES + 1)
-        self._taken += len(line)
-        if self._taken <= ROW_BYTES and line:
-            self._row.append(line)
-            return line
         if not line:
             self.at_end = True
             raise StopIteration
-        while line and not line.endswith(("\n", "\r")):
-            line = self._readline(ROW_BYTES)
-        raise TooLongError
+        self._taken += len(line)
+        if len(line) <= ROW_BYTES:
+            self._row.append(line)
+        else:
+            while line and not line.endswith(("\n", "\r")):
+                line = self._readline(ROW_BYTES)
+        if self._taken > ROW_BYTES:
+            raise TooLongError
+        return line
 
     def row_ended(self) -> int:
-        """Begin a new row; return how many characters the row before it had."""
+        """Begin a new row, also after a TooLongError; return how many characters the row before it had."""
         taken, self._taken = self._taken, 0
         self._row.clear()
         return taken

@@ -95,3 +95,13 @@ def test_a_quote_that_is_never_closed_loses_its_row_alone(tmp_path: pathlib.Path
         ("", {"uri": "d.jpg", "v": "2"}),
     ]
     assert columns(str(path), "uri").num_rows == 4
+
+
+def test_a_quote_that_is_closed_too_far_away_loses_its_row_alone(tmp_path: pathlib.Path) -> None:
+    """(2a, 4b)"""
+    path = tmp_path / "x.csv"
+    long = "x" * 1_000_000
+    path.write_text('uri,v\na.jpg,"5\n' + f"b.jpg,{long}\n" * 20 + 'c.jpg,"1"\n')
+    found = list(rows(str(path), "uri", {"v": pa.field("v", pa.string())}))
+    assert [why for why, _ in found] == ["not CSV: a row of more than 16,777,216 characters", *[""] * 21]
+    assert [row["uri"] for _, row in found[1:]] == ["b.jpg"] * 20 + ["c.jpg"]

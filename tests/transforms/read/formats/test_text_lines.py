@@ -44,6 +44,7 @@ def test_a_line_too_long_is_passed_over() -> None:
     lines = Lines(io.BufferedReader(Zeros(ROW_BYTES + (1 << 16)), 1 << 16))
     with pytest.raises(TooLongError, match="a row of more than 16,777,216 characters"):
         next(lines)
+    lines.row_ended()
     assert list(lines) == ["b\n"]
 
 
@@ -54,6 +55,10 @@ def test_a_row_of_many_lines_is_bounded_as_well() -> None:
     assert [len(next(lines)), len(next(lines))] == [len(line)] * 2
     with pytest.raises(TooLongError):
         next(lines)
+    lines.give_again()
+    assert [len(next(lines)), len(next(lines))] == [len(line)] * 2
+    assert lines.row_ended() == 2 * len(line)
     assert next(lines) == "b\n"
-    assert lines.row_ended() == 2
-    assert lines.row_ended() == 0
+    assert not lines.at_end
+    assert list(lines) == []
+    assert lines.at_end
