@@ -56,8 +56,8 @@ def _add_data(add: Any, switch: dict[str, Any]) -> None:
         "--input",
         action="append",
         metavar="PATH",
-        help="an image, a folder (recursive), a glob, or a uri list (.txt, .csv, .tsv, .jsonl, .parquet, also .gz, .bz2, .zst; a folder of Parquet; "
-        "failures-*.jsonl), on any filesystem that Beam reads; repeatable; {date} and {run} as in --output",
+        help="an image, a folder (recursive), a glob, or a uri list (.txt, .csv, .tsv, .jsonl, .parquet, "
+        "failures-*.jsonl; also .gz, .bz2 or .zst, or a folder of Parquet), on any filesystem that Beam reads; repeatable; {date} and {run} as in --output",
     )
     add(
         "--uri_column",
