@@ -58,7 +58,8 @@ def _add_data(add: Any, switch: dict[str, Any]) -> None:
         action="append",
         metavar="PATH",
         help="an image, a folder (recursive), a glob, or a uri list (.txt, .csv, .tsv, .jsonl, .parquet, "
-        "failures-*.jsonl), on any filesystem that Beam reads; repeatable; {date} and {run} as in --output",
+        "failures-*.jsonl; also .gz, .bz2 or .zst, or a folder of Parquet), "
+        "on any filesystem that Beam reads; repeatable; {date} and {run} as in --output",
     )
     add(
         "--uri_column",

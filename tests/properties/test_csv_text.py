@@ -14,7 +14,7 @@ import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from transforms.read.uri_lists import carried_schema, data_rows
+from transforms.read.uri_lists import Carried, UriList, carried_by, data_rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 AWKWARD = st.text("\",\t\r\n' ;\\|#\ufeff\x1a\x85\u2028", max_size=6)
@@ -42,12 +42,17 @@ def written(folder: str, name: str, rows: list[tuple[str, ...]], names: tuple[st
     return str(path)
 
 
+def read_as_text(path: str) -> list[Any]:
+    names = {name: name for name in ALL_TEXT.names}
+    return list(data_rows(UriList(path), Carried("uri", ALL_TEXT, {path: names})))
+
+
 @given(ROWS, st.sampled_from(["list.csv", "list.tsv", "list.csv.gz"]))
 @example([("", "", "")], "list.csv")
 @example([("a\r", "\n", "\r\n")], "list.tsv")
 def test_text_survives_csv(rows: list[tuple[str, ...]], name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found = list(data_rows(written(folder, name, rows), "uri", ALL_TEXT))
+        found = read_as_text(written(folder, name, rows))
     assert found == [("", dict(zip(NAMES, row, strict=True))) for row in rows]
 
 
@@ -57,7 +62,7 @@ def test_text_survives_json_lines(rows: list[tuple[str, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "list.jsonl"
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in expected), "utf-8", newline="")
-        found = list(data_rows(str(path), "uri", ALL_TEXT))
+        found = read_as_text(str(path))
     assert found == [("", row) for row in expected]
 
 
@@ -70,8 +75,9 @@ def test_a_column_of_csv_is_read_as_numbers_only_where_no_digit_is_lost(values: 
     rows = [(f"{i}.jpg", value) for i, value in enumerate([*values, ""])]
     with tempfile.TemporaryDirectory() as folder:
         path = written(folder, "list.csv", rows, ("uri", "n"))
-        type_ = carried_schema(path, "uri").field("n").type
-        found = [row["n"] for _, row in data_rows(path, "uri", pa.schema([("n", type_)]))]
+        carried = carried_by([UriList(path)], "uri")
+        type_ = carried.schema.field("n").type
+        found = [row["n"] for _, row in data_rows(UriList(path), carried)]
     plain = [value for value in values if value]
     if pa.types.is_string(type_):
         assert found == [*values, ""]

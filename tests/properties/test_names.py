@@ -7,7 +7,7 @@ import glob
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from transforms.collection.columns import CARRIED_PREFIX, OWN_NAMES, carried_name
+from transforms.collection.columns import CARRIED_PREFIX, OWN_NAMES, carried_names
 from transforms.collection.layout import (
     EMBEDDINGS,
     FAILURES,
@@ -84,13 +84,24 @@ def test_a_run_id_begins_with_its_day() -> None:
     assert datetime.date.fromisoformat(date_of(new_run_id())) - day in (datetime.timedelta(0), datetime.timedelta(1))
 
 
-@given(st.text() | st.sampled_from(sorted(OWN_NAMES)) | st.sampled_from(sorted(OWN_NAMES)).map(CARRIED_PREFIX.__add__))
-def test_no_carried_column_takes_a_name_that_the_output_needs(name: str) -> None:
-    found = carried_name(name)
-    assert found not in OWN_NAMES
-    assert found.endswith(name)
+OWN = st.sampled_from(sorted(OWN_NAMES))
+CARRIED = (
+    st.text()
+    | OWN
+    | st.builds(str.__mul__, st.just(CARRIED_PREFIX), st.integers(0, 3)).flatmap(lambda prefix: OWN.map(prefix.__add__))
+)
+
+
+@given(st.lists(CARRIED, unique=True))
+def test_each_carried_column_has_a_name_of_its_own_that_the_output_does_not_need(names: list[str]) -> None:
+    """(2d) Otherwise one of two columns would be lost."""
+    found = carried_names(names)
+    assert list(found) == names
+    assert len(set(found.values())) == len(names)
+    assert not OWN_NAMES & set(found.values())
+    assert all(new.endswith(name) for name, new in found.items())
     # A retry carries the columns of the first run under the names that they have already.
-    assert carried_name(found) == found
+    assert carried_names(found.values()) == {new: new for new in found.values()}
 
 
 @given(st.text(), st.lists(st.text()))

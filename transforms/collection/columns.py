@@ -4,7 +4,7 @@ The Parquet schema, features.json, and the names that carried columns may not ta
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -70,9 +70,18 @@ FAILURE_COLUMNS = ("uri", *(field.name for field in dataclasses.fields(Failure) 
 OWN_NAMES = frozenset({column.name for column in embedding_columns(1, "float32", top_k=1)} | {*FAILURE_COLUMNS})
 
 
-def carried_name(name: str) -> str:
-    """Return a carried column's name in the output: with CARRIED_PREFIX if the output needs the name for itself."""
-    return f"{CARRIED_PREFIX}{name}" if name in OWN_NAMES else name
+def carried_names(names: Iterable[str]) -> dict[str, str]:
+    """Return the names of a list's columns in the output.
+
+    A name that the output needs for itself gets CARRIED_PREFIX, more than once if the list has the longer name as well.
+    """
+    found = dict.fromkeys(names, "")
+    for name in found:
+        free = name
+        while free in OWN_NAMES or (free != name and free in found):
+            free = CARRIED_PREFIX + free
+        found[name] = free
+    return found
 
 
 def embeddings_schema(spec: EmbeddingSpec, carried: pa.Schema | None = None, top_k: int = 0) -> pa.Schema:

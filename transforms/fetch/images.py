@@ -6,7 +6,7 @@ import stat
 from typing import NamedTuple
 
 import apache_beam as beam
-from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.core import retries
@@ -21,6 +21,7 @@ from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, place_of
 from transforms.storage.gcs import INSTALL, INSTALLED
 from transforms.storage.gcs_download import DownloadError, GcsDownload, GcsObject
 from transforms.storage.paths import canonical_uri, local_path, scheme_of
+from transforms.storage.schemes import how_to_install
 
 
 class Fetched(NamedTuple):
@@ -64,10 +65,13 @@ def _refuse_all_but_files(path: str, found: os.stat_result) -> None:
 
 def fetch_from_filesystem(uri: str, max_bytes: int) -> bytes:
     """Read an object of any Beam filesystem: uri -> bytes; raise ImageError."""
+    scheme = scheme_of(uri)
+    if command := how_to_install(uri):
+        raise ImageError("unsupported_scheme", f"nothing here reads {scheme}:// uris; run: {command}")
     try:
         filesystem = FileSystems.get_filesystem(uri)
-    except (ValueError, ImportError) as e:
-        raise ImageError("unsupported_scheme", f"nothing here reads {uri.partition('://')[0]}:// uris") from e
+    except (BeamIOError, ValueError, ImportError) as e:
+        raise ImageError("unsupported_scheme", f"nothing here reads {scheme}:// uris") from e
     try:
         # Raw bytes, even if the name suggests compression.
         with filesystem.open(uri, compression_type=CompressionTypes.UNCOMPRESSED) as f:

@@ -30,7 +30,8 @@ def local_path(uri: str) -> str:
 def canonical_uri(path: str, folder: str = "") -> str:
     """Return the one uri of an image, the same in every run.
 
-    A local path becomes absolute; one that is not UTF-8 becomes a percent-encoded file:// uri.
+    A local path becomes absolute; one that is not UTF-8, or ends in white space, which uri lists do not keep, becomes a
+    percent-encoded file:// uri.
 
     Args:
       path: a path or a uri; a relative one is relative to `folder`.
@@ -45,9 +46,11 @@ def canonical_uri(path: str, folder: str = "") -> str:
     path = os.path.abspath(os.path.join(folder, path))
     try:
         path.encode()
+        if path == path.strip():
+            return path
     except UnicodeEncodeError:
-        return "file://" + urllib.parse.quote_from_bytes(os.fsencode(path))
-    return path
+        pass
+    return "file://" + urllib.parse.quote_from_bytes(os.fsencode(path))
 
 
 def _joined(folder: str, name: str) -> str:

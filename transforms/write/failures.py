@@ -1,5 +1,6 @@
 """Write failures as JSON lines, which the next run accepts as input."""
 
+import base64
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
@@ -40,9 +41,18 @@ class FailuresFormat(ShardFormat):
 
 
 def failure_to_json(failure: Failure) -> str:
-    """Return one line of JSON; values for which JSON has no type are written as strings."""
+    """Return one line of JSON; values for which JSON has no type are text there, bytes that are none in base64."""
     own = {name: failure.source.uri if name == "uri" else getattr(failure, name) for name in FAILURE_COLUMNS}
-    return json.dumps({**own, **failure.source.columns}, ensure_ascii=False, default=str)
+    return json.dumps({**own, **failure.source.columns}, ensure_ascii=False, default=_as_text)
+
+
+def _as_text(value: Any) -> str:
+    if not isinstance(value, bytes):
+        return str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode()
 
 
 @dataclasses.dataclass

@@ -11,7 +11,7 @@ from tests.fake_backbone import spec
 from transforms.collection.columns import (
     FAILURE_COLUMNS,
     OWN_NAMES,
-    carried_name,
+    carried_names,
     embedding_columns,
     embeddings_schema,
     example_features,
@@ -133,17 +133,30 @@ def test_the_own_names_are_all_that_an_output_file_may_hold() -> None:
 
 @pytest.mark.parametrize("name", [*PLAIN, *TOP, "stage", "reason", "kind", "error", "message", "attempts"])
 def test_a_carried_column_that_clashes_gets_a_prefix(name: str) -> None:
-    assert carried_name(name) == f"list_{name}"
-    assert carried_name(name.upper()) == name.upper()
+    assert carried_names([name, name.upper()]) == {name: f"list_{name}", name.upper(): name.upper()}
+
+
+def test_no_two_columns_get_one_name() -> None:
+    """(2d) `width` beside `list_width`: one of the two would be lost."""
+    names = ["list_width", "width", "list_list_width", "list_uri", "uri"]
+    found = carried_names(names)
+    assert found == {
+        "list_width": "list_width",
+        "width": "list_list_list_width",
+        "list_list_width": "list_list_width",
+        "list_uri": "list_uri",
+        "uri": "list_list_uri",
+    }
+    assert list(found) == names
 
 
 @pytest.mark.parametrize("name", ["label", "list_uri", "Uri", "", "source"])
 def test_a_carried_column_that_does_not_clash_keeps_its_name(name: str) -> None:
-    assert carried_name(name) == name
+    assert carried_names([name]) == {name: name}
 
 
 def test_a_schema_with_all_clashing_columns_has_no_name_twice() -> None:
-    carried = pa.schema([(carried_name(name), pa.string()) for name in sorted(OWN_NAMES)])
+    carried = pa.schema([(name, pa.string()) for name in carried_names(OWN_NAMES).values()])
     names = embeddings_schema(SPEC, carried, top_k=1).names
     assert len(names) == len(set(names)) == len(PLAIN + TOP) + len(OWN_NAMES)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
@@ -143,6 +144,26 @@ def test_a_scheme_that_nothing_reads_is_unsupported(uri: str) -> None:
     error = lost(fetch_from_filesystem, uri, 1000)
     assert (error.reason, error.transient) == ("unsupported_scheme", False)
     assert str(error) == f"nothing here reads {uri.partition(':')[0]}:// uris"
+
+
+@pytest.mark.parametrize(("scheme", "extra"), [("hdfs", "hadoop"), ("s3", "aws"), ("azfs", "azure")])
+def test_a_scheme_whose_package_is_missing_names_it(scheme: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """(2a) One such row ended the run, or was tried again and again."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    error = lost(fetch_from_filesystem, f"{scheme}://b/a.jpg", 10)
+    assert (error.reason, error.transient) == ("unsupported_scheme", False)
+    assert str(error) == f"nothing here reads {scheme}:// uris; run: pip install 'apache-beam[{extra}]'"
+
+
+def test_a_filesystem_that_cannot_be_made_is_the_failure_of_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """(2a) Beam wraps what its filesystems raise."""
+
+    def get_filesystem(uri: str) -> None:
+        raise BeamIOError("Unable to get the Filesystem", {uri: ImportError("no hdfs")})
+
+    monkeypatch.setattr("apache_beam.io.filesystems.FileSystems.get_filesystem", get_filesystem)
+    error = lost(fetch_from_filesystem, "gs2://b/a.jpg", 10)
+    assert (error.reason, error.transient) == ("unsupported_scheme", False)
 
 
 def test_an_object_is_fetched_with_its_generation_and_its_stored_size(gcs: GcsServer) -> None:

@@ -9,13 +9,15 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.pvalue import TaggedOutput
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms import ImageUri, ReadImageUris
 from transforms.core.errors import UsageError
 from transforms.core.uri_sum import UriSum
-from transforms.read.uris import find_sources
+from transforms.read.sources import find_sources
+from transforms.read.uris import read_source
 from transforms.storage.paths import canonical_uri
 
 
@@ -177,6 +179,64 @@ def test_rows_that_cannot_be_read_are_failures_and_inputs(tmp_path: pathlib.Path
         assert_that(unread | beam.Map(by_reason), equal_to(lost), label="unread")
         inputs = UriSum.of([str(tmp_path / "a.jpg"), f"{path}#row=2", f"{path}#row=3"])
         assert_that(counts, equal_to([("inputs", inputs)]), label="counts")
+
+
+def test_entries_that_cannot_be_looked_at_are_failures_and_inputs(tmp_path: pathlib.Path) -> None:
+    """(2b) They were missing from the counts."""
+    (image,) = files(tmp_path, "a.jpg")
+    gone = tmp_path / "gone.jpg"
+    gone.symlink_to(tmp_path / "nothing")
+    with beam.Pipeline(FnApiRunner()) as p:
+        found, unread, counts = p | ReadImageUris([str(tmp_path)])
+        assert_that(found, equal_to([ImageUri(image)]), label="uris")
+        assert_that(unread | beam.Map(by_reason), equal_to([(str(gone), "read", "not_found")]), label="unread")
+        assert_that(counts, equal_to([("inputs", UriSum.of([image, str(gone)]))]), label="counts")
+
+
+def outcomes(path: pathlib.Path) -> list[tuple[str, str]]:
+    """Return the uri of each row of a list, with the reason where it is lost."""
+    source = ReadImageUris([str(path)])
+    found = [row for one in source.sources for row in read_source(one, source.carried)]
+    return [by_reason(row.value)[::2] if isinstance(row, TaggedOutput) else (row[0], "") for row in found]
+
+
+def test_white_space_around_a_uri_is_no_part_of_it(tmp_path: pathlib.Path) -> None:
+    """(2d) A space before it made a local path of it. Names that end in white space are file:// uris, which keep it."""
+    path = tmp_path / "m.csv"
+    path.write_text('uri\n http://h/a.jpg\n" /a.jpg\t"\n"  "\nfile:///b.jpg%20\n')
+    assert outcomes(path) == [
+        ("http://h/a.jpg", ""),
+        ("/a.jpg", ""),
+        (f"{path}#row=3", "no_uri"),
+        ("file:///b.jpg%20", ""),
+    ]
+    (odd,) = files(tmp_path, "odd/a.jpg ")
+    assert uris(tmp_path / "odd") == [f"file://{odd.rstrip()}%20"]
+
+
+def test_a_uri_of_bytes_is_its_text(tmp_path: pathlib.Path) -> None:
+    """(2a, 2d) It became b'...', and one that is no UTF-8 failed the run."""
+    path = tmp_path / "m.parquet"
+    pq.write_table(pa.table({"uri": pa.array([b"/a.jpg", b"file:///\xfc.jpg", b"/\xfc.jpg", None], pa.binary())}), path)
+    lost = (f"{path}#row=4", "no_uri")
+    assert outcomes(path) == [("/a.jpg", ""), ("file:///%FC.jpg", ""), ("file:///%FC.jpg", ""), lost]
+
+
+def test_a_row_whose_uri_is_none_is_told(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_text('{"uri": ["a.jpg"]}\n{"uri": "a.jpg"}\n{"uri": {}}\n{"uri": 7}\n')
+    lost = [(f"{path}#row={i}", "bad_row") for i in (1, 3)]
+    assert outcomes(path) == [lost[0], (f"{tmp_path}/a.jpg", ""), lost[1], (f"{tmp_path}/7", "")]
+
+
+def test_a_list_whose_name_is_no_utf8_is_read(tmp_path: pathlib.Path) -> None:
+    path = os.path.join(os.fsencode(tmp_path), b"\xfc.csv")
+    with open(path, "wb") as f:
+        f.write(b"uri,v\n/a.jpg,1\n/b.jpg\n")
+    assert outcomes(pathlib.Path(os.fsdecode(path))) == [
+        ("/a.jpg", ""),
+        (f"file://{tmp_path}/%FC.csv#row=2", "bad_row"),
+    ]
 
 
 @pytest.mark.parametrize(

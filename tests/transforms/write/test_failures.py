@@ -37,6 +37,12 @@ def test_a_line_holds_the_failure_and_the_carried_columns() -> None:
     }
 
 
+def test_bytes_are_text_or_base64() -> None:
+    """(2d) They became b'...'."""
+    row = json.loads(failure_to_json(failure("a.jpg", text="ä".encode(), other=b"\xff\x00", inner=[b"x"])))
+    assert (row["text"], row["other"], row["inner"]) == ("ä", "/wA=", ["x"])
+
+
 def test_the_own_columns_come_first_and_text_is_readable() -> None:
     line = failure_to_json(failure("ä.jpg", label="x"))
     assert line.startswith('{"uri": "ä.jpg", "stage": "decode", "reason": "corrupt", "kind": "permanent", "error": ')

@@ -1,0 +1,64 @@
+"""Rows of JSON lines: objects, whose absent keys are null."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from transforms.core.errors import one_line
+from transforms.read.bounds import MAX_COLUMNS
+from transforms.read.column_types import is_text
+from transforms.read.formats.list_files import opened
+from transforms.read.formats.text_lines import Lines, TooLongError
+from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, found_columns, typed_rows
+from transforms.read.values import as_text
+
+
+def columns(path: str, uri_column: str) -> ListColumns:
+    """Return the columns of a file of JSON lines: all keys, in the order in which they first occur."""
+    with opened(path) as f:
+        return found_columns(_rows(Lines(f)), pa.array)
+
+
+def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
+    """Yield the rows of a file of JSON lines, as `typed_rows` does."""
+    with opened(path) as f:
+        yield from typed_rows(_rows(Lines(f)), uri_column, wanted, to_arrow)
+
+
+def _rows(lines: Lines) -> Iterator[SizedRow]:
+    while True:
+        try:
+            line = next(lines)
+        except StopIteration:
+            return
+        except TooLongError as e:
+            yield f"not JSON: {one_line(e)}", {}, lines.row_ended()
+            continue
+        size = lines.row_ended()
+        if not line.isspace():
+            yield *_row(line), size
+
+
+def _row(line: str) -> Row:
+    try:
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            return "a line of JSON that is not an object", {}
+        if len(row) > MAX_COLUMNS:
+            return f"an object of {len(row):,} keys; at most {MAX_COLUMNS:,} are carried", {}
+        if not line.isascii() or "\\u" in line:
+            # A column's name must be text, and half a character in a uri is no name of a file.
+            "".join(row).encode()
+            json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    except (ValueError, RecursionError) as e:
+        return f"not JSON: {one_line(e)}", {}
+    return "", row
+
+
+def to_arrow(values: list[Any], type_: pa.DataType) -> pa.Array:
+    """Return the values of a column as an array of the column's type."""
+    if is_text(type_):
+        values = [as_text(value) for value in values]
+    return pa.array(values, type_)

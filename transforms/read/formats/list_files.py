@@ -1,0 +1,87 @@
+"""Files that are uri lists: known by their suffix, and unpacked while they are read."""
+
+import bz2
+import contextlib
+import gzip
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.core.errors import UsageError
+from transforms.storage.files import download
+from transforms.storage.gcs import is_gcs
+
+FORMATS = {
+    ".txt": "text",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+"""Formats of uri lists by suffix."""
+
+UNPACKERS: dict[str, Callable[[Any], Any]] = {
+    ".gz": lambda f: gzip.GzipFile(fileobj=f),
+    ".bz2": bz2.BZ2File,
+    ".zst": lambda f: io.BufferedReader(pa.CompressedInputStream(f, "zstd")),
+}
+"""Compressions of uri lists by suffix; unlike Beam's, they raise for a file that ends early."""
+
+REFUSED = {
+    "is an archive; unpack it, and name the folder": (
+        *(".tar", ".tgz", ".tbz2", ".zip", ".7z", ".rar", *(f".tar{suffix}" for suffix in UNPACKERS)),
+    ),
+    "is JSON but no JSON lines; write one object a line, and name it .jsonl": (".json", ".geojson"),
+    "is a table in a format that is not read here; save it as .csv, .jsonl or .parquet": (
+        *(".xls", ".xlsx", ".ods", ".feather", ".arrow", ".ipc", ".orc", ".avro", ".sqlite", ".db", ".yaml", ".yml"),
+        *(".xml", ".pkl", ".pickle", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".tfrecord", ".tfrecords", ".lance"),
+    ),
+    "is compressed in a way that is not read here; use gzip, bzip2 or zstd": (".xz", ".lz4", ".br", ".lzma", ".snappy"),
+    "is a compressed file that does not say of what; name it .txt.gz, .csv.gz, .jsonl.gz, or unpack it": (*UNPACKERS,),
+}
+"""What is said of files that are neither images nor uri lists, with their suffixes."""
+
+
+def format_of(path: str) -> str:
+    """Return the format of a uri list by its suffix, compressed or not: '.csv.gz' -> 'csv'; '' for any other file."""
+    name = path.lower()
+    packed = next((suffix for suffix in UNPACKERS if name.endswith(suffix)), "")
+    return next((format_ for suffix, format_ in FORMATS.items() if name.removesuffix(packed).endswith(suffix)), "")
+
+
+def is_uri_list(path: str) -> bool:
+    """Whether a path has the suffix of a uri list, compressed or not: .csv, .csv.gz."""
+    return bool(format_of(path))
+
+
+def refuse_other_files(path: str) -> None:
+    """Refuse a file whose suffix says that it is neither an image nor a uri list.
+
+    Raises:
+      UsageError: the line says what to do with the file.
+    """
+    for what, suffixes in REFUSED.items():
+        if not is_uri_list(path) and path.lower().endswith(suffixes):
+            raise UsageError(f"--input {path} {what}")
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[Any]:
+    """Open a uri list on any Beam filesystem, and yield its unpacked bytes as a file."""
+    with contextlib.ExitStack() as stack:
+        if is_gcs(path):
+            local = os.path.join(stack.enter_context(tempfile.TemporaryDirectory()), "list")
+            download(path, local)
+            f = stack.enter_context(open(local, "rb"))
+        else:
+            f = stack.enter_context(FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED))
+        unpack = next((unpack for suffix, unpack in UNPACKERS.items() if path.lower().endswith(suffix)), None)
+        yield unpack(f) if unpack else f

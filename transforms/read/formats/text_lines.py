@@ -1,0 +1,71 @@
+"""Lines of a text file, none longer than ROW_BYTES characters: a longer one is passed over without being held."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from transforms.read.bounds import ROW_BYTES
+
+ENCODINGS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Encodings by the byte order mark that a file begins with; any other file is UTF-8."""
+
+
+class TooLongError(ValueError):
+    """A line, or a CSV row of several lines, of more than ROW_BYTES characters."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a row of more than {ROW_BYTES:,} characters")
+
+
+class Lines(Iterator[str]):
+    """The lines of a binary file with their line ends.
+
+    Bytes that are no UTF-8 become surrogates, as in the names of files.
+
+    Attributes:
+      at_end: whether a line was asked for and there was none.
+    """
+
+    def __init__(self, f: Any):
+        buffered = f if hasattr(f, "peek") else io.BufferedReader(f)
+        head = buffered.peek(4)[:4]
+        encoding = next((name for mark, name in ENCODINGS.items() if head.startswith(mark)), "utf-8-sig")
+        errors = "surrogateescape" if encoding == "utf-8-sig" else "surrogatepass"
+        self._readline = io.TextIOWrapper(buffered, encoding, errors=errors, newline="").readline
+        self._row: list[str] = []
+        self._again: list[str] = []
+        self._taken = 0
+        self.at_end = False
+
+    def __next__(self) -> str:
+        line = self._again.pop() if self._again else self._readline(ROW_BYTES + 1)
+        if not line:
+            self.at_end = True
+            raise StopIteration
+        self._taken += len(line)
+        if len(line) <= ROW_BYTES:
+            self._row.append(line)
+        else:
+            while line and not line.endswith(("\n", "\r")):
+                line = self._readline(ROW_BYTES)
+        if self._taken > ROW_BYTES:
+            raise TooLongError
+        return line
+
+    def row_ended(self) -> int:
+        """Begin a new row, also after a TooLongError; return how many characters the row before it had."""
+        taken, self._taken = self._taken, 0
+        self._row.clear()
+        return taken
+
+    def give_again(self) -> None:
+        """Begin a new row with the second line of the present one."""
+        self._again += reversed(self._row[1:])
+        self.at_end = False
+        self.row_ended()

@@ -1,0 +1,108 @@
+"""Inputs as they are found at launch: images, folders, globs and uri lists."""
+
+import dataclasses
+import os
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
+
+from apache_beam.io.filesystem import BeamIOError
+
+from transforms.core.errors import UsageError, did_you_mean, one_line
+from transforms.read import folders
+from transforms.read.formats.list_files import format_of, is_uri_list, refuse_other_files
+from transforms.storage.gcs import install_hint
+from transforms.storage.paths import folder_pattern, is_file, local_path, matching_files, scheme_of
+from transforms.storage.schemes import SCHEMES, how_to_install
+
+NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+"""What Hive, Spark and Arrow name the folder of rows without a value."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One input as it was found at launch.
+
+    Attributes:
+      kind: 'image', 'files' or 'list'.
+      path: of the image or the list, or the glob of the files.
+      index: position among all inputs.
+      folder: what relative uris of a list are relative to.
+      partitions: columns that the folders of a list state, like `label=cat`.
+    """
+
+    kind: str
+    path: str
+    index: int
+    folder: str = ""
+    partitions: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+
+
+def find_sources(inputs: Iterable[str]) -> list[Source]:
+    """Return what each input is, after checking that it matches something.
+
+    Raises:
+      UsageError: an input's scheme is unknown, it matches nothing, or is a file of another kind.
+    """
+    found = [source for path in inputs for source in _find(path)]
+    return [dataclasses.replace(source, index=i) for i, source in enumerate(found)]
+
+
+def matching(pattern: str) -> Iterator[folders.Match]:
+    """Yield the files that a glob matches on any Beam filesystem, as `folders.matching` does."""
+    return ((m.path, None) for m in matching_files(pattern)) if scheme_of(pattern) else folders.matching(pattern)
+
+
+def _find(path: str) -> Iterator[Source]:
+    scheme = scheme_of(path)
+    if scheme in ("http", "https"):
+        yield Source("image", path, 0)
+        return
+    if scheme and scheme not in SCHEMES:
+        raise UsageError(f"no filesystem reads {path}: unknown scheme {scheme!r}{did_you_mean(scheme, SCHEMES)}")
+    if command := how_to_install(path):
+        raise UsageError(f"nothing here reads {path}; run: {command}")
+    if scheme in ("", "file"):
+        path = os.path.abspath(local_path(path) if scheme else path)
+    try:
+        yield from _find_files(path)
+    except (BeamIOError, OSError, ValueError, ImportError) as e:
+        if isinstance(e, UsageError):
+            raise
+        raise UsageError(f"cannot list --input {path}: {one_line(e)}{install_hint(path)}") from e
+
+
+def _find_files(path: str) -> Iterator[Source]:
+    refuse_other_files(path)
+    if is_file(path):
+        yield _list(path) if is_uri_list(path) else Source("image", path, 0)
+        return
+    folder = folder_pattern(path)
+    first, error = next(matching(folder), ("", None))
+    if error and first == path:
+        raise UsageError(f"cannot list --input {path}: {error}")
+    if first:
+        yield from _table(path) or [Source("files", folder, 0)]
+    elif not os.path.isdir(path) and any(matching(path)):
+        yield from (_list(file) for file, _ in matching(path)) if is_uri_list(path) else [Source("files", path, 0)]
+    else:
+        raise UsageError(f"nothing matches --input {path}; check the path, or quote the glob if the shell ate it")
+
+
+def _list(path: str) -> Source:
+    return Source("list", path, 0, path.rpartition("/")[0])
+
+
+def _table(folder: str) -> list[Source]:
+    """Return the files of a folder that holds nothing but Parquet, as Hive and Spark leave it; else nothing."""
+    files: list[Source] = []
+    for path, _ in matching(folder_pattern(folder)):
+        below = path[len(folder.rstrip("/")) + 1 :].split("/")
+        if below[-1].startswith("_"):
+            continue
+        if format_of(path) != "parquet":
+            return []
+        pairs = [name.split("=", 1) for name in below[:-1] if "=" in name]
+        values = {urllib.parse.unquote(name): urllib.parse.unquote(value) for name, value in pairs}
+        partitions = {name: None if value == NO_PARTITION else value for name, value in values.items()}
+        files.append(Source("list", path, 0, folder, partitions))
+    return files
