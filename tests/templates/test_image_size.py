@@ -9,7 +9,9 @@ import tomllib
 import pytest
 import tensorflow as tf
 from packaging.requirements import Requirement
+from packaging.version import Version
 
+from pipelines.options.gpus import GPUS
 from templates.image_size import BUDGET_MB, RECORDED, REQUIREMENTS, layers, main, pins, report
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -46,6 +48,18 @@ def test_cuda_is_what_tensorflow_was_built_for() -> None:
     cuda, cudnn = (PINS[f"nvidia-{name}-cu12"].split(".") for name in ("cuda-runtime", "cudnn"))
     assert (cuda[0], cudnn[0]) == (built["cuda_version"].split(".")[0], built["cudnn_version"].split(".")[0])
     assert [int(part) for part in cuda[:2]] >= [int(part) for part in built["cuda_version"].split(".")[:2]]
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_the_pinned_cuda_has_code_for_each_gpu_on_offer(name: str) -> None:
+    """Else a job rents GPUs on which the first convolution fails."""
+    # https://docs.nvidia.com/deeplearning/cudnn/backend/v9.11.0/reference/support-matrix.html, and the one of 9.10.
+    oldest = (7, 5) if Version(PINS["nvidia-cudnn-cu12"]) >= Version("9.11") else (5, 0)
+    assert GPUS[name].compute_capability >= oldest
+    # Machine code runs on the same major version, from its minor version on: CUDA C++ Programming Guide, 3.1.2.
+    built = [str(code).rpartition("_")[2] for code in tf.sysconfig.get_build_info()["cuda_compute_capabilities"]]
+    major, minor = GPUS[name].compute_capability
+    assert any(int(code[:-1]) == major and int(code[-1]) <= minor for code in built)
 
 
 def test_launcher_worker_and_packages_are_of_one_python_and_one_beam() -> None:

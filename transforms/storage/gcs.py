@@ -30,7 +30,7 @@ try:
 except ImportError:
     INSTALLED = False
 
-INSTALL = "pip install 'beam-image-embeddings[gcp]'"
+INSTALL = "pip install 'apache-beam[gcp]'"
 EMULATOR = "STORAGE_EMULATOR_HOST"
 CONNECTIONS = 64
 """Connections that a process keeps open: at least one per fetching thread."""

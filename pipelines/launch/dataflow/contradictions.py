@@ -11,6 +11,7 @@ from pipelines.options.gpus import GPUS
 from pipelines.options.settings import Settings
 from transforms.backbones.engines import ENGINES
 from transforms.core.errors import UsageError
+from transforms.storage.gcs import INSTALL
 from transforms.storage.paths import scheme_of
 
 MANY_PROCESSES = "use_multiple_sdk_containers"
@@ -42,7 +43,7 @@ def check_google(beam: PipelineOptions) -> None:
     try:
         from apache_beam.runners.dataflow.internal import apiclient  # noqa: F401
     except ImportError as e:
-        raise UsageError("--runner=DataflowRunner needs: pip install 'beam-image-embeddings[gcp]'") from e
+        raise UsageError(f"--runner=DataflowRunner needs: {INSTALL}") from e
     google = beam.view_as(GoogleCloudOptions)
     for flag, example in (("project", "my-project"), ("region", "europe-west4"), ("temp_location", "gs://bucket/tmp")):
         if not getattr(google, flag):

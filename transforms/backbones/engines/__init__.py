@@ -99,7 +99,7 @@ def choose_engine(engine: str) -> str:
     """
     if engine != AUTO:
         if not _is_installed(engine):
-            raise UsageError(f"--engine {engine} is not installed; pip install 'beam-image-embeddings[{engine}]'")
+            raise UsageError(f"--engine {engine} is not installed; pip install {engine}")
         return engine
     gpu = has_gpu()
     return [name for name, entry in ENGINES.items() if _is_installed(name) and (entry.uses_gpus or not gpu)][-1]
