@@ -36,11 +36,15 @@ class Fault:
 
 
 class GcsServer:
-    """A server and one bucket of it: puts and gets its objects, breaks the answers, and keeps a log of requests."""
+    """A server and one bucket of it: puts and gets its objects, breaks the answers, and keeps a log of requests.
+
+    `retry_after` is the header of that name, of all answers that are a status.
+    """
 
     def __init__(self, kind: str, backend: str, url: str):
         self.kind, self.backend, self.url, self.bucket = kind, backend, url, ""
         self.faults: list[Fault] = []
+        self.retry_after = ""
         self.action: Callable[[], object] = lambda: None
         self.log: list[str] = []
         self.lock = threading.Lock()
@@ -123,7 +127,7 @@ def proxy(server: GcsServer) -> type[http.server.BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             if isinstance(fault, int):
-                self.reply(fault, [], b"injected")
+                self.reply(fault, [("Retry-After", server.retry_after)] if server.retry_after else [], b"injected")
                 return
             if fault == "before":
                 server.action()
