@@ -22,7 +22,7 @@ from transforms.core.stage import Stage, typed
 from transforms.core.uri_sum import UriSum
 from transforms.read.uri_lists import carried_schema, data_rows, is_uri_list, merged_schema
 from transforms.storage.gcs import install_hint
-from transforms.storage.paths import canonical_uri, folder_pattern, is_file, matching_files, scheme_of
+from transforms.storage.paths import canonical_uri, folder_pattern, is_file, matches_any, matching_files, scheme_of
 
 SCHEMES = ("file", "gs", "s3", "hdfs", "azfs", "http", "https")
 COUNTS = "counts"
@@ -70,9 +70,9 @@ def _find(path: str) -> Iterator[tuple[str, str]]:
             yield ("list" if is_uri_list(path) else "image"), path
             return
         folder = folder_pattern(path)
-        if any(matching_files(folder)):
+        if matches_any(folder):
             yield "files", folder
-        elif not os.path.isdir(path) and any(matching_files(path)):
+        elif not os.path.isdir(path) and matches_any(path):
             yield from (("list", m.path) for m in matching_files(path)) if is_uri_list(path) else [("files", path)]
         else:
             raise UsageError(f"nothing matches --input {path}; check the path, or quote the glob if the shell ate it")

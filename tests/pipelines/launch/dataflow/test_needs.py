@@ -42,7 +42,7 @@ def test_a_dry_run_says_all_that_the_job_needs_and_sends_nothing(
 def test_a_dry_run_is_2_where_what_it_wrote_cannot_be_removed(
     flags: list[str], dataflow: DataflowServer, storage: GcsServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    storage.fail(403, matching="owner.json?projection")
+    storage.fail(403, matching="owner.json?prettyPrint")
     assert main([*flags, "--dry_run"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"what it wrote to gs://{dataflow.bucket}/out cannot be removed: " in line

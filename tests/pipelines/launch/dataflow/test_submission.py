@@ -152,7 +152,7 @@ def test_a_job_that_ends_badly_says_what_it_could_not_remove(
     flags: list[str], dataflow: DataflowServer, storage: GcsServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataflow.states, dataflow.errors = ["JOB_STATE_FAILED"], ["Quota 'GPUS' exceeded."]
-    storage.fail(403, matching="owner.json?projection")
+    storage.fail(403, matching="owner.json?prettyPrint")
     assert main(flags) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "Quota 'GPUS' exceeded.; what it wrote to gs://" in line
