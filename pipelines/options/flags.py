@@ -207,7 +207,8 @@ def _add_run(add: Any, switch: dict[str, Any]) -> None:
         type=a_ratio,
         default=1.0,
         metavar="RATIO",
-        help="exit with 3 if a larger part of the inputs failed (default 1.0), and always if all did",
+        help="exit with 3, or fail the job that nobody waits for, if a larger part of the inputs failed (default 1.0), "
+        "and always if all did; what was written stands",
     )
     alone = {**switch, "action": CommandOnly}
     add("--dry_run", **alone, help="check everything, embed 5 images, write nothing")

@@ -16,6 +16,7 @@ from tests.servers.dataflow import DataflowServer
 from tests.servers.gcs import GcsServer
 from tests.servers.rest import Refusal
 from transforms.collection.manifest import read_manifest
+from transforms.core.errors import RunError
 
 __all__ = ["LIGHT", "staged"]
 
@@ -118,6 +119,27 @@ def test_a_finished_job_over_the_failure_budget_is_3(flags: list[str], dataflow:
         f.write(b"bad")
     dataflow.runs = True
     assert main([*flags, "--max_failure_ratio=0.01"]) == 3
+
+
+@pytest.mark.parametrize("ratio", ["0.01", "0.5"])
+def test_a_job_that_nobody_waits_for_fails_over_the_failure_budget_and_keeps_all(
+    flags: list[str], dataflow: DataflowServer, ratio: str
+) -> None:
+    """Else a template's job is green in the morning, whatever was lost in the night."""
+    with FileSystems.create(f"gs://{dataflow.bucket}/in/bad.jpg") as f:
+        f.write(b"bad")
+    assert main([*flags, "--no_wait", "--backbone=MobileNet,MobileNetV2", f"--max_failure_ratio={ratio}"]) == 0
+    if ratio == "0.01":
+        with pytest.raises(RunError, match=r"1 of 11 inputs failed, more than --max_failure_ratio 0\.01 allows"):
+            dataflow.run_staged()
+    else:
+        dataflow.run_staged()
+    for backbone in ("MobileNet", "MobileNetV2"):
+        manifest = read_manifest(f"gs://{dataflow.bucket}/out/{backbone}")
+        assert manifest is not None
+        assert (manifest["counts"]["embedded"], manifest["counts"]["failed"]) == (10, 1)
+        names = {f"/{backbone}/{file['name']}" for file in manifest["files"]}
+        assert names <= set(output_of(dataflow))
 
 
 @pytest.mark.parametrize(
