@@ -35,5 +35,7 @@ GPUS = {
     "nvidia-tesla-v100": Gpu(16, {**_N1, 8: "n1-standard-64"}, {1: 12, 2: 24, 4: 48, 8: 96}, 2.976, (7, 0)),
     "nvidia-tesla-a100": Gpu(40, {n: f"a2-highgpu-{n}g" for n in (1, 2, 4, 8)}, {}, 3.72, (8, 0)),
     "nvidia-a100-80gb": Gpu(80, {n: f"a2-ultragpu-{n}g" for n in (1, 2, 4, 8)}, {}, 4.7137, (8, 0)),
+    # Beam has no price of it; this one is from memory of Compute Engine's list.
+    "nvidia-h100-80gb": Gpu(80, {n: f"a3-highgpu-{n}g" for n in (1, 2, 4, 8)}, {}, 9.8, (9, 0)),
 }
 """GPUs by Dataflow's names; `nvidia-tesla-a100` is the A100 of 40 GB; see SOURCE."""

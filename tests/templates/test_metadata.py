@@ -19,6 +19,7 @@ from pipelines.options.flags import parse
 from templates.metadata import PARSED_BY, metadata
 from tests.servers.dataflow import PROJECT, REGION, DataflowServer
 from tests.servers.rest import RestServer
+from transforms.backbones.engines import ENGINES
 from transforms.collection.manifest import read_manifest
 from transforms.core.errors import UsageError
 
@@ -38,6 +39,13 @@ def test_the_metadata_is_of_googles_type() -> None:
     spec = {"image": IMAGE, "metadata": METADATA, "sdkInfo": {"language": "PYTHON"}}
     parsed = ParseDict(spec, dataflow_v1beta3.ContainerSpec.pb()())
     assert {p.name for p in parsed.metadata.parameters if not p.is_optional} == {"input", "output"}
+
+
+def test_the_engines_on_offer_are_those_that_the_image_holds() -> None:
+    """Else a person chooses one in the console, and the job fails once its workers have started."""
+    offered = {option["value"] for option in PARAMETERS["engine"]["enumOptions"]}
+    pinned = (FOLDER / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert offered == {"auto"} | {engine for engine in ENGINES if any(p.startswith(f"{engine}==") for p in pinned)}
 
 
 def test_flags_for_a_person_are_no_parameters() -> None:

@@ -6,7 +6,7 @@ import sys
 import apache_beam
 from apache_beam.options.pipeline_options import DebugOptions, GoogleCloudOptions, PipelineOptions, WorkerOptions
 
-from pipelines.launch.dataflow.machines import check_gpu_fits
+from pipelines.launch.dataflow.machines import check_gpu_fits, check_processor
 from pipelines.options.gpus import GPUS
 from pipelines.options.settings import Settings
 from transforms.backbones.engines import ENGINES
@@ -62,10 +62,11 @@ def check_paths(settings: Settings) -> None:
             raise UsageError(f"--{flag} {path} is on this machine, where no Dataflow worker sees it; copy it to gs://")
 
 
-def check_gpu(settings: Settings, beam: PipelineOptions) -> None:
-    """Refuse a GPU that contradicts another flag or its machine; raise UsageError."""
+def check_machine(settings: Settings, beam: PipelineOptions) -> None:
+    """Refuse a machine that runs no image of ours, or a GPU that contradicts another flag; raise UsageError."""
     worker, google, debug = beam.view_as(WorkerOptions), beam.view_as(GoogleCloudOptions), beam.view_as(DebugOptions)
     services, experiments = google.dataflow_service_options or [], debug.experiments or []
+    check_processor(worker.machine_type or "")
     accelerated = any(option.startswith("worker_accelerator") for option in services + experiments)
     if not settings.gpu:
         if settings.gpu_count:
@@ -78,6 +79,7 @@ def check_gpu(settings: Settings, beam: PipelineOptions) -> None:
         (accelerated, "a worker_accelerator of --dataflow_service_options"),
         (any("accelerator" in hint for hint in hints), "an accelerator of --resource_hint"),
         (bool(google.flexrs_goal), "--flexrs_goal, which has no GPUs"),
+        ("enable_prime" in services + experiments, "enable_prime, which chooses machines by itself"),
         (MANY_PROCESSES in experiments, f"--experiments={MANY_PROCESSES}, as many models as vCPUs in one GPU"),
         (
             settings.engine in ENGINES and not ENGINES[settings.engine].uses_gpus,

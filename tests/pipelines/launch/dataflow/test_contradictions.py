@@ -34,6 +34,10 @@ L4 = ["--gpu", "nvidia-l4", "--sdk_container_image=r-docker.pkg.dev/p/images/emb
         ([*L4, "--engine=openvino"], "does not go with --engine openvino"),
         ([*L4, "--flexrs_goal=COST_OPTIMIZED"], "does not go with --flexrs_goal"),
         ([*L4, "--experiments=use_multiple_sdk_containers"], "does not go with --experiments=use_multiple"),
+        ([*L4, "--dataflow_service_options=enable_prime"], "does not go with enable_prime"),
+        (["--machine_type=t2a-standard-4"], "t2a-standard-4 has Arm processors, the image is for x86; give n2-stand"),
+        (["--machine_type=c4a-highcpu-8"], "c4a-highcpu-8 has Arm processors"),
+        (["--machine_type=n4a-standard-4"], "n4a-standard-4 has Arm processors"),
         ([*L4, "--resource_hint=accelerator=type:x"], "does not go with an accelerator of --resource_hint"),
         (
             [*L4, "--dataflow_service_options=worker_accelerator=type:nvidia-l4;count:1;install-nvidia-driver"],

@@ -68,7 +68,9 @@ def test_the_lines_say_where_what_and_how_large(dataflow: DataflowServer, photos
     assert writable == f"  writable  gs://{dataflow.bucket}/tmp and --output, by small objects that were removed again"
     assert same == f"  versions  Python {python[0]}.{python[1]}, Beam {beam}; workers have the same"
     assert worker == "  worker    n2-standard-4: 4 vCPUs, 16 GB; processes 1"
-    assert re.fullmatch(r"  memory    about \d+\.\d of 16 GB, with batches that halve where they do not fit", memory)
+    assert re.fullmatch(
+        r"  memory    up to \d+\.\d of 16 GB, with images of --max_image_bytes; batches halve to fit", memory
+    )
     assert output_of(dataflow) == []
 
 
