@@ -68,11 +68,14 @@ def test_launcher_worker_and_packages_are_of_one_python_and_one_beam() -> None:
     assert "--python-version 3.11" in REQUIREMENTS.read_text(encoding="utf-8")
 
 
-def test_the_last_stage_installs_nothing_and_so_has_no_compiler() -> None:
-    last = DOCKERFILE.rpartition("\nFROM ")[2]
-    assert last.startswith("python:3.11-slim")
-    assert not re.search(r"apt|gcc|g\+\+|pip install|make ", last)
-    assert last.rstrip().endswith('ENTRYPOINT ["/opt/apache/beam/boot"]')
+def test_the_images_install_nothing_and_so_have_no_compiler_and_one_has_no_cuda() -> None:
+    *_, without_gpu, with_gpu = DOCKERFILE.split("\nFROM ")
+    assert without_gpu.startswith("python:3.11-slim-bookworm AS without_gpu\n")
+    assert without_gpu.rstrip().endswith('ENTRYPOINT ["/opt/apache/beam/boot"]')
+    assert with_gpu.startswith("without_gpu AS with_gpu\n")
+    for stage in (without_gpu, with_gpu):
+        assert not re.search(r"apt|gcc|g\+\+|pip install|make ", stage)
+    assert ("cuda" in without_gpu.lower(), "COPY --from=cuda /cuda /usr/local" in with_gpu) == (False, True)
 
 
 def test_all_that_is_copied_is_there() -> None:
@@ -102,4 +105,5 @@ def test_the_report_names_layers_and_the_largest_packages() -> None:
     assert lines[0].endswith("of 2026-11-24")
     assert "     2,000 MB  CUDA's libraries" in lines
     assert "       500 MB  the other packages" in lines
+    assert "       611 MB  without CUDA's libraries, for the launcher and all others" in lines
     assert lines[-1] == "       500 MB  b"

@@ -196,13 +196,18 @@ def test_two_nights_that_overlap_in_one_folder_harm_neither_each_other_nor_a_rea
     assert third.stderr.endswith("holds a finished run; choose another folder, or add --overwrite\n")
 
 
-def test_workers_have_the_launchers_image(
-    dataflow: DataflowServer, environment: dict[str, str], parameters: dict[str, str]
+@pytest.mark.parametrize(("more", "image"), [({}, IMAGE), ({"gpu": "nvidia-l4"}, f"{IMAGE}-cuda")])
+def test_workers_have_the_launchers_image_with_cuda_only_where_there_is_a_gpu(
+    dataflow: DataflowServer,
+    environment: dict[str, str],
+    parameters: dict[str, str],
+    more: dict[str, str],
+    image: str,
 ) -> None:
-    launched = launch(dataflow, environment, {**parameters, "gpu": "nvidia-l4"})
+    launched = launch(dataflow, environment, {**parameters, **more})
     assert (launched.returncode, launched.stderr) == (0, "")
     (pool,) = written_job(dataflow)["environment"]["workerPools"]
-    assert {image["containerImage"] for image in pool["sdkHarnessContainerImages"]} == {IMAGE}
+    assert {found["containerImage"] for found in pool["sdkHarnessContainerImages"]} == {image}
     assert "workflow.tar.gz" not in {package["name"] for package in pool.get("packages", [])}
 
 
