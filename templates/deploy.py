@@ -59,7 +59,7 @@ class Template:
 
     @property
     def image(self) -> str:
-        """The name of the image for the launcher and workers without a GPU, with the version of Python, which is checked."""
+        """The name of the image for all but workers with a GPU; it tells the version of Python, which is checked."""
         return f"{self.region}-docker.pkg.dev/{self.project}/{self.repository}/embed-images-python3.11:{self.tag}"
 
     @property
