@@ -36,7 +36,7 @@ def need_lines(plan: Plan, job: DataflowJob) -> list[str]:
         f"  writable  {google.temp_location} and --output, by small objects that were removed again",
         f"  versions  Python {own[0]}, Beam {own[1]}; {same}",
         f"  worker    {machine.name if machine else 'the --machine_type'}: {about}; processes {job.processes}",
-        f"  memory    up to {needs.host_gb:.1f}{of} GB{gpu}, if images are as large as --max_image_bytes; batches halve to fit",
+        f"  memory    up to {needs.host_gb:.1f}{of} GB{gpu}, if images have --max_image_bytes; batches halve to fit",
     ]
 
 

@@ -69,7 +69,7 @@ def test_the_lines_say_where_what_and_how_large(dataflow: DataflowServer, photos
     assert same == f"  versions  Python {python[0]}.{python[1]}, Beam {beam}; workers have the same"
     assert worker == "  worker    n2-standard-4: 4 vCPUs, 16 GB; processes 1"
     assert re.fullmatch(
-        r"  memory    up to \d+\.\d of 16 GB, if images are as large as --max_image_bytes; batches halve to fit", memory
+        r"  memory    up to \d+\.\d of 16 GB, if images have --max_image_bytes; batches halve to fit", memory
     )
     assert output_of(dataflow) == []
 
