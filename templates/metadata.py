@@ -25,6 +25,7 @@ PARSED_BY: dict[Any, tuple[str, str]] = {
     arguments.some_formats: (TEXT, f"({'|'.join(arguments.FORMATS)})(,({'|'.join(arguments.FORMATS)}))*"),
     arguments.some_names: (TEXT, r"[A-Za-z0-9_, ]+"),
     arguments.a_gpu: (ENUM, ""),
+    arguments.a_version: (TEXT, r"[0-9a-z.]+"),
 }
 """Google's type of a parameter and a regex for its values, by the function that parses the flag."""
 

@@ -24,8 +24,8 @@ def refuse_dataflow_flags(settings: Settings) -> None:
     Raises:
       UsageError: such a flag is given.
     """
-    for flag, given in (("gpu", settings.gpu), ("gpu_count", settings.gpu_count), ("no_wait", settings.no_wait)):
-        if given:
+    for flag in ("gpu", "gpu_count", "gpu_driver", "no_wait"):
+        if getattr(settings, flag):
             instead = "; here --require_gpu makes sure of one" if flag == "gpu" else ""
             raise UsageError(f"--{flag} is for --runner=DataflowRunner{instead}")
 
@@ -69,8 +69,9 @@ def check_machine(settings: Settings, beam: PipelineOptions) -> None:
     check_processor(worker.machine_type or "")
     accelerated = any(option.startswith("worker_accelerator") for option in services + experiments)
     if not settings.gpu:
-        if settings.gpu_count:
-            raise UsageError("--gpu_count says how many of which --gpu; add --gpu TYPE, e.g. --gpu nvidia-l4")
+        if settings.gpu_count or settings.gpu_driver:
+            flag = "gpu_count" if settings.gpu_count else "gpu_driver"
+            raise UsageError(f"--{flag} is about a --gpu; add --gpu TYPE, e.g. --gpu nvidia-l4")
         if settings.require_gpu and not accelerated:
             raise UsageError("--require_gpu on Dataflow needs workers with one; add --gpu TYPE, e.g. --gpu nvidia-l4")
         return

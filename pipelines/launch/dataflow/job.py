@@ -62,6 +62,7 @@ class DataflowJob:
       processes: number of processes that embed on one machine, each with a copy of the model.
       gpu: type of the GPU, '' for none.
       gpu_count: number of GPUs per worker.
+      gpu_driver: version of the driver, '' for Dataflow's choice.
     """
 
     options: PipelineOptions
@@ -69,6 +70,7 @@ class DataflowJob:
     processes: int
     gpu: str
     gpu_count: int
+    gpu_driver: str = ""
 
     @property
     def image(self) -> str:
@@ -102,7 +104,8 @@ class DataflowJob:
         if not self.gpu:
             return {}
         machine = self.machine.name if self.machine else ""
-        return {"accelerator": f"type:{self.gpu};count:{self.gpu_count};machine_type:{machine};install-nvidia-driver"}
+        driver = "install-nvidia-driver" + (f":{self.gpu_driver}" if self.gpu_driver else "")
+        return {"accelerator": f"type:{self.gpu};count:{self.gpu_count};machine_type:{machine};{driver}"}
 
     def named(self, plan: Plan) -> "DataflowJob":
         """Return the job with a name and labels that say what it makes; those that flags give stay."""
@@ -147,8 +150,9 @@ def dataflow_job(settings: Settings, beam_args: list[str]) -> DataflowJob:
         raise UsageError("--engine openvino on Dataflow needs an image that has it: add --sdk_container_image IMAGE")
     if not worker.sdk_container_image and not setup.setup_file and not setup.extra_packages:
         setup.setup_file = source_setup_file(pathlib.Path(__file__).parents[3])
+    processes = found.vcpus if many and found else 1
     return DataflowJob(
-        beam, found, found.vcpus if many and found else 1, settings.gpu or "", count if settings.gpu else 0
+        beam, found, processes, settings.gpu or "", count if settings.gpu else 0, settings.gpu_driver or ""
     )
 
 

@@ -46,6 +46,7 @@ def test_a_gpu_is_a_hint_with_its_machine_and_driver_and_the_disk_has_room_for_t
 def test_what_was_asked_for_stands_instead_of_what_would_be_chosen() -> None:
     job = job_of(*L4, "--gpu_count", "2", "--machine_type=g2-standard-24", "--disk_size_gb=200")
     assert "count:2;machine_type:g2-standard-24" in job.hints["accelerator"]
+    assert job_of(*L4, "--gpu_driver=5xx").hints["accelerator"].endswith(";install-nvidia-driver:5xx")
     assert job.options.view_as(WorkerOptions).disk_size_gb == 200
     assert job.options.view_as(DebugOptions).number_of_worker_harness_threads == 4
     job = job_of(
