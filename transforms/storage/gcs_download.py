@@ -78,7 +78,7 @@ class GcsDownload:
       timeout: seconds for the whole download, including retries.
       attempts: maximum number; transient statuses, broken connections and corrupted bytes are tried again.
       pause: average seconds before the second attempt, doubled before each further one.
-      patience: seconds for which refusals, which are no attempts, are tried again; Retry-After is heeded up to 30 s.
+      patience: seconds of refusals in a row, which are no attempts, before it gives up; Retry-After is heeded to 30 s.
     """
 
     max_bytes: int
@@ -105,14 +105,11 @@ class GcsDownload:
             name.encode()
         except ValueError as e:
             raise DownloadError("bad_uri", one_line(e)) from e
-        deadline = time.monotonic() + self.timeout
-        patience, pauses = (
-            time.monotonic() + self.patience,
-            exponential_sleep_generator(self.pause, retries.LONGEST_PAUSE),
-        )
+        until = deadline = time.monotonic() + self.timeout
+        pauses = exponential_sleep_generator(self.pause, retries.LONGEST_PAUSE)
         broken, error = 0, _failure("timeout", f"no whole answer in {self.timeout:g} s", transient=True)
         for attempt in itertools.count(1):
-            turn = PACE.turn(min(deadline, patience))
+            turn = PACE.turn(until)
             if turn is None:
                 raise error
             if attempt > 1:
@@ -120,14 +117,13 @@ class GcsDownload:
             sink.seek(0)
             sink.truncate()
             try:
-                found = self._attempt(
-                    uri, (bucket, name), sink, deadline, functools.partial(_failure, attempts=attempt)
-                )
+                fail = functools.partial(_failure, attempts=attempt)
+                found = self._attempt(uri, (bucket, name), sink, deadline, fail)
             except RefusedError as e:
-                error = e
+                error, until = e, min(until, turn + self.patience)
                 PACE.refused(turn, e.after)
             except DownloadError as e:
-                error, broken, pause = e, broken + 1, next(pauses)
+                error, until, broken, pause = e, deadline, broken + 1, next(pauses)
                 if not e.transient or broken == self.attempts or time.monotonic() + pause >= deadline:
                     raise
                 time.sleep(pause)

@@ -1,5 +1,6 @@
 """Downloading objects of Cloud Storage: whole, as they are, or an error that says why; never wrong bytes."""
 
+import dataclasses
 import gzip
 import pathlib
 from collections.abc import Callable
@@ -150,6 +151,13 @@ def test_what_is_refused_until_time_is_up_is_a_transient_failure(gcs: GcsServer,
     error = lost(impatient, uri)
     assert (error.reason, error.transient) == ("http_429", True)
     assert 1 < error.attempts == gcs.asked() < 10
+
+
+def test_what_breaks_is_tried_again_however_little_patience_there_is_with_refusals(gcs: GcsServer) -> None:
+    """Else weights that take minutes to download are given up at the first broken connection."""
+    uri = gcs.put("a.jpg", b"x" * 1000)
+    gcs.fail("cut", times=2)
+    assert dataclasses.replace(DOWNLOAD, patience=0.0)(uri).data == b"x" * 1000
 
 
 def test_a_refusal_says_how_long_to_wait(gcs: GcsServer) -> None:

@@ -26,7 +26,7 @@ def test_a_dry_run_says_all_that_the_job_needs_and_sends_nothing(
     for part in (
         "inputs    10",
         "MobileNet: 5 of 5 embedded, 1024 x float32",
-        "g2-standard-8: 8 vCPUs, 32 GB; processes 1",
+        "g2-standard-8: 8 vCPUs, 32 GB; processes 1; n2-standard-4 for the steps without a GPU",
         "of 24 GB of a nvidia-l4",
         f"the name of {IMAGE} does not tell whether it has the same",
         "US dollars",
