@@ -12,8 +12,8 @@ One layout for all jobs:
   Several GPUs compute a batch each.
 - The machine is the one that `machines` knows for the GPU, named in the hint, or DEFAULT_MACHINE without a GPU;
   `--machine_type` names another, with `--gpu` only for the workers with a GPU. The steps without a GPU run on
-  DEFAULT_MACHINE: Dataflow's own, n1-standard-1, has 3.75 GB, of which Beam and TensorFlow take 1.5, and a listing half
-  a kB for each object of a folder, 5 GB for ten million.
+  DEFAULT_MACHINE: Dataflow's own, n1-standard-1, has 3.75 GB, of which Beam and TensorFlow take 1.5, and a listing 0.3
+  kB for each object of a folder, 3 GB for ten million.
 - A GPU's worker needs an image with CUDA, `--sdk_container_image`, and a disk with room for it, GPU_DISK_GB; one with
   another image has IMAGE_DISK_GB. Google advises 50 GB or more where a container is large. Without an image the workers
   have Beam's own, and install this project from the source that `setup.py` packs.
