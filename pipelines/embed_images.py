@@ -16,6 +16,7 @@ from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, Target, make_plan
 from pipelines.plan.stages import decode_of, embed_of, fetch_of, manifest_of, sinks_of
 from transforms import CountReasons, MeasureHealth, WriteFailures
+from transforms.commit.budget import FailOverBudget
 
 
 def run(settings: Settings, beam_args: list[str]) -> int:
@@ -39,9 +40,14 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
     uris, unread, counts = root | plan.source
     images, unfetched = uris | fetch_of(plan)
     pixels, undecoded = images | decode_of(plan)
-    for target in plan.targets:
-        embed = EmbedAndCommit(plan, target, counts=counts, lost=(unread, unfetched, undecoded))
-        _ = pixels | target.backbone.name >> embed
+    manifests = [
+        pixels
+        | target.backbone.name >> EmbedAndCommit(plan, target, counts=counts, lost=(unread, unfetched, undecoded))
+        for target in plan.targets
+    ]
+    if plan.settings.no_wait:
+        # Nobody is there to read the summary and the exit code.
+        _ = manifests | "Manifests" >> beam.Flatten() | "Budget" >> FailOverBudget(plan.settings.max_failure_ratio)
 
 
 @dataclasses.dataclass

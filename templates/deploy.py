@@ -1,4 +1,4 @@
-"""Build the template's image by Cloud Build and register the template: a spec in Cloud Storage that names the image.
+"""Build the template's images by Cloud Build and register the template: a spec in Cloud Storage that names one.
 
 python -m templates.deploy --project my-project --region europe-west4 --bucket my-bucket
 
@@ -59,8 +59,13 @@ class Template:
 
     @property
     def image(self) -> str:
-        """The image's full name; it has the version of Python, which `embed-images` compares with its own."""
+        """The name of the image for all but workers with a GPU; it tells the version of Python, which is checked."""
         return f"{self.region}-docker.pkg.dev/{self.project}/{self.repository}/embed-images-python3.11:{self.tag}"
+
+    @property
+    def cuda_image(self) -> str:
+        """The full name of the image for workers with a GPU, which `main.py` makes of the other one's."""
+        return f"{self.image}-cuda"
 
     @property
     def spec_path(self) -> str:
@@ -82,16 +87,23 @@ class Template:
         return {"image": self.image, "sdkInfo": {"language": "PYTHON"}, "metadata": metadata()}
 
     def build(self) -> cloudbuild_v1.CreateBuildRequest:
-        """Return the request that builds the image."""
+        """Return the request that builds both images."""
         arguments = {"IMAGE": self.image, "BACKBONES": " ".join(self.backbones)}
-        docker = ["build", f"--file=templates/{NAME}/Dockerfile", f"--tag={self.image}"]
+        docker = ["build", f"--file=templates/{NAME}/Dockerfile"]
         docker += [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        images = {"without_gpu": self.image, "with_gpu": self.cuda_image}
         account = f"projects/{self.project}/serviceAccounts/{self.build_account}" if self.build_account else ""
         source = cloudbuild_v1.StorageSource(bucket=self.bucket, object_=self.source_object)
         build = cloudbuild_v1.Build(
             source=cloudbuild_v1.Source(storage_source=source),
-            steps=[cloudbuild_v1.BuildStep(name="gcr.io/cloud-builders/docker", args=[*docker, "."])],
-            images=[self.image],
+            # The second step finds the layers of the first.
+            steps=[
+                cloudbuild_v1.BuildStep(
+                    name="gcr.io/cloud-builders/docker", args=[*docker, f"--target={target}", f"--tag={image}", "."]
+                )
+                for target, image in images.items()
+            ],
+            images=list(images.values()),
             timeout=Duration(seconds=BUILD_SECONDS),
             options=cloudbuild_v1.BuildOptions(
                 machine_type=cloudbuild_v1.BuildOptions.MachineType.E2_HIGHCPU_8,

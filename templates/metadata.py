@@ -10,6 +10,8 @@ from typing import Any
 from pipelines.options import arguments
 from pipelines.options.flags import NEEDED, CommandOnly, parser
 from pipelines.options.gpus import GPUS
+from templates.image_size import REQUIREMENTS, pins
+from transforms.backbones.engines import AUTO, ENGINES
 
 NUMBER, TEXT, BOOLEAN, ENUM = "NUMBER", "TEXT", "BOOLEAN", "ENUM"
 PARSED_BY: dict[Any, tuple[str, str]] = {
@@ -24,8 +26,12 @@ PARSED_BY: dict[Any, tuple[str, str]] = {
     arguments.some_names: (TEXT, r"[A-Za-z0-9_, ]+"),
     arguments.some_prefixes: (TEXT, r"[^,]*[^,\s][^,]*(,[^,]*[^,\s][^,]*)*"),
     arguments.a_gpu: (ENUM, ""),
+    arguments.a_version: (TEXT, r"[0-9a-z.]+"),
 }
 """Google's type of a parameter and a regex for its values, by the function that parses the flag."""
+
+IN_THE_IMAGE = pins(REQUIREMENTS.read_text(encoding="utf-8"))
+"""Packages of the image; an engine has the name of its package."""
 
 PATHS = {"input": r"[a-z][a-z0-9+.-]*://.+", "output": r"gs://.+"}
 """Regexes for paths that workers can read. Google's own path types might be looked up with {date} still in them."""
@@ -52,6 +58,8 @@ def parameter(action: argparse.Action, group: str) -> dict[str, Any]:
     name, choices = action.dest, action.choices
     if action.type is arguments.a_gpu:
         choices = GPUS
+    if name == "engine":
+        choices = (AUTO, *(engine for engine in ENGINES if engine in IN_THE_IMAGE))
     found: dict[str, Any] = {
         "name": name,
         "label": name.replace("_", " ").capitalize(),

@@ -11,7 +11,8 @@ The request is the same every night; what differs, `{date}` and `{run}`, is fill
 If a night's job still runs when the next is launched, the launch returns that job, or an error, and starts nothing: the
 jobs of a schedule have one name, and Dataflow has one active job of a name in a region. The same holds for a launch
 that is retried because its answer was lost. Even if two runs meet, under different names, no run overwrites another's
-files, and each manifest names only the files of its own run; in one folder the first to finish wins, the other fails.
+files, and each manifest names only the files of its own run: of two runs at once in one folder one is committed, the
+other fails and says which stands.
 """
 
 import argparse

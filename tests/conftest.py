@@ -16,6 +16,7 @@ from pipelines.sample_images import sample_pixels
 from tests.servers.dataflow import bucket, dataflow, storage
 from tests.servers.gcs import SERVERS, GcsServer, gcs_server
 from tests.servers.rest import rest
+from transforms.storage.pace import Pace
 
 __all__ = ["bucket", "dataflow", "rest", "storage"]
 
@@ -134,7 +135,10 @@ def prepared(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> GcsServer:
     # Beam looks for credentials for over a minute before it does without.
     monkeypatch.setattr("apache_beam.internal.gcp.auth._Credentials._credentials_init", True)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+    # The refusals of one test would slow down the next.
+    monkeypatch.setattr("transforms.storage.gcs_download.PACE", Pace())
     server.faults.clear()
+    server.retry_after, server.page = "", 0
     server.create_bucket(f"bucket-{uuid.uuid4().hex}")
     server.log.clear()
     return server

@@ -195,6 +195,11 @@ def test_settings_travel_typed() -> None:
             assert "Namespace" not in path.read_text(encoding="utf-8"), path
 
 
+@pytest.mark.parametrize("path", sources("transforms", "pipelines", "templates"), ids=name_of)
+def test_no_message_installs_this_project_by_a_name_that_no_index_has(path: pathlib.Path) -> None:
+    assert "beam-image-embeddings[" not in path.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("path", sources("transforms", "pipelines"), ids=name_of)
 def test_every_module_has_its_tests(path: pathlib.Path) -> None:
     """In the mirrored folder, so that a file of the same name elsewhere does not count."""

@@ -11,6 +11,7 @@ from pipelines.plan.plan import Plan, Target
 from pipelines.plan.run_stats import RunStats
 from transforms.collection.layout import FAILURES, failures_pattern, format_of, path_of
 from transforms.collection.manifest import Health, Manifest, ReasonEntry, read_manifest
+from transforms.commit.budget import is_over_budget
 from transforms.core.errors import RunError
 
 REASONS_SHOWN = 2
@@ -41,12 +42,8 @@ def conclude(plan: Plan, stats: RunStats) -> int:
 
 def exit_code(manifests: Sequence[Manifest], max_failure_ratio: float) -> int:
     """Return OVER_BUDGET if, for any backbone, more inputs failed than allowed, or all did; else DONE."""
-    for manifest in manifests:
-        counts = manifest["counts"]
-        images = counts["inputs"] - counts["duplicates"] - counts["skipped"]
-        if counts["failed"] > max_failure_ratio * images or (counts["failed"] and not counts["embedded"]):
-            return OVER_BUDGET
-    return DONE
+    over = any(is_over_budget(manifest["counts"], max_failure_ratio) for manifest in manifests)
+    return OVER_BUDGET if over else DONE
 
 
 def _manifest(target: Target, run_id: str) -> Manifest:

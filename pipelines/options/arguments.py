@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from typing import Any, NoReturn
 
 from pipelines.options.gpus import GPUS
@@ -101,4 +102,11 @@ def a_gpu(text: str) -> str:
     """Parse the name of a type of GPU."""
     if text not in GPUS:
         raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(GPUS)}{did_you_mean(text, GPUS)}")
+    return text
+
+
+def a_version(text: str) -> str:
+    """Parse a version, of digits, lower-case letters and dots: it becomes part of a list with other separators."""
+    if not re.fullmatch(r"[0-9a-z.]+", text):
+        raise argparse.ArgumentTypeError(f"must be a version such as 5xx, is {text!r}")
     return text

@@ -13,6 +13,7 @@ from pipelines.options.arguments import (
     a_gpu,
     a_ratio,
     a_size,
+    a_version,
     an_object,
     seconds,
     some_formats,
@@ -231,7 +232,8 @@ def _add_run(add: Any, switch: dict[str, Any]) -> None:
         type=a_ratio,
         default=1.0,
         metavar="RATIO",
-        help="exit with 3 if a larger part of the inputs failed (default 1.0), and always if all did",
+        help="exit with 3, or fail the job that nobody waits for, if a larger part of the inputs failed (default 1.0), "
+        "and always if all did; what was written stands",
     )
     alone = {**switch, "action": CommandOnly}
     add("--dry_run", **alone, help="check everything, embed 5 images, write nothing")
@@ -248,6 +250,12 @@ def _add_dataflow(add: Any, switch: dict[str, Any]) -> None:
         "needs --sdk_container_image",
     )
     add("--gpu_count", type=a_count, metavar="N", help="number of GPUs per worker (default 1)")
+    add(
+        "--gpu_driver",
+        type=a_version,
+        metavar="VERSION",
+        help="version of the driver that Dataflow installs, e.g. 5xx; default: Dataflow's own",
+    )
     alone = {**switch, "action": CommandOnly}
     add("--no_wait", **alone, help="exit as soon as the job is submitted, instead of following it to its end")
 

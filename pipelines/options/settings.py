@@ -58,6 +58,7 @@ class Settings:
 
     gpu: str | None
     gpu_count: int | None
+    gpu_driver: str | None
     no_wait: bool
 
     command_line: tuple[str, ...]

@@ -6,6 +6,8 @@ import sys
 from pipelines.command import main
 
 if __name__ == "__main__":
-    # The workers use the launcher's image, unless the launch names another, so that their versions are the same.
-    image = [f"--sdk_container_image={name}"] if (name := os.environ.get("EMBED_IMAGES_IMAGE")) else []
-    sys.exit(main([*image, *sys.argv[1:], "--no_wait"]))
+    # The workers use the launcher's image, or the same with CUDA, unless the launch names another.
+    name = os.environ.get("EMBED_IMAGES_IMAGE", "")
+    if name and any(argument.startswith("--gpu=") or "worker_accelerator" in argument for argument in sys.argv):
+        name += "-cuda"
+    sys.exit(main([*([f"--sdk_container_image={name}"] if name else []), *sys.argv[1:], "--no_wait"]))

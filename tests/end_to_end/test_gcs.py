@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import threading
 
 import keras
 import numpy as np
@@ -101,6 +102,21 @@ def test_a_folder_whose_every_request_has_trouble_gives_the_same(
     assert run("--input", folder, "--output", f"gs://{gcs.bucket}/out", *LIGHT) == 0
     assert_same(table_of(gcs, "out"), expected)
     assert all(fault.times == 0 for fault in gcs.faults)
+
+
+@pytest.mark.parametrize("seconds", [1.5, pytest.param(20.0, marks=pytest.mark.exhaustive)])
+def test_a_bucket_that_refuses_all_reads_for_a_time_loses_no_image(
+    strict_gcs: GcsServer, photos: pathlib.Path, expected: pd.DataFrame, seconds: float
+) -> None:
+    folder = strict_gcs.put_folder(photos, "photos")
+    strict_gcs.fail(429, times=1_000_000, matching="/o/photos%2F")
+    # From the first refusal on.
+    strict_gcs.before("/o/photos%2F", threading.Timer(seconds, strict_gcs.faults.clear).start)
+    strict_gcs.faults.reverse()
+    assert run("--input", folder, "--output", f"gs://{strict_gcs.bucket}/out", *LIGHT) == 0
+    assert_same(table_of(strict_gcs, "out"), expected)
+    # All threads together ask no more than once a second in the end, not each of 16.
+    assert 10 < strict_gcs.asked("/o/photos%2F") < 60
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -36,11 +36,16 @@ class Fault:
 
 
 class GcsServer:
-    """A server and one bucket of it: puts and gets its objects, breaks the answers, and keeps a log of requests."""
+    """A server and one bucket of it: puts and gets its objects, breaks the answers, and keeps a log of requests.
+
+    `retry_after` is the header of that name, of all answers that are a status; `page` the length of a list's pages, 0
+    for the server's own.
+    """
 
     def __init__(self, kind: str, backend: str, url: str):
         self.kind, self.backend, self.url, self.bucket = kind, backend, url, ""
         self.faults: list[Fault] = []
+        self.retry_after, self.page = "", 0
         self.action: Callable[[], object] = lambda: None
         self.log: list[str] = []
         self.lock = threading.Lock()
@@ -118,19 +123,22 @@ def proxy(server: GcsServer) -> type[http.server.BaseHTTPRequestHandler]:
 
         def relay(self) -> None:
             body = self.body()
-            fault = server.take(f"{self.command} {self.path}")
+            # A batch is matched by what it deletes, too.
+            parts = re.findall(rb"^DELETE \S+", body, re.MULTILINE) if self.path.startswith("/batch") else []
+            fault = server.take(" ".join([self.command, self.path, *(part.decode() for part in parts)]))
             if fault == "reset":
                 self.close_connection = True
                 return
             if isinstance(fault, int):
-                self.reply(fault, [], b"injected")
+                self.reply(fault, [("Retry-After", server.retry_after)] if server.retry_after else [], b"injected")
                 return
             if fault == "before":
                 server.action()
             # fake-gcs-server answers only those parts of a batch that have an id, which Google's client gives none.
             body = re.sub(rb"(Content-Type: application/http)(\r?\n)", rb"\1\2Content-ID: <part>\2", body)
             asked = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
-            status, headers, answer = ask(server.backend, self.command, self.path, body, asked)
+            paged = f"&maxResults={server.page}" if server.page and self.command == "GET" and "/o?" in self.path else ""
+            status, headers, answer = ask(server.backend, self.command, self.path + paged, body, asked)
             if fault == "lost":
                 self.reply(503, [], b"injected")
                 return

@@ -59,10 +59,11 @@ def test_a_deployment_builds_the_source_and_registers_a_spec_of_googles_type(
     spec = json.loads(read(f"gs://{bucket}/templates/embed_images.json"))
     assert spec == shown["spec"]["content"]
     parsed = ParseDict(spec, dataflow_v1beta3.ContainerSpec.pb()())
-    assert parsed.image == sent.images[0]
+    assert list(sent.images) == [parsed.image, f"{parsed.image}-cuda"]
+    for step, target, image in zip(sent.steps, ("without_gpu", "with_gpu"), sent.images, strict=True):
+        assert {f"--target={target}", f"--tag={image}", f"--build-arg=IMAGE={parsed.image}"} <= set(step.args)
     assert parsed.sdk_info.language == dataflow_v1beta3.SDKInfo.Language.PYTHON
     assert spec["metadata"] == metadata()
-    assert f"--build-arg=IMAGE={parsed.image}" in sent.steps[0].args
     source = sent.source.storage_source
     assert read(f"gs://{source.bucket}/{source.object_}") == pack_source()
     assert shown["source"]["object"] == f"gs://{source.bucket}/{source.object_}"

@@ -9,7 +9,9 @@ import tomllib
 import pytest
 import tensorflow as tf
 from packaging.requirements import Requirement
+from packaging.version import Version
 
+from pipelines.options.gpus import GPUS
 from templates.image_size import BUDGET_MB, RECORDED, REQUIREMENTS, layers, main, pins, report
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -48,17 +50,32 @@ def test_cuda_is_what_tensorflow_was_built_for() -> None:
     assert [int(part) for part in cuda[:2]] >= [int(part) for part in built["cuda_version"].split(".")[:2]]
 
 
+@pytest.mark.parametrize("name", GPUS)
+def test_the_pinned_cuda_has_code_for_each_gpu_on_offer(name: str) -> None:
+    """Else a job rents GPUs on which the first convolution fails."""
+    # https://docs.nvidia.com/deeplearning/cudnn/backend/v9.11.0/reference/support-matrix.html, and the one of 9.10.
+    oldest = (7, 5) if Version(PINS["nvidia-cudnn-cu12"]) >= Version("9.11") else (5, 0)
+    assert GPUS[name].compute_capability >= oldest
+    # Machine code runs on the same major version, from its minor version on: CUDA C++ Programming Guide, 3.1.2.
+    built = [str(code).rpartition("_")[2] for code in tf.sysconfig.get_build_info()["cuda_compute_capabilities"]]
+    major, minor = GPUS[name].compute_capability
+    assert any(int(code[:-1]) == major and int(code[-1]) <= minor for code in built)
+
+
 def test_launcher_worker_and_packages_are_of_one_python_and_one_beam() -> None:
     assert f"FROM apache/beam_python3.11_sdk:{PINS['apache-beam']} AS beam" in DOCKERFILE
     assert set(re.findall(r"python:?(3\.?\d+)", DOCKERFILE)) == {"3.11", "311"}
     assert "--python-version 3.11" in REQUIREMENTS.read_text(encoding="utf-8")
 
 
-def test_the_last_stage_installs_nothing_and_so_has_no_compiler() -> None:
-    last = DOCKERFILE.rpartition("\nFROM ")[2]
-    assert last.startswith("python:3.11-slim")
-    assert not re.search(r"apt|gcc|g\+\+|pip install|make ", last)
-    assert last.rstrip().endswith('ENTRYPOINT ["/opt/apache/beam/boot"]')
+def test_the_images_install_nothing_and_so_have_no_compiler_and_one_has_no_cuda() -> None:
+    *_, without_gpu, with_gpu = DOCKERFILE.split("\nFROM ")
+    assert without_gpu.startswith("python:3.11-slim-bookworm AS without_gpu\n")
+    assert without_gpu.rstrip().endswith('ENTRYPOINT ["/opt/apache/beam/boot"]')
+    assert with_gpu.startswith("without_gpu AS with_gpu\n")
+    for stage in (without_gpu, with_gpu):
+        assert not re.search(r"apt|gcc|g\+\+|pip install|make ", stage)
+    assert ("cuda" in without_gpu.lower(), "COPY --from=cuda /cuda /usr/local" in with_gpu) == (False, True)
 
 
 def test_all_that_is_copied_is_there() -> None:
@@ -88,4 +105,5 @@ def test_the_report_names_layers_and_the_largest_packages() -> None:
     assert lines[0].endswith("of 2026-11-24")
     assert "     2,000 MB  CUDA's libraries" in lines
     assert "       500 MB  the other packages" in lines
+    assert "       611 MB  without CUDA's libraries, for the launcher and all others" in lines
     assert lines[-1] == "       500 MB  b"

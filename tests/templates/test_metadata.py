@@ -19,6 +19,7 @@ from pipelines.options.flags import parse
 from templates.metadata import PARSED_BY, metadata
 from tests.servers.dataflow import PROJECT, REGION, DataflowServer
 from tests.servers.rest import RestServer
+from transforms.backbones.engines import ENGINES
 from transforms.collection.manifest import read_manifest
 from transforms.core.errors import UsageError
 
@@ -38,6 +39,13 @@ def test_the_metadata_is_of_googles_type() -> None:
     spec = {"image": IMAGE, "metadata": METADATA, "sdkInfo": {"language": "PYTHON"}}
     parsed = ParseDict(spec, dataflow_v1beta3.ContainerSpec.pb()())
     assert {p.name for p in parsed.metadata.parameters if not p.is_optional} == {"input", "output"}
+
+
+def test_the_engines_on_offer_are_those_that_the_image_holds() -> None:
+    """Else a person chooses one in the console, and the job fails once its workers have started."""
+    offered = {option["value"] for option in PARAMETERS["engine"]["enumOptions"]}
+    pinned = (FOLDER / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert offered == {"auto"} | {engine for engine in ENGINES if any(p.startswith(f"{engine}==") for p in pinned)}
 
 
 def test_flags_for_a_person_are_no_parameters() -> None:
@@ -188,13 +196,18 @@ def test_two_nights_that_overlap_in_one_folder_harm_neither_each_other_nor_a_rea
     assert third.stderr.endswith("holds a finished run; choose another folder, or add --overwrite\n")
 
 
-def test_workers_have_the_launchers_image(
-    dataflow: DataflowServer, environment: dict[str, str], parameters: dict[str, str]
+@pytest.mark.parametrize(("more", "image"), [({}, IMAGE), ({"gpu": "nvidia-l4"}, f"{IMAGE}-cuda")])
+def test_workers_have_the_launchers_image_with_cuda_only_where_there_is_a_gpu(
+    dataflow: DataflowServer,
+    environment: dict[str, str],
+    parameters: dict[str, str],
+    more: dict[str, str],
+    image: str,
 ) -> None:
-    launched = launch(dataflow, environment, {**parameters, "gpu": "nvidia-l4"})
+    launched = launch(dataflow, environment, {**parameters, **more})
     assert (launched.returncode, launched.stderr) == (0, "")
     (pool,) = written_job(dataflow)["environment"]["workerPools"]
-    assert {image["containerImage"] for image in pool["sdkHarnessContainerImages"]} == {IMAGE}
+    assert {found["containerImage"] for found in pool["sdkHarnessContainerImages"]} == {image}
     assert "workflow.tar.gz" not in {package["name"] for package in pool.get("packages", [])}
 
 

@@ -138,10 +138,12 @@ def test_what_google_refuses_is_1_with_its_reason(rest: RestServer, capsys: pyte
     assert line.startswith("templates.schedule: 404")
 
 
+MANUAL = (pathlib.Path(__file__).parents[2] / "templates" / "README.md").read_text(encoding="utf-8")
+SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", MANUAL, re.DOTALL)).replace("\\\n", " ")
+
+
 def commands_of_the_manual() -> list[list[str]]:
-    text = (pathlib.Path(__file__).parents[2] / "templates" / "README.md").read_text(encoding="utf-8")
-    lines = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ").splitlines()
-    return [shlex.split(line)[2:] for line in lines if line.startswith("python -m templates.")]
+    return [shlex.split(line)[2:] for line in SHELL.splitlines() if line.startswith("python -m templates.")]
 
 
 @pytest.mark.parametrize("command", commands_of_the_manual(), ids=" ".join)
@@ -149,6 +151,23 @@ def test_the_manuals_commands_are_taken(command: list[str], capsys: pytest.Captu
     module, *flags = command
     assert run_command(importlib.import_module(module).main, [*flags, "--dry_run"]) == 0
     assert json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("account", ["builder", "worker", "launcher", "you"])
+def test_the_manual_grants_each_role_that_it_says_an_account_needs(account: str) -> None:
+    (row,) = re.findall(rf"^\| `?{account}`? \|.*", MANUAL, re.MULTILINE)
+    roles = re.findall(r"roles/([\w.]+)", row)
+    assert roles
+    for role in roles:
+        assert role in SHELL
+
+
+def test_the_manual_switches_on_each_service_that_its_commands_need() -> None:
+    (enabled,) = re.findall(r"gcloud services enable (.*)", SHELL)
+    services = ["dataflow", "compute", "storage", "artifactregistry", "cloudbuild", "cloudscheduler", "logging"]
+    # The last two make accounts and grant roles.
+    services += ["iam", "cloudresourcemanager"]
+    assert set(enabled.split()) == {f"{service}.googleapis.com" for service in services}
 
 
 def test_the_manual_deploys_schedules_and_rolls_back() -> None:

@@ -126,8 +126,10 @@ def sweep(output: str, run_id: str) -> list[str]:
 
 def remove(output: str, paths: list[str]) -> None:
     """Remove files of an output folder, and the folders below it that are then empty."""
-    # The claim last, so that a run that is killed meanwhile is known to be dead.
-    delete(sorted(paths, key=lambda path: path == owner_path(output, run_of(name_of(path, output)))))
+    claims = [path for path in paths if path == owner_path(output, run_of(name_of(path, output)))]
+    delete([path for path in paths if path not in claims])
+    # Last, so that a run that is killed meanwhile is known to be dead.
+    delete(claims)
     if not scheme_of(output):
         folders = {os.path.dirname(path) for path in paths} - {output.rstrip("/")}
         for folder in sorted(folders, reverse=True):

@@ -3,6 +3,9 @@
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses after which another attempt may succeed."""
 
+REFUSALS = frozenset({429, 503})
+"""HTTP statuses with which Cloud Storage asks for fewer requests; they pass, so they are not counted as attempts."""
+
 ATTEMPTS = 4
 """Maximum attempts at one image, including the first."""
 

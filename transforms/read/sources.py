@@ -11,7 +11,7 @@ from transforms.core.errors import UsageError, did_you_mean, one_line
 from transforms.read import folders
 from transforms.read.formats.list_files import format_of, is_uri_list, refuse_other_files
 from transforms.storage.gcs import install_hint
-from transforms.storage.paths import folder_pattern, is_file, local_path, matching_files, scheme_of
+from transforms.storage.paths import first_match, folder_pattern, is_file, local_path, matching_files, scheme_of
 from transforms.storage.schemes import SCHEMES, how_to_install
 
 NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -52,6 +52,11 @@ def matching(pattern: str) -> Iterator[folders.Match]:
     return ((m.path, None) for m in matching_files(pattern)) if scheme_of(pattern) else folders.matching(pattern)
 
 
+def _first_matching(pattern: str) -> folders.Match:
+    """Return one of `matching`, ("", None) if there is none; a launch lists no more of a bucket than that takes."""
+    return (first_match(pattern), None) if scheme_of(pattern) else next(folders.matching(pattern), ("", None))
+
+
 def _find(path: str) -> Iterator[Source]:
     scheme = scheme_of(path)
     if scheme in ("http", "https"):
@@ -77,12 +82,12 @@ def _find_files(path: str) -> Iterator[Source]:
         yield _list(path) if is_uri_list(path) else Source("image", path, 0)
         return
     folder = folder_pattern(path)
-    first, error = next(matching(folder), ("", None))
+    first, error = _first_matching(folder)
     if error and first == path:
         raise UsageError(f"cannot list --input {path}: {error}")
     if first:
-        yield from _table(path) or [Source("files", folder, 0)]
-    elif not os.path.isdir(path) and any(matching(path)):
+        yield from (_is_of_table(first) and _table(path)) or [Source("files", folder, 0)]
+    elif not os.path.isdir(path) and _first_matching(path)[0]:
         yield from (_list(file) for file, _ in matching(path)) if is_uri_list(path) else [Source("files", path, 0)]
     else:
         raise UsageError(f"nothing matches --input {path}; check the path, or quote the glob if the shell ate it")
@@ -92,15 +97,20 @@ def _list(path: str) -> Source:
     return Source("list", path, 0, path.rpartition("/")[0])
 
 
+def _is_of_table(path: str) -> bool:
+    """Whether a file may lie in a folder of Parquet, where names with _ say what writers note of it."""
+    return format_of(path) == "parquet" or path.rpartition("/")[2].startswith("_")
+
+
 def _table(folder: str) -> list[Source]:
     """Return the files of a folder that holds nothing but Parquet, as Hive and Spark leave it; else nothing."""
     files: list[Source] = []
     for path, _ in matching(folder_pattern(folder)):
+        if not _is_of_table(path):
+            return []
         below = path[len(folder.rstrip("/")) + 1 :].split("/")
         if below[-1].startswith("_"):
             continue
-        if format_of(path) != "parquet":
-            return []
         pairs = [name.split("=", 1) for name in below[:-1] if "=" in name]
         values = {urllib.parse.unquote(name): urllib.parse.unquote(value) for name, value in pairs}
         partitions = {name: None if value == NO_PARTITION else value for name, value in values.items()}

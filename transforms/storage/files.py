@@ -76,8 +76,13 @@ def move(path: str, destination: str) -> None:
 
 
 def delete(paths: list[str]) -> None:
-    """Delete files; some may be gone already."""
+    """Delete files, in any order; some may be gone already."""
+    objects = [path for path in paths if gcs.is_gcs(path)]
+    if objects:
+        gcs.delete(objects)
     for path in paths:
+        if gcs.is_gcs(path):
+            continue
         if not scheme_of(path):
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)

@@ -30,7 +30,7 @@ try:
 except ImportError:
     INSTALLED = False
 
-INSTALL = "pip install 'beam-image-embeddings[gcp]'"
+INSTALL = "pip install 'apache-beam[gcp]'"
 EMULATOR = "STORAGE_EMULATOR_HOST"
 CONNECTIONS = 64
 """Connections that a process keeps open: at least one per fetching thread."""
@@ -181,6 +181,25 @@ def put_if_unchanged(uri: str, data: bytes, generation: int) -> None:
         raise LostRaceError(f"{uri} was written by another run meanwhile, and is left as it is") from e
     except (GoogleAPIError, GoogleAuthError) as e:
         raise OSError(f"cannot write {uri}: {one_line(e)}") from e
+
+
+def delete(uris: list[str]) -> None:
+    """Delete objects, 100 with each request; some may be gone already.
+
+    Raises:
+      OSError: one cannot be deleted.
+    """
+    # Here, since it needs google-cloud-storage.
+    from apache_beam.io.gcp.gcsio import GcsIO
+
+    try:
+        statuses = GcsIO(client(), {}).delete_batch(uris)
+    # Where no request was answered in all of its attempts, Beam looks for the status of None.
+    except (GoogleAPIError, GoogleAuthError, RequestException, AttributeError) as e:
+        raise OSError(f"cannot delete {uris[0]}: {one_line(e)}") from e
+    for uri, status in statuses:
+        if status:
+            raise OSError(f"cannot delete {uri}: the service answered {status}")
 
 
 _clients: dict[tuple[int, str], Any] = {}

@@ -5,6 +5,8 @@ import dataclasses
 import functools
 import gzip
 import io
+import itertools
+import math
 import os
 import shutil
 import time
@@ -17,17 +19,21 @@ from transforms.core import retries
 from transforms.core.counters import count
 from transforms.core.errors import one_line
 from transforms.storage.gcs import bucket_exists, client, session, split, stat
+from transforms.storage.pace import Pace
 
 try:
     import google_crc32c
-    from google.api_core.exceptions import RetryError
-    from google.api_core.retry import Retry
+    from google.api_core.retry import exponential_sleep_generator
     from google.auth.exceptions import GoogleAuthError, TransportError
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError, IncompleteRead
 except ImportError:
     # transforms.storage.gcs.INSTALLED says so.
     pass
+
+
+PACE = Pace()
+"""Of all downloads of this process."""
 
 
 class DownloadError(OSError):
@@ -43,6 +49,12 @@ class DownloadError(OSError):
 
 class MissingObjectError(DownloadError, FileNotFoundError):
     """There is no such object, or no such bucket."""
+
+
+class RefusedError(DownloadError):
+    """The service asked for fewer requests; `after` is the pause that it names, in seconds."""
+
+    after = 0.0
 
 
 Failing = Callable[..., DownloadError]
@@ -66,12 +78,14 @@ class GcsDownload:
       timeout: seconds for the whole download, including retries.
       attempts: maximum number; transient statuses, broken connections and corrupted bytes are tried again.
       pause: average seconds before the second attempt, doubled before each further one.
+      patience: seconds of refusals in a row, which are no attempts, before it gives up; Retry-After is heeded to 30 s.
     """
 
     max_bytes: int
     timeout: float = retries.TIMEOUT
     attempts: int = retries.ATTEMPTS
     pause: float = retries.PAUSE
+    patience: float = math.inf
 
     def __call__(self, uri: str) -> GcsObject:
         """Return the object; raise DownloadError."""
@@ -91,30 +105,32 @@ class GcsDownload:
             name.encode()
         except ValueError as e:
             raise DownloadError("bad_uri", one_line(e)) from e
-        deadline, made = time.monotonic() + self.timeout, 0
-
-        def attempt() -> tuple[int | None, str]:
-            nonlocal made
-            made += 1
-            if made > 1:
+        until = deadline = time.monotonic() + self.timeout
+        pauses = exponential_sleep_generator(self.pause, retries.LONGEST_PAUSE)
+        broken, error = 0, _failure("timeout", f"no whole answer in {self.timeout:g} s", transient=True)
+        for attempt in itertools.count(1):
+            turn = PACE.turn(until)
+            if turn is None:
+                raise error
+            if attempt > 1:
                 count("fetches-retried")
             sink.seek(0)
             sink.truncate()
-            fail = functools.partial(_failure, attempts=made)
-            return self._attempt(uri, (bucket, name), sink, deadline, fail)
-
-        retry = Retry(
-            lambda e: isinstance(e, DownloadError) and e.transient and e.attempts < self.attempts,
-            initial=self.pause,
-            maximum=retries.LONGEST_PAUSE,
-            multiplier=2.0,
-            timeout=self.timeout,
-        )
-        try:
-            result: tuple[int | None, str] = retry(attempt)()
-        except RetryError as e:
-            raise (e.cause or e) from e
-        return result
+            try:
+                fail = functools.partial(_failure, attempts=attempt)
+                found = self._attempt(uri, (bucket, name), sink, deadline, fail)
+            except RefusedError as e:
+                error, until = e, min(until, turn + self.patience)
+                PACE.refused(turn, e.after)
+            except DownloadError as e:
+                error, until, broken, pause = e, deadline, broken + 1, next(pauses)
+                if not e.transient or broken == self.attempts or time.monotonic() + pause >= deadline:
+                    raise
+                time.sleep(pause)
+            else:
+                PACE.answered()
+                return found
+        raise AssertionError("the loop returns or raises")
 
     def _attempt(
         self, uri: str, place: tuple[str, str], sink: IO[bytes], deadline: float, fail: Failing
@@ -189,7 +205,10 @@ class GcsDownload:
                 return fail("not_found", f"no such object: {uri}", error="HTTPError")
             return fail("bucket_not_found", f"no such bucket: gs://{place[0]}", error="HTTPError")
         answer = f"the server answered {status} {response.reason or ''}".strip()
-        return fail(f"http_{status}", answer, transient=status in retries.TRANSIENT_STATUSES, error="HTTPError")
+        error = fail(f"http_{status}", answer, transient=status in retries.TRANSIENT_STATUSES, error="HTTPError")
+        if isinstance(error, RefusedError):
+            error.after = _seconds(response.headers.get("Retry-After", ""))
+        return error
 
     def _inflated(self, data: bytes) -> bytes:
         inflate = zlib.decompressobj(wbits=31)
@@ -203,7 +222,18 @@ class GcsDownload:
 
 
 def _failure(reason: str, message: str, **details: Any) -> DownloadError:
-    return (MissingObjectError if reason.endswith("not_found") else DownloadError)(reason, message, **details)
+    if reason.endswith("not_found"):
+        return MissingObjectError(reason, message, **details)
+    refused = reason in {f"http_{status}" for status in retries.REFUSALS}
+    return (RefusedError if refused else DownloadError)(reason, message, **details)
+
+
+def _seconds(text: str) -> float:
+    """Return the pause that a Retry-After names, in seconds; Cloud Storage gives no dates."""
+    try:
+        return min(max(float(text), 0.0), retries.LONGEST_PAUSE)
+    except ValueError:
+        return 0.0
 
 
 def download(uri: str, local: str, timeout: float = 3600.0) -> None:
@@ -213,7 +243,7 @@ def download(uri: str, local: str, timeout: float = 3600.0) -> None:
       DownloadError: it cannot be read; MissingObjectError if it does not exist.
     """
     with open(local, "wb") as f:
-        _, encoding = GcsDownload(1 << 50, timeout, attempts=8).copy(uri, f)
+        _, encoding = GcsDownload(1 << 50, timeout, attempts=8, patience=retries.TIMEOUT).copy(uri, f)
     if encoding == "gzip":
         os.rename(local, f"{local}.gz")
         with gzip.open(f"{local}.gz") as stored, open(local, "wb") as f:

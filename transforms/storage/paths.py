@@ -7,7 +7,7 @@ import glob
 import os
 import re
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
@@ -78,10 +78,29 @@ def matching_files(pattern: str) -> Iterator[Any]:
 
     Leaves out files with a hidden name (.name) below the fixed part of the pattern.
     """
+    yield from sorted(filter(_is_visible(pattern), _matches(pattern)), key=lambda m: str(m.path))
+
+
+def first_match(pattern: str) -> str:
+    """Return the path of one of `matching_files`, '' if there is none.
+
+    Lists no more than it must, since a bucket may hold millions.
+    """
+    for limit in (1, 1000, None):
+        found = _matches(pattern, limit)
+        if visible := next(filter(_is_visible(pattern), found), None):
+            return str(visible.path)
+        if limit is None or len(found) < limit:
+            break
+    return ""
+
+
+def _matches(pattern: str, limit: int | None = None) -> list[Any]:
     from apache_beam.io.filesystems import FileSystems
 
+    return [metadata for result in FileSystems.match([pattern], [limit]) for metadata in result.metadata_list]
+
+
+def _is_visible(pattern: str) -> Callable[[Any], bool]:
     fixed = pattern[: min((pattern.find(c) for c in "*?[" if c in pattern), default=len(pattern))].count("/")
-    for result in FileSystems.match([pattern]):
-        for file in sorted(result.metadata_list, key=lambda m: str(m.path)):
-            if not any(name.startswith(".") for name in file.path.split("/")[fixed:]):
-                yield file
+    return lambda file: not any(name.startswith(".") for name in file.path.split("/")[fixed:])

@@ -6,11 +6,12 @@ import sys
 import apache_beam
 from apache_beam.options.pipeline_options import DebugOptions, GoogleCloudOptions, PipelineOptions, WorkerOptions
 
-from pipelines.launch.dataflow.machines import check_gpu_fits
+from pipelines.launch.dataflow.machines import check_gpu_fits, check_processor
 from pipelines.options.gpus import GPUS
 from pipelines.options.settings import Settings
 from transforms.backbones.engines import ENGINES
 from transforms.core.errors import UsageError
+from transforms.storage.gcs import INSTALL
 from transforms.storage.paths import scheme_of
 
 MANY_PROCESSES = "use_multiple_sdk_containers"
@@ -23,8 +24,8 @@ def refuse_dataflow_flags(settings: Settings) -> None:
     Raises:
       UsageError: such a flag is given.
     """
-    for flag, given in (("gpu", settings.gpu), ("gpu_count", settings.gpu_count), ("no_wait", settings.no_wait)):
-        if given:
+    for flag in ("gpu", "gpu_count", "gpu_driver", "no_wait"):
+        if getattr(settings, flag):
             instead = "; here --require_gpu makes sure of one" if flag == "gpu" else ""
             raise UsageError(f"--{flag} is for --runner=DataflowRunner{instead}")
 
@@ -42,7 +43,7 @@ def check_google(beam: PipelineOptions) -> None:
     try:
         from apache_beam.runners.dataflow.internal import apiclient  # noqa: F401
     except ImportError as e:
-        raise UsageError("--runner=DataflowRunner needs: pip install 'beam-image-embeddings[gcp]'") from e
+        raise UsageError(f"--runner=DataflowRunner needs: {INSTALL}") from e
     google = beam.view_as(GoogleCloudOptions)
     for flag, example in (("project", "my-project"), ("region", "europe-west4"), ("temp_location", "gs://bucket/tmp")):
         if not getattr(google, flag):
@@ -61,14 +62,16 @@ def check_paths(settings: Settings) -> None:
             raise UsageError(f"--{flag} {path} is on this machine, where no Dataflow worker sees it; copy it to gs://")
 
 
-def check_gpu(settings: Settings, beam: PipelineOptions) -> None:
-    """Refuse a GPU that contradicts another flag or its machine; raise UsageError."""
+def check_machine(settings: Settings, beam: PipelineOptions) -> None:
+    """Refuse a machine that runs no image of ours, or a GPU that contradicts another flag; raise UsageError."""
     worker, google, debug = beam.view_as(WorkerOptions), beam.view_as(GoogleCloudOptions), beam.view_as(DebugOptions)
     services, experiments = google.dataflow_service_options or [], debug.experiments or []
+    check_processor(worker.machine_type or "")
     accelerated = any(option.startswith("worker_accelerator") for option in services + experiments)
     if not settings.gpu:
-        if settings.gpu_count:
-            raise UsageError("--gpu_count says how many of which --gpu; add --gpu TYPE, e.g. --gpu nvidia-l4")
+        if settings.gpu_count or settings.gpu_driver:
+            flag = "gpu_count" if settings.gpu_count else "gpu_driver"
+            raise UsageError(f"--{flag} is about a --gpu; add --gpu TYPE, e.g. --gpu nvidia-l4")
         if settings.require_gpu and not accelerated:
             raise UsageError("--require_gpu on Dataflow needs workers with one; add --gpu TYPE, e.g. --gpu nvidia-l4")
         return
@@ -77,6 +80,7 @@ def check_gpu(settings: Settings, beam: PipelineOptions) -> None:
         (accelerated, "a worker_accelerator of --dataflow_service_options"),
         (any("accelerator" in hint for hint in hints), "an accelerator of --resource_hint"),
         (bool(google.flexrs_goal), "--flexrs_goal, which has no GPUs"),
+        ("enable_prime" in services + experiments, "enable_prime, which chooses machines by itself"),
         (MANY_PROCESSES in experiments, f"--experiments={MANY_PROCESSES}, as many models as vCPUs in one GPU"),
         (
             settings.engine in ENGINES and not ENGINES[settings.engine].uses_gpus,

@@ -37,8 +37,13 @@ GPU_CORES = {
     "nvidia-tesla-v100": 80.0,
     "nvidia-tesla-a100": 150.0,
     "nvidia-a100-80gb": 160.0,
+    "nvidia-h100-80gb": 300.0,
 }
 """Speed of a GPU in processor cores: guessed from peak float32 rates, never measured here."""
+
+
+READ_DOLLARS = 0.4e-6
+"""Price of reading an object, a class B operation on standard storage: https://cloud.google.com/storage/pricing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +63,10 @@ def memory_needs(plan: Plan, job: DataflowJob) -> Needs:
     # Each bundle holds six batches of pixels: one computed and one next, each with a stacked copy, one gathered and one
     # decoded. A forward pass keeps the activations of 32 images alive.
     ahead = 6 * batch * pixels * job.bundles / 1e9
+    # Each bundle fetches two images a thread ahead, beside the one that is awaited.
+    encoded = (2 * plan.settings.fetch_threads + 1) * plan.settings.max_image_bytes * job.bundles / 1e9
     forward = 32 * ACTIVATION_CHANNELS * 4 * max(t.backbone.size[0] * t.backbone.size[1] for t in plan.targets) / 1e9
-    host = job.processes * (RUNTIME_GB + WEIGHT_COPIES * weights + ahead + (0 if gpu else forward))
+    host = job.processes * (RUNTIME_GB + WEIGHT_COPIES * weights + encoded + ahead + (0 if gpu else forward))
     return Needs(host, GPU_RUNTIME_GB + weights + forward if gpu else 0.0)
 
 
@@ -73,7 +80,7 @@ def check_memory(plan: Plan, job: DataflowJob) -> Needs:
     if job.machine and needs.host_gb > job.machine.memory_gb:
         raise UsageError(
             f"{job.machine.name} has {job.machine.memory_gb:.0f} GB, {job.processes} processes with the model need "
-            f"about {needs.host_gb:.0f} GB; give a larger --machine_type"
+            f"up to {needs.host_gb:.0f} GB; give a larger --machine_type, or a smaller --max_image_bytes"
         )
     if job.gpu and needs.gpu_gb > GPUS[job.gpu].memory_gb:
         raise UsageError(
@@ -103,11 +110,15 @@ def cost_lines(job: DataflowJob, images: int, speed: Speed, workers: int) -> lis
     start = START_HOURS["image" if job.image else "packages"]
     hours = start + images / rate / workers / 3600
     price = hourly_price(job.machine, job.disk_gb, job.gpu, job.gpu_count)
+    other = job.other_machine
+    beside = hourly_price(other, job.disk_gb, "", 0) if other else 0.0
+    with_other = f", and {beside:.3f} for one {other.name} beside them" if other else ""
     on = f"a {job.gpu} as {GPU_CORES[job.gpu]:.0f} cores (a guess)" if job.gpu else "a vCPU as a core of this machine"
     return [
         f"  speed     about {rate:,.0f} img/s a worker: decoding {1000 * speed.decode:.1f} ms and embedding "
         f"{1000 * speed.forward:.1f} ms of a core an image, measured here; {on}; fetching keeps up",
-        f"  cost      about {hours:.1f} h on {workers} workers, {hours * workers * price:,.2f} US dollars: "
-        f"{start} h to start, {price:.3f} an hour and worker",
+        f"  cost      about {hours:.1f} h on {workers} workers, {hours * (workers * price + beside):,.2f} US dollars: "
+        f"{start} h to start, {price:.3f} an hour and worker{with_other}",
+        f"  requests  {images * READ_DOLLARS:,.2f} US dollars, if all images are read from Cloud Storage",
         f"  prices    assumed, without storage, network and shuffle: {PRICE_SOURCE}",
     ]

@@ -11,9 +11,12 @@ One layout for all jobs:
   of its GPU, once. The process has its own threads for fetching and decoding, and works on few bundles at a time.
   Several GPUs compute a batch each.
 - The machine is the one that `machines` knows for the GPU, named in the hint, or DEFAULT_MACHINE without a GPU;
-  `--machine_type` names another, with `--gpu` only for the workers with a GPU.
-- A GPU's worker needs an image with CUDA, `--sdk_container_image`, and a disk with room for it, GPU_DISK_GB. Without an
-  image the workers have Beam's own, and install this project from the source that `setup.py` packs.
+  `--machine_type` names another, with `--gpu` only for the workers with a GPU. The steps without a GPU run on
+  DEFAULT_MACHINE: Dataflow's own, n1-standard-1, has 3.75 GB, of which Beam and TensorFlow take 1.5, and a listing 0.3
+  kB for each object of a folder, 3 GB for ten million.
+- A GPU's worker needs an image with CUDA, `--sdk_container_image`, and a disk with room for it, GPU_DISK_GB; one with
+  another image has IMAGE_DISK_GB. Google advises 50 GB or more where a container is large. Without an image the workers
+  have Beam's own, and install this project from the source that `setup.py` packs.
 """
 
 import dataclasses
@@ -30,8 +33,8 @@ from apache_beam.options.pipeline_options import (
 from pipelines.launch.dataflow.contradictions import (
     MANY_PROCESSES,
     check_google,
-    check_gpu,
     check_image,
+    check_machine,
     check_paths,
 )
 from pipelines.launch.dataflow.machines import Machine, find_machine
@@ -45,8 +48,8 @@ ONE_PROCESS = "no_use_multiple_sdk_containers"
 DEFAULT_MACHINE = "n2-standard-4"
 BUNDLES_A_PROCESS = 4
 """Bundles that a process works on at a time."""
-GPU_DISK_GB, SERVICE_DISK_GB = 100, 25
-"""Default disk of a worker with a GPU; and the disk that Dataflow gives a batch worker by default."""
+GPU_DISK_GB, IMAGE_DISK_GB, SERVICE_DISK_GB = 100, 50, 25
+"""Default disk of a worker with a GPU, and with another image; and the one that Dataflow gives by default."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,7 @@ class DataflowJob:
       processes: number of processes that embed on one machine, each with a copy of the model.
       gpu: type of the GPU, '' for none.
       gpu_count: number of GPUs per worker.
+      gpu_driver: version of the driver, '' for Dataflow's choice.
     """
 
     options: PipelineOptions
@@ -66,11 +70,17 @@ class DataflowJob:
     processes: int
     gpu: str
     gpu_count: int
+    gpu_driver: str = ""
 
     @property
     def image(self) -> str:
         """The container image of the workers, '' for Beam's own."""
         return self.options.view_as(WorkerOptions).sdk_container_image or ""
+
+    @property
+    def other_machine(self) -> Machine | None:
+        """The machine of the steps without a GPU; None if the workers that embed do all."""
+        return find_machine(DEFAULT_MACHINE) if self.gpu else None
 
     @property
     def disk_gb(self) -> int:
@@ -94,7 +104,8 @@ class DataflowJob:
         if not self.gpu:
             return {}
         machine = self.machine.name if self.machine else ""
-        return {"accelerator": f"type:{self.gpu};count:{self.gpu_count};machine_type:{machine};install-nvidia-driver"}
+        driver = "install-nvidia-driver" + (f":{self.gpu_driver}" if self.gpu_driver else "")
+        return {"accelerator": f"type:{self.gpu};count:{self.gpu_count};machine_type:{machine};{driver}"}
 
     def named(self, plan: Plan) -> "DataflowJob":
         """Return the job with a name and labels that say what it makes; those that flags give stay."""
@@ -120,17 +131,15 @@ def dataflow_job(settings: Settings, beam_args: list[str]) -> DataflowJob:
     beam = PipelineOptions(beam_args)
     check_google(beam)
     check_paths(settings)
-    check_gpu(settings, beam)
+    check_machine(settings, beam)
     check_image(beam)
     count = settings.gpu_count or 1
     worker, debug, setup = beam.view_as(WorkerOptions), beam.view_as(DebugOptions), beam.view_as(SetupOptions)
     machine = worker.machine_type or (GPUS[settings.gpu].machines[count] if settings.gpu else DEFAULT_MACHINE)
-    if settings.gpu:
-        # Named in the hint instead: the other steps need no such machine.
-        worker.machine_type = None
-        worker.disk_size_gb = worker.disk_size_gb or GPU_DISK_GB
-    else:
-        worker.machine_type = machine
+    # The machine of a GPU is named in the hint: the other steps need no such machine.
+    worker.machine_type = DEFAULT_MACHINE if settings.gpu else machine
+    if worker.sdk_container_image:
+        worker.disk_size_gb = worker.disk_size_gb or (GPU_DISK_GB if settings.gpu else IMAGE_DISK_GB)
     found, many = find_machine(machine), MANY_PROCESSES in (debug.experiments or [])
     if not many:
         debug.add_experiment(ONE_PROCESS)
@@ -141,8 +150,9 @@ def dataflow_job(settings: Settings, beam_args: list[str]) -> DataflowJob:
         raise UsageError("--engine openvino on Dataflow needs an image that has it: add --sdk_container_image IMAGE")
     if not worker.sdk_container_image and not setup.setup_file and not setup.extra_packages:
         setup.setup_file = source_setup_file(pathlib.Path(__file__).parents[3])
+    processes = found.vcpus if many and found else 1
     return DataflowJob(
-        beam, found, found.vcpus if many and found else 1, settings.gpu or "", count if settings.gpu else 0
+        beam, found, processes, settings.gpu or "", count if settings.gpu else 0, settings.gpu_driver or ""
     )
 
 

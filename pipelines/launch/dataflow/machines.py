@@ -23,8 +23,19 @@ class Machine:
     gpus: int = 0
 
 
-_GB_A_VCPU = {"standard": 4.0, "highmem": 8.0, "highcpu": 1.0}
-_N1_GB_A_VCPU = {"standard": 3.75, "highmem": 6.5, "highcpu": 0.9}
+_FIRST = {"standard": 4.0, "highmem": 8.0, "highcpu": 1.0}
+_LATER = {**_FIRST, "highcpu": 2.0}
+GB_A_VCPU = {
+    "n1": {"standard": 3.75, "highmem": 6.5, "highcpu": 0.9},
+    **dict.fromkeys(("e2", "n2", "n2d", "c2", "t2d"), _FIRST),
+    **dict.fromkeys(("c2d", "c3", "c3d", "n4", "n4d"), _LATER),
+    "c4": {"standard": 3.75, "highmem": 7.75, "highcpu": 2.0},
+}
+"""GB by family and kind: https://cloud.google.com/compute/docs/general-purpose-machines and the pages beside it."""
+
+ARM = ("t2a", "c4a", "n4a")
+"""Families of Arm processors: https://cloud.google.com/compute/docs/instances/arm-on-compute."""
+
 _L4S = {24: 2, 48: 4, 96: 8}
 
 
@@ -35,17 +46,30 @@ def find_machine(name: str) -> Machine | None:
     if a2 := re.fullmatch(r"a2-(highgpu|ultragpu)-(\d+)g", name):
         count, ultra = int(a2[2]), a2[1] == "ultragpu"
         return Machine(name, 12 * count, (170 if ultra else 85) * count, _a100(ultra), count)
+    if a3 := re.fullmatch(r"a3-highgpu-([1248])g", name):
+        return Machine(name, 26 * int(a3[1]), 234 * int(a3[1]), "nvidia-h100-80gb", int(a3[1]))
     predefined = re.fullmatch(r"([a-z]\w*)-(standard|highmem|highcpu)-(\d+)", name)
     if predefined is None:
         return None
     family, kind, vcpus = predefined[1], predefined[2], int(predefined[3])
     if family == "g2":
         return Machine(name, vcpus, 4.0 * vcpus, "nvidia-l4", _L4S.get(vcpus, 1))
-    return Machine(name, vcpus, vcpus * (_N1_GB_A_VCPU if family == "n1" else _GB_A_VCPU)[kind])
+    memory = GB_A_VCPU.get(family, {}).get(kind)
+    return Machine(name, vcpus, memory * vcpus) if memory else None
 
 
 def _a100(ultra: bool) -> str:
     return "nvidia-a100-80gb" if ultra else "nvidia-tesla-a100"
+
+
+def check_processor(machine: str) -> None:
+    """Refuse a machine type whose processor runs other programs than the images and wheels of this project.
+
+    Raises:
+      UsageError: it is an Arm machine.
+    """
+    if machine.partition("-")[0] in ARM:
+        raise UsageError(f"--machine_type {machine} has Arm processors, the image is for x86; give n2-standard-4")
 
 
 def check_gpu_fits(gpu: str, count: int, machine: str) -> None:

@@ -31,12 +31,13 @@ def need_lines(plan: Plan, job: DataflowJob) -> list[str]:
     about = f"{machine.vcpus} vCPUs, {machine.memory_gb:.0f} GB" if machine else "of a family that is not known here"
     gpu = f"; about {needs.gpu_gb:.1f} of {GPUS[job.gpu].memory_gb} GB of a {job.gpu}" if job.gpu else ""
     of = f" of {machine.memory_gb:.0f}" if machine else ""
+    other = f"; {job.other_machine.name} for the steps without a GPU" if job.other_machine else ""
     return [
         f"Dataflow, project {google.project}, region {google.region}",
         f"  writable  {google.temp_location} and --output, by small objects that were removed again",
         f"  versions  Python {own[0]}, Beam {own[1]}; {same}",
-        f"  worker    {machine.name if machine else 'the --machine_type'}: {about}; processes {job.processes}",
-        f"  memory    about {needs.host_gb:.1f}{of} GB{gpu}, with batches that halve where they do not fit",
+        f"  worker    {machine.name if machine else 'the --machine_type'}: {about}; processes {job.processes}{other}",
+        f"  memory    up to {needs.host_gb:.1f}{of} GB{gpu}, if images have --max_image_bytes; batches halve to fit",
     ]
 
 

@@ -13,6 +13,7 @@ from pipelines.options.arguments import (
     a_gpu,
     a_ratio,
     a_size,
+    a_version,
     an_object,
     seconds,
     some_formats,
@@ -56,6 +57,8 @@ def test_a_switch_may_have_a_value_as_a_template_gives_it(flags: list[str], valu
         (some_names, ",", ()),
         (some_prefixes, "gs://b/a, /photos,http://h", ("gs://b/a", "/photos", "http://h")),
         (a_gpu, "nvidia-l4", "nvidia-l4"),
+        (a_version, "5xx", "5xx"),
+        (a_version, "535.183.01", "535.183.01"),
     ],
 )
 def test_a_text_has_the_value_that_it_says(function: Callable[[str], Any], text: str, value: Any) -> None:
@@ -76,6 +79,7 @@ def test_a_text_has_the_value_that_it_says(function: Callable[[str], Any], text:
         (some_formats, ["csv", "", "parquet,"], "is not one of parquet, tfrecord"),
         (some_prefixes, ["", " "], "must be uris or paths, comma-separated, is "),
         (a_gpu, ["l4", "", "NVIDIA-L4"], "is not one of nvidia-l4, "),
+        (a_version, ["", "5;count:8", "5 x", "5XX"], "must be a version such as 5xx, is "),
     ],
 )
 def test_a_text_that_says_nothing_is_refused_with_what_it_is(

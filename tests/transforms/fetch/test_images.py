@@ -187,7 +187,7 @@ def test_a_newer_object_has_a_higher_generation(strict_gcs: GcsServer) -> None:
     [
         (403, "permission_denied", "permanent", "HTTPError", 1),
         (418, "http_418", "permanent", "HTTPError", 1),
-        (503, "http_503", "transient", "HTTPError", 3),
+        (500, "http_500", "transient", "HTTPError", 3),
         ("reset", "connection", "transient", "ConnectionError", 3),
         ("cut", "corrupted_download", "transient", "ProtocolError", 3),
         ("corrupt", "corrupted_download", "transient", "ImageError", 3),

@@ -58,6 +58,23 @@ def test_deleting_objects_that_are_gone_is_no_error_and_a_name_is_no_pattern(gcs
     assert gcs.names() == ["a1.txt"]
 
 
+def test_a_hundred_objects_are_deleted_with_a_request(gcs: GcsServer) -> None:
+    """Else a run of a thousand shards takes minutes to clean up after another, and its person pays for each look."""
+    uris = [gcs.put(f"{i}", b"x") for i in range(120)]
+    kept = gcs.put("kept", b"x")
+    gcs.log.clear()
+    delete([f"gs://{gcs.bucket}/gone", *uris])
+    assert [f"gs://{gcs.bucket}/{name}" for name in gcs.names()] == [kept]
+    assert (gcs.asked("POST /batch"), gcs.asked(f"GET /storage/v1/b/{gcs.bucket}/o")) == (2, 0)
+
+
+def test_objects_that_cannot_be_deleted_are_an_os_error(gcs: GcsServer) -> None:
+    uri = gcs.put("a", b"x")
+    gcs.fail(403, matching="POST /batch")
+    with pytest.raises(OSError, match=f"cannot delete {uri}: "):
+        delete([uri])
+
+
 def test_a_file_is_read_as_it_is_whatever_its_name_says(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.json.gz").write_bytes(b"not compressed")
     assert read_whole(str(tmp_path / "a.json.gz")) == b"not compressed"

@@ -178,7 +178,7 @@ print(install_hint("GS://b/a"), install_hint("s3://b/a"))
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert result.stdout.splitlines() == [
-        "UsageError  nothing here reads gs://b/a; for gs:// run: pip install 'beam-image-embeddings[gcp]'",
-        "ImageError unsupported_scheme nothing here reads gs:// uris; run: pip install 'beam-image-embeddings[gcp]'",
-        "; for gs:// run: pip install 'beam-image-embeddings[gcp]' ",
+        "UsageError  nothing here reads gs://b/a; for gs:// run: pip install 'apache-beam[gcp]'",
+        "ImageError unsupported_scheme nothing here reads gs:// uris; run: pip install 'apache-beam[gcp]'",
+        "; for gs:// run: pip install 'apache-beam[gcp]' ",
     ], result.stderr

@@ -1,5 +1,6 @@
 """Downloading objects of Cloud Storage: whole, as they are, or an error that says why; never wrong bytes."""
 
+import dataclasses
 import gzip
 import pathlib
 from collections.abc import Callable
@@ -117,8 +118,7 @@ def test_what_may_pass_is_tried_again(gcs: GcsServer, fault: int | str) -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        (503, "http_503"),
-        (429, "http_429"),
+        (500, "http_500"),
         ("reset", "connection"),
         ("cut", "corrupted_download"),
         ("short", "corrupted_download"),
@@ -131,6 +131,53 @@ def test_what_does_not_pass_is_a_transient_failure(gcs: GcsServer, fault: int | 
     error = lost(DOWNLOAD, uri)
     assert (error.reason, error.transient, error.attempts) == (reason, True, 3)
     assert gcs.asked() == 3
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_is_refused_as_too_much_is_no_attempt(gcs: GcsServer, status: int) -> None:
+    """Else a bucket that is warming up, which takes minutes, loses images within a second."""
+    uri = gcs.put("a.jpg", b"x")
+    gcs.fail(status, times=6)
+    assert DOWNLOAD(uri).data == b"x"
+    assert gcs.asked() == 7
+
+
+@pytest.mark.parametrize(
+    "impatient", [GcsDownload(1000, timeout=0.5, attempts=1), GcsDownload(1000, attempts=1, patience=0.5)]
+)
+def test_what_is_refused_until_time_is_up_is_a_transient_failure(gcs: GcsServer, impatient: GcsDownload) -> None:
+    uri = gcs.put("a.jpg", b"x")
+    gcs.fail(429, times=999)
+    error = lost(impatient, uri)
+    assert (error.reason, error.transient) == ("http_429", True)
+    assert 1 < error.attempts == gcs.asked() < 10
+
+
+def test_what_breaks_is_tried_again_however_little_patience_there_is_with_refusals(gcs: GcsServer) -> None:
+    """Else weights that take minutes to download are given up at the first broken connection."""
+    uri = gcs.put("a.jpg", b"x" * 1000)
+    gcs.fail("cut", times=2)
+    assert dataclasses.replace(DOWNLOAD, patience=0.0)(uri).data == b"x" * 1000
+
+
+def test_a_refusal_says_how_long_to_wait(gcs: GcsServer) -> None:
+    uri = gcs.put("a.jpg", b"x")
+    gcs.fail(429, times=999)
+    # Longer than there is time, so that there is no second attempt.
+    gcs.retry_after = "20"
+    error = lost(GcsDownload(1000, timeout=10.0), uri)
+    assert (error.reason, error.attempts, gcs.asked()) == ("http_429", 1, 1)
+    # And no first one by any other thread.
+    assert lost(GcsDownload(1000, timeout=10.0), uri).reason == "timeout"
+    assert gcs.asked() == 1
+
+
+@pytest.mark.parametrize("said", ["", "soon", "nan", "-1", "0"])
+def test_a_refusal_that_names_no_time_is_tried_again(gcs: GcsServer, said: str) -> None:
+    uri = gcs.put("a.jpg", b"x")
+    gcs.retry_after = said
+    gcs.fail(429)
+    assert DOWNLOAD(uri).data == b"x"
 
 
 @pytest.mark.parametrize("status", [400, 301, 418])
@@ -172,7 +219,7 @@ def test_an_error_is_an_os_error_and_what_is_not_there_a_file_not_found_error() 
 def test_only_what_is_not_there_is_missing(gcs: GcsServer) -> None:
     assert isinstance(lost(DOWNLOAD, f"gs://{gcs.bucket}/none.jpg"), MissingObjectError)
     assert isinstance(lost(DOWNLOAD, f"gs://no-{gcs.bucket}/a.jpg"), MissingObjectError)
-    for status in (403, 400, 503):
+    for status in (403, 400, 500):
         gcs.fail(status, times=3)
         assert type(lost(DOWNLOAD, f"gs://{gcs.bucket}/a.jpg")) is DownloadError
         gcs.faults.clear()

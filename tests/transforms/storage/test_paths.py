@@ -8,7 +8,15 @@ import sys
 import pytest
 
 from tests.servers.gcs import GcsServer
-from transforms.storage.paths import canonical_uri, folder_pattern, is_file, local_path, matching_files, scheme_of
+from transforms.storage.paths import (
+    canonical_uri,
+    first_match,
+    folder_pattern,
+    is_file,
+    local_path,
+    matching_files,
+    scheme_of,
+)
 
 
 def files(folder: pathlib.Path, *names: str) -> list[str]:
@@ -126,6 +134,28 @@ def test_an_object_is_a_file_and_what_lies_below_a_prefix_is_matched(gcs: GcsSer
     gcs.put("other/a.jpg", b"x")
     assert (is_file(uris[0]), is_file(f"{uris[0]}x")) == (True, False)
     assert matched(folder_pattern(f"gs://{gcs.bucket}/p/")) == uris
+
+
+def test_the_first_match_is_one_that_is_not_hidden(tmp_path: pathlib.Path) -> None:
+    folder = folder_pattern(str(tmp_path))
+    assert first_match(folder) == ""
+    files(tmp_path, ".a.jpg", ".git/b.jpg")
+    assert first_match(folder) == ""
+    files(tmp_path, "c.jpg")
+    assert first_match(folder) == str(tmp_path / "c.jpg")
+    assert first_match(str(tmp_path / "*.png")) == ""
+
+
+def test_no_more_of_a_bucket_is_listed_than_must_be(strict_gcs: GcsServer) -> None:
+    """Else the launch of a job over millions of images takes minutes before anything is said."""
+    for i in range(25):
+        strict_gcs.put(f"p/{i}.jpg", b"x")
+    folder, strict_gcs.page = folder_pattern(f"gs://{strict_gcs.bucket}/p"), 10
+    assert len(matched(folder)) == 25
+    assert strict_gcs.asked("/o?") == 3
+    strict_gcs.log.clear()
+    assert first_match(folder).startswith(f"gs://{strict_gcs.bucket}/p/")
+    assert strict_gcs.asked("/o?") == 1
 
 
 def test_importing_it_does_not_import_beam() -> None:

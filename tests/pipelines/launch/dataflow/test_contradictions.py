@@ -26,7 +26,8 @@ L4 = ["--gpu", "nvidia-l4", "--sdk_container_image=r-docker.pkg.dev/p/images/emb
         (["--weights", "w.h5"], "--weights w.h5 is on this machine"),
         (["--gpu", "nvidia-l4"], "add --sdk_container_image IMAGE"),
         (["--gpu", "nvidia-l5"], "did you mean 'nvidia-l4'?"),
-        (["--gpu_count", "2"], "add --gpu TYPE"),
+        (["--gpu_count", "2"], "--gpu_count is about a --gpu; add --gpu TYPE"),
+        (["--gpu_driver", "5xx"], "--gpu_driver is about a --gpu; add --gpu TYPE"),
         (["--require_gpu"], "add --gpu TYPE"),
         (["--engine", "openvino"], "add --sdk_container_image IMAGE"),
         ([*L4, "--machine_type=n1-standard-4"], "has no GPU, not 1 nvidia-l4"),
@@ -34,6 +35,10 @@ L4 = ["--gpu", "nvidia-l4", "--sdk_container_image=r-docker.pkg.dev/p/images/emb
         ([*L4, "--engine=openvino"], "does not go with --engine openvino"),
         ([*L4, "--flexrs_goal=COST_OPTIMIZED"], "does not go with --flexrs_goal"),
         ([*L4, "--experiments=use_multiple_sdk_containers"], "does not go with --experiments=use_multiple"),
+        ([*L4, "--dataflow_service_options=enable_prime"], "does not go with enable_prime"),
+        (["--machine_type=t2a-standard-4"], "t2a-standard-4 has Arm processors, the image is for x86; give n2-stand"),
+        (["--machine_type=c4a-highcpu-8"], "c4a-highcpu-8 has Arm processors"),
+        (["--machine_type=n4a-standard-4"], "n4a-standard-4 has Arm processors"),
         ([*L4, "--resource_hint=accelerator=type:x"], "does not go with an accelerator of --resource_hint"),
         (
             [*L4, "--dataflow_service_options=worker_accelerator=type:nvidia-l4;count:1;install-nvidia-driver"],
@@ -52,7 +57,7 @@ def test_flags_that_contradict_each_other_are_one_line_and_exit_2(
     assert says in printed[0]
 
 
-@pytest.mark.parametrize("flag", ["--gpu=nvidia-l4", "--gpu_count=1", "--no_wait"])
+@pytest.mark.parametrize("flag", ["--gpu=nvidia-l4", "--gpu_count=1", "--gpu_driver=5xx", "--no_wait"])
 def test_a_flag_of_dataflow_is_refused_on_another_runner(flag: str) -> None:
     with pytest.raises(UsageError, match=f"{flag.partition('=')[0]} is for --runner=DataflowRunner"):
         refuse_dataflow_flags(parse([*NEEDED, flag])[0])

@@ -57,10 +57,10 @@ def test_as_many_models_as_processes_do_not_fit_a_lean_machine(photos: pathlib.P
 
 
 def test_each_bundle_that_is_worked_on_holds_six_batches(photos: pathlib.Path) -> None:
-    plan = planned(photos)
+    plan = planned(photos, "--max_image_bytes=1")
     few, many = (job_of(f"--number_of_worker_harness_threads={threads}") for threads in (2, 12))
     batches = 6 * 10 * 4096 * 3 * 32 * 32 / 1e9
-    assert memory_needs(plan, many).host_gb - memory_needs(plan, few).host_gb == pytest.approx(batches)
+    assert memory_needs(plan, many).host_gb - memory_needs(plan, few).host_gb == pytest.approx(batches, rel=1e-5)
 
 
 def test_large_images_do_not_fit_a_small_gpu(photos: pathlib.Path) -> None:
@@ -84,14 +84,32 @@ def test_a_process_hands_through_so_many_images_and_no_more() -> None:
 
 
 def test_the_cost_is_the_hours_of_all_workers_and_says_what_it_rests_on() -> None:
-    speed, cost, prices = cost_lines(job_of("--machine_type=n2-standard-4"), 720_000, SPEED, workers=2)
+    speed, cost, requests, prices = cost_lines(job_of("--machine_type=n2-standard-4"), 720_000, SPEED, workers=2)
     assert "about 200 img/s a worker: decoding 4.0 ms and embedding 16.0 ms" in speed
     # 720,000 images at 200 img/s by 2 workers: half an hour, and a start of 0.15.
     hours = 0.65
-    price = 4 * 0.056 + 16 * 0.003557 + 25 * 0.000054
+    price = 4 * 0.056 + 16 * 0.003557 + 50 * 0.000054
     assert f"about {hours:.1f} h on 2 workers, {hours * 2 * price:.2f} US dollars: 0.15 h to start" in cost
+    # 720,000 reads of class B at 0.40 a million.
+    assert "0.29 US dollars" in requests
     assert "assumed" in prices
     assert "2026-11" in prices
+
+
+def test_the_steps_without_a_gpu_have_a_worker_of_their_own_that_costs_too() -> None:
+    _, cost, *_ = cost_lines(job_of("--gpu=nvidia-l4"), 0, SPEED, workers=1)
+    gpu, other = 8 * 0.056 + 32 * 0.003557 + 100 * 0.000054 + 0.672, 4 * 0.056 + 16 * 0.003557 + 100 * 0.000054
+    assert f"{0.15 * (gpu + other):.2f} US dollars" in cost
+    assert f"{gpu:.3f} an hour and worker, and {other:.3f} for one n2-standard-4 beside them" in cost
+
+
+def test_encoded_images_of_the_largest_size_fit_too(photos: pathlib.Path) -> None:
+    """Else a few bundles of large files at once end a worker, and the job after four tries."""
+    few, many = (memory_needs(planned(photos, f"--max_image_bytes={n}"), job_of()).host_gb for n in (1, 10_000_001))
+    # Two a thread are fetched ahead, of 16 threads, and one is awaited, in each of four bundles.
+    assert many - few == pytest.approx(33 * 4 * 10_000_000 / 1e9)
+    with pytest.raises(UsageError, match="or a smaller --max_image_bytes"):
+        check_memory(planned(photos, "--max_image_bytes=1000000000"), job_of())
 
 
 def test_a_machine_that_is_not_known_has_no_estimate_and_no_check(photos: pathlib.Path) -> None:

@@ -38,7 +38,7 @@ def test_a_gpu_is_a_hint_with_its_machine_and_driver_and_the_disk_has_room_for_t
     assert job.hints == {
         "accelerator": "type:nvidia-l4;count:1;machine_type:g2-standard-8;install-nvidia-driver",
     }
-    assert (worker.machine_type, worker.disk_size_gb) == (None, 100)
+    assert (worker.machine_type, worker.disk_size_gb) == ("n2-standard-4", 100)
     assert job.options.view_as(DebugOptions).experiments == ["no_use_multiple_sdk_containers"]
     assert job.options.view_as(SetupOptions).setup_file is None
 
@@ -46,6 +46,7 @@ def test_a_gpu_is_a_hint_with_its_machine_and_driver_and_the_disk_has_room_for_t
 def test_what_was_asked_for_stands_instead_of_what_would_be_chosen() -> None:
     job = job_of(*L4, "--gpu_count", "2", "--machine_type=g2-standard-24", "--disk_size_gb=200")
     assert "count:2;machine_type:g2-standard-24" in job.hints["accelerator"]
+    assert job_of(*L4, "--gpu_driver=5xx").hints["accelerator"].endswith(";install-nvidia-driver:5xx")
     assert job.options.view_as(WorkerOptions).disk_size_gb == 200
     assert job.options.view_as(DebugOptions).number_of_worker_harness_threads == 4
     job = job_of(
@@ -58,6 +59,8 @@ def test_what_was_asked_for_stands_instead_of_what_would_be_chosen() -> None:
 def test_a_job_says_how_large_its_workers_are_and_how_many() -> None:
     job = job_of()
     assert (job.image, job.disk_gb, job.workers, job.bundles) == ("", 25, 1, 4)
+    assert job_of("--sdk_container_image=an-image").disk_gb == 50
+    assert job_of("--sdk_container_image=an-image", "--disk_size_gb=30").disk_gb == 30
     job = job_of(*L4, "--num_workers=3", "--number_of_worker_harness_threads=9")
     assert (job.image, job.disk_gb, job.workers, job.bundles) == (IMAGE.partition("=")[2], 100, 3, 9)
     assert job_of("--num_workers=3", "--max_num_workers=7").workers == 7

@@ -36,7 +36,7 @@ def test_costs_rest_on_one_measurement_and_are_for_all_workers() -> None:
         measured.append(True)
         return Speed(decode=0.004, forward=0.016)
 
-    speed, cost, _ = launcher_of("--machine_type=n2-standard-4", "--max_num_workers=3").costs(720_000, measure)
+    speed, cost, *_ = launcher_of("--machine_type=n2-standard-4", "--max_num_workers=3").costs(720_000, measure)
     assert "about 200 img/s a worker" in speed
     assert "on 3 workers" in cost
     assert measured == [True]

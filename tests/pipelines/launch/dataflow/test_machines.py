@@ -18,6 +18,15 @@ from transforms.core.errors import UsageError
         ("g2-standard-48", 48, 192, 4),
         ("a2-highgpu-2g", 24, 170, 2),
         ("a2-ultragpu-1g", 12, 170, 1),
+        ("a3-highgpu-8g", 208, 1872, 8),
+        ("n2d-highcpu-8", 8, 8, 0),
+        ("c2d-highcpu-4", 4, 8, 0),
+        ("c3-highcpu-8", 8, 16, 0),
+        ("c3d-highcpu-8", 8, 16, 0),
+        ("c4-highcpu-8", 8, 16, 0),
+        ("c4-standard-8", 8, 30, 0),
+        ("n4-highcpu-8", 8, 16, 0),
+        ("n4-highmem-8", 8, 64, 0),
     ],
 )
 def test_a_machine_is_known_by_its_name(name: str, vcpus: int, memory: float, gpus: int) -> None:
@@ -26,7 +35,7 @@ def test_a_machine_is_known_by_its_name(name: str, vcpus: int, memory: float, gp
     assert (found.vcpus, found.memory_gb, found.gpus) == (vcpus, memory, gpus)
 
 
-@pytest.mark.parametrize("name", ["m3-ultramem-32", "n2-standard", "large", ""])
+@pytest.mark.parametrize("name", ["m3-ultramem-32", "n2-standard", "x9-standard-4", "n1-ultramem-4", "large", ""])
 def test_a_machine_of_another_family_is_not_guessed(name: str) -> None:
     assert find_machine(name) is None
 

@@ -26,7 +26,7 @@ def test_a_dry_run_says_all_that_the_job_needs_and_sends_nothing(
     for part in (
         "inputs    10",
         "MobileNet: 5 of 5 embedded, 1024 x float32",
-        "g2-standard-8: 8 vCPUs, 32 GB; processes 1",
+        "g2-standard-8: 8 vCPUs, 32 GB; processes 1; n2-standard-4 for the steps without a GPU",
         "of 24 GB of a nvidia-l4",
         f"the name of {IMAGE} does not tell whether it has the same",
         "US dollars",
@@ -42,7 +42,7 @@ def test_a_dry_run_says_all_that_the_job_needs_and_sends_nothing(
 def test_a_dry_run_is_2_where_what_it_wrote_cannot_be_removed(
     flags: list[str], dataflow: DataflowServer, storage: GcsServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    storage.fail(403, matching="owner.json?projection")
+    storage.fail(403, matching="owner.json?prettyPrint")
     assert main([*flags, "--dry_run"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"what it wrote to gs://{dataflow.bucket}/out cannot be removed: " in line
@@ -68,7 +68,9 @@ def test_the_lines_say_where_what_and_how_large(dataflow: DataflowServer, photos
     assert writable == f"  writable  gs://{dataflow.bucket}/tmp and --output, by small objects that were removed again"
     assert same == f"  versions  Python {python[0]}.{python[1]}, Beam {beam}; workers have the same"
     assert worker == "  worker    n2-standard-4: 4 vCPUs, 16 GB; processes 1"
-    assert re.fullmatch(r"  memory    about \d+\.\d of 16 GB, with batches that halve where they do not fit", memory)
+    assert re.fullmatch(
+        r"  memory    up to \d+\.\d of 16 GB, if images have --max_image_bytes; batches halve to fit", memory
+    )
     assert output_of(dataflow) == []
 
 

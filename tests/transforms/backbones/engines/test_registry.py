@@ -108,7 +108,7 @@ def test_auto_is_the_last_engine_that_runs_here(
 
 def test_an_engine_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(UsageError, match=r"pip install 'beam-image-embeddings\[openvino\]'"):
+    with pytest.raises(UsageError, match="pip install openvino"):
         prepare_engine("openvino", "float32")
 
 
