@@ -13,7 +13,8 @@ from PIL import ImageOps
 
 from tests.conftest import sample_image
 from transforms import DecodeImages, Image, ImageError, ImageUri
-from transforms.decode import MAX_SCANS, decode_image
+from transforms.decode import decode_image
+from transforms.decode.parts import MAX_SCANS
 
 SIZE = (48, 64)
 
