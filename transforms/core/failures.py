@@ -13,6 +13,7 @@ from apache_beam.pvalue import TaggedOutput
 from transforms.core.counters import count, timed
 from transforms.core.elements import ImageUri
 from transforms.core.errors import ImageError, one_line
+from transforms.core.stage import check_element
 
 FAILURES = "failures"
 """Tag of the output for failures."""
@@ -94,12 +95,15 @@ class failures_of:  # noqa: N801 (called like a function)
     Args:
       stage: name of the stage, also part of its busy-time counter.
       function: element -> output; raises ImageError.
+      takes: type of the elements; another one fails the run.
     """
 
     stage: str
     function: Callable[[Any], Any]
+    takes: type = object
 
     def __call__(self, element: Any) -> Any:
+        check_element(element, self.takes, self.stage)
         try:
             with timed(f"{self.stage}-busy-us"):
                 return self.function(element)

@@ -10,7 +10,7 @@ from transforms.core.counters import count
 from transforms.core.elements import Image, Pixels, Size
 from transforms.core.failures import FAILURES, Failure, failures_of
 from transforms.core.spec import COLOR_PROFILES, RESIZE_FILTERS, RESIZES
-from transforms.core.stage import Stage, typed
+from transforms.core.stage import Stage, sized, typed
 from transforms.core.thread_map import ThreadMap
 from transforms.decode.decoder import decode_image
 
@@ -88,6 +88,6 @@ class DecodeImages(Stage):
         return Decode(sizes, self.resize, self.max_image_pixels, self.resize_filter, self.color_profile)
 
     def expand(self, images: beam.PCollection[Image]) -> Decoded:
-        decode = ThreadMap(failures_of("decode", self.function), self.num_threads, self.lookahead)
+        decode = ThreadMap(failures_of("decode", self.function, Image), self.num_threads, self.lookahead)
         decoded = images | beam.ParDo(decode).with_outputs(FAILURES, main="pixels")
-        return Decoded(typed(decoded.pixels, Pixels), typed(decoded[FAILURES], Failure))
+        return Decoded(sized(typed(decoded.pixels, Pixels), self.function.sizes), typed(decoded[FAILURES], Failure))
