@@ -5,6 +5,7 @@ directory of its own that is put behind the file's bytes: a plane is a grey imag
 image of n times the width. Their 8-bit versions are put together again.
 """
 
+import re
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from PIL import ImageChops, ImageFile, TiffImagePlugin
 
 from transforms.core.errors import ImageError
 from transforms.decode.deadline import TimedFile
-from transforms.decode.grey import to_8_bits
+from transforms.decode.grey import in_strips, to_8_bits
 from transforms.decode.parts import refuse_more
 
 _TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
@@ -27,9 +28,9 @@ _ORDERS = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
 (_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER) = (254, 256, 257, 258, 259, 262, 266)
 (_STRIPS, _ORIENTATION, _SAMPLES, _STRIP_BYTES, _PLANAR, _PREDICTOR) = (273, 274, 277, 279, 284, 317)
 (_TILE_WIDTH, _TILES, _TILE_BYTES, _SUB_DIRECTORIES, _EXTRA, _SAMPLE_FORMAT) = (322, 324, 325, 330, 338, 339)
-(_SUBSAMPLING, _DNG_VERSION) = (530, 50706)
-_KEPT = (_HEIGHT, _COMPRESSION, _FILL_ORDER, 278, 292, 293, _PREDICTOR, 323, 347)
-"""Tags that a grey directory takes over as they are: also rows per strip, fax options, tile height, JPEG tables."""
+(_JPEG_TABLES, _SUBSAMPLING, _PROFILE, _DNG_VERSION) = (347, 530, 34675, 50706)
+_KEPT = (_HEIGHT, _COMPRESSION, _FILL_ORDER, 278, _PREDICTOR, 323, _JPEG_TABLES)
+"""Tags that a grey directory takes over as they are: also the height of strips and tiles."""
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
 _COLORS = {_WHITE_IS_ZERO: "L", _BLACK_IS_ZERO: "L", _RGB: "RGB", _CMYK: "CMYK", _YCBCR: "YCbCr"}
@@ -126,16 +127,23 @@ class Samples:
     @property
     def pillow_is_right(self) -> bool:
         """Whether Pillow reads such samples right, or is right to refuse them."""
-        if self.count > 1 and self.planar:
+        if (self.count > 1 and self.planar) or (self.directory.big and self.directory.order == ">"):
+            # It takes big-endian BigTIFFs for small ones.
             return False
         if self.photometric == _YCBCR:
             # It takes three bytes for four where it unpacks them itself.
             return self.compression != 1 or self.count < 3
         if self.count == 1:
-            # It inverts 8 bits and fewer alone, takes 12 bits for 16, and unsigned 32-bit numbers for signed ones.
-            right = self.bits not in (12, 32) or (self.bits, self.format) in ((32, 2), (32, 3))
-            return self.bits < 12 or (right and self.photometric != _WHITE_IS_ZERO)
+            # It inverts 8 bits and fewer alone, and takes 12 bits for 16, and unsigned 32-bit numbers for signed ones.
+            wrong = self.is_swapped_twice or self.bits == 12 or (self.bits, self.format) == (32, 1)
+            return self.bits < 12 or (self.photometric != _WHITE_IS_ZERO and not wrong)
         return self.bits <= 8 or (self.bits == 16 and self.count > 2 and self.format == 1)
+
+    @property
+    def is_swapped_twice(self) -> bool:
+        """Whether Pillow swaps the bytes of big-endian numbers after libtiff has done so."""
+        wide = self.bits == 32 or (self.bits, self.format) == (16, 2)
+        return wide and self.directory.order == ">" and self.compression != 1
 
     @property
     def is_readable(self) -> bool:
@@ -144,6 +152,8 @@ class Samples:
         if self.bits == 12:
             # Pillow unpacks twelve bits by itself alone.
             known = self.count == 1 and self.format == 1 and self.compression == 1
+        if self.bits == 16 and self.is_swapped_twice:
+            return False
         if self.photometric == _YCBCR and self.directory.numbers(_SUBSAMPLING, (2, 2)) != (1, 1):
             return False
         return known and 0 < self.colors <= self.count and (self.planar or self.count == 1 or self.predictor == 1)
@@ -186,12 +196,10 @@ def open_tiff(file: TimedFile) -> ImageFile.ImageFile:
     try:
         return TiffImagePlugin.TiffImageFile(file)
     except SyntaxError as e:
-        if "unknown" in str(e):
-            raise ImageError("unsupported_color", str(samples)) from e
-        raise
-    except KeyError as e:
         if samples.compression not in TiffImagePlugin.COMPRESSION_INFO:
             raise ImageError("unsupported_compression", str(samples)) from e
+        if re.search("unknown|samples per pixel", str(e)):
+            raise ImageError("unsupported_color", str(samples)) from e
         raise
 
 
@@ -221,7 +229,7 @@ class SplitTiff(ImageFile.ImageFile):
         turned = PIL.Image.Exif()
         turned[_ORIENTATION] = self._samples.directory.number(_ORIENTATION, 1)
         self.info["exif"] = turned.tobytes()
-        profile = self._samples.directory.numbers(34675)
+        profile = self._samples.directory.numbers(_PROFILE)
         if profile:
             self.info["icc_profile"] = bytes(profile)
 
@@ -255,7 +263,9 @@ class SplitTiff(ImageFile.ImageFile):
         samples, directory = self._samples, self._samples.directory
         tags: dict[int, Sequence[int]] = {tag: directory.numbers(tag) for tag in _KEPT if tag in directory}
         tags |= {_WIDTH: [samples.size[0] * times], _BITS: [samples.bits], _SAMPLES: [1], _PLANAR: [1]}
-        tags |= {_PHOTOMETRIC: [_BLACK_IS_ZERO], _SAMPLE_FORMAT: [samples.format]}
+        # Pillow reads signed 32-bit numbers in both orders; their bits are the same.
+        format_ = 2 if (samples.bits, samples.format) == (32, 1) else samples.format
+        tags |= {_PHOTOMETRIC: [_BLACK_IS_ZERO], _SAMPLE_FORMAT: [format_]}
         if _TILE_WIDTH in directory:
             tags[_TILE_WIDTH] = [directory.number(_TILE_WIDTH, 0) * times]
         for tag in (_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES):
@@ -267,26 +277,25 @@ class SplitTiff(ImageFile.ImageFile):
         order = "<" if samples.bits == 12 else directory.order
         grey = TiffImagePlugin.TiffImageFile(TimedFile(_with_directory(directory.data, order, tags), self._file.until))
         grey.load()
-        return grey
+        return in_strips(grey, grey.mode, _swapped) if samples.is_swapped_twice else grey
+
+
+def _swapped(strip: PIL.Image.Image) -> PIL.Image.Image:
+    return PIL.Image.fromarray(np.asarray(strip).byteswap())
 
 
 def _with_directory(data: bytes, order: str, tags: dict[int, Sequence[int]]) -> bytes:
-    """Return a BigTIFF whose one directory holds some tags, and whose strips are those of a file's bytes."""
-    # The header of a BigTIFF is longer, so the file's bytes are not where they were: positions are moved.
-    header = 16
-    moved = {tag: [n + header for n in values] if tag in (_STRIPS, _TILES) else values for tag, values in tags.items()}
-    start = header + len(data)
-    at = start + 8 + 20 * len(moved) + 8
-    entries, behind = b"", b""
+    """Return a TIFF whose one directory holds some tags, and whose strips or tiles are those of a file's bytes."""
+    # The file's bytes come behind a header of their own, since a strip may begin at once.
+    moved = {tag: [n + 8 for n in values] if tag in (_STRIPS, _TILES) else values for tag, values in tags.items()}
+    start = 8 + len(data)
+    behind = start + 2 + 12 * len(moved) + 4
+    entries, arrays = b"", b""
     for tag, values in sorted(moved.items()):
-        type_ = 7 if tag == 347 else 16
+        type_ = 7 if tag == _JPEG_TABLES else 4
         packed = struct.pack(f"{order}{len(values)}{_TYPES[type_]}", *values)
-        entries += struct.pack(f"{order}HHQ", tag, type_, len(values))
-        if len(packed) <= 8:
-            entries += packed.ljust(8, b"\0")
-        else:
-            entries += struct.pack(f"{order}Q", at + len(behind))
-            behind += packed
-    mark = b"II+\0" if order == "<" else b"MM\0+"
-    first = mark + struct.pack(f"{order}HHQ", 8, 0, start)
-    return b"".join([first, data, struct.pack(f"{order}Q", len(moved)), entries, struct.pack(f"{order}Q", 0), behind])
+        entries += struct.pack(f"{order}HHI", tag, type_, len(values))
+        entries += packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack(f"{order}I", behind + len(arrays))
+        arrays += packed if len(packed) > 4 else b""
+    header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", start)
+    return b"".join([header, data, struct.pack(f"{order}H", len(moved)), entries, bytes(4), arrays])
