@@ -85,6 +85,7 @@ def decode_image(
             if turn is not None:
                 rgb = rgb.transpose(turn)
             by_size = {size: resized(rgb, size, resize, resize_filter) for size in sizes}
+            del rgb
     except ImageError:
         raise
     except Exception as e:
