@@ -26,9 +26,6 @@ def png_of(chunks: int) -> bytes:
 
 
 def gif_of(blocks: int) -> bytes:
-    at = GIF.index(b"\x2c", 13 + (3 << (GIF[10] & 7) + 1))
-    while GIF[at - 1] not in (0,):
-        at -= 1
     header = 13 + (3 << (GIF[10] & 7) + 1)
     return GIF[:header] + b"!\xfe" + (b"\xff" + b"c" * 255) * blocks + b"\0" + GIF[header:]
 

@@ -16,7 +16,7 @@ def kernel(name: str, x: np.ndarray) -> np.ndarray:
     """The filters as they are defined, with a = -0.5 for bicubic (Keys) and three lobes for Lanczos."""
     x = np.abs(x)
     if name == "area":
-        return ((x <= 0.5) & (x != 0.5) | (x == 0.5)).astype(float) * (x <= 0.5)
+        return (x <= 0.5).astype(float)
     if name == "bilinear":
         return np.clip(1 - x, 0, None)
     if name == "bicubic":

@@ -11,7 +11,6 @@ import tifffile
 
 from transforms import ImageError
 from transforms.decode import decode_image
-from transforms.decode.deadline import TimedFile
 from transforms.decode.tiff import Directory, Samples, is_tiff
 
 HEIGHT, WIDTH = 37, 53
@@ -298,4 +297,3 @@ def test_a_directory_behind_the_end_is_said_to_be_truncated() -> None:
             decode_image(data[:length], [(8, 8)])
         assert error.value.reason == "truncated"
     assert not is_tiff(b"II")
-    assert TimedFile(data).getvalue() == data
