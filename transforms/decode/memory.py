@@ -12,7 +12,7 @@ BYTES_PER_PIXEL = 8
 
 # The system's allocator keeps freed blocks of up to 32 MiB for each thread: eight threads that decoded one after
 # another held the memory of eight images. Pillow's default is 16 MiB.
-PIL.Image.core.set_block_size(64 << 20)
+PIL.Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 """Bytes per pixel that Pillow takes for a mode; 4 for any other."""
