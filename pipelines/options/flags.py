@@ -26,7 +26,15 @@ from pipelines.options.settings import Settings
 from transforms.backbones.engines import AUTO, ENGINES
 from transforms.core import retries
 from transforms.core.errors import UsageError, did_you_mean
-from transforms.core.spec import ACTIVATIONS, DTYPES, POOLINGS, PRECISIONS, RESIZES
+from transforms.core.spec import (
+    ACTIVATIONS,
+    COLOR_PROFILES,
+    DTYPES,
+    POOLINGS,
+    PRECISIONS,
+    RESIZE_FILTERS,
+    RESIZES,
+)
 
 NEEDED = ("input", "output")
 """Flags that every run needs. The parser does not require them, since --list_backbones needs neither."""
@@ -186,6 +194,19 @@ def _add_images(add: Any, switch: dict[str, Any]) -> None:
         choices=RESIZES,
         default="crop",
         help="crop (default: short side to size, centre crop), stretch, or pad with black",
+    )
+    add(
+        "--resize_filter",
+        choices=RESIZE_FILTERS,
+        default="bilinear",
+        help="how to weigh the pixels that become one (default bilinear): what a model was trained with; all but "
+        "nearest are antialiased",
+    )
+    add(
+        "--color_profile",
+        choices=COLOR_PROFILES,
+        default="ignore",
+        help="ignore (default) takes all numbers as sRGB; apply converts them as the image's ICC profile says",
     )
     add(
         "--max_image_bytes",

@@ -44,6 +44,8 @@ class Settings:
     batch_size: int | None
 
     resize: str
+    resize_filter: str
+    color_profile: str
     max_image_bytes: int
     max_image_pixels: int
     fetch_timeout: float

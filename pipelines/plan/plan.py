@@ -98,6 +98,8 @@ def _spec_of(backbone: Backbone, settings: Settings, where: Where, largest: Size
     spec = embedding_spec(
         loadable_here(backbone, where),
         resize=settings.resize,
+        resize_filter=settings.resize_filter,
+        color_profile=settings.color_profile,
         decoded_for=largest,
         embedding_dtype=settings.embedding_dtype,
     )

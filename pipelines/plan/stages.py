@@ -26,6 +26,8 @@ def decode_of(plan: Plan) -> DecodeImages:
     return DecodeImages(
         image_sizes=plan.image_sizes,
         resize=plan.settings.resize,
+        resize_filter=plan.settings.resize_filter,
+        color_profile=plan.settings.color_profile,
         max_image_pixels=plan.settings.max_image_pixels,
         # A batch is decoded while those before it are embedded.
         lookahead=max(embed_of(plan, target).images_per_batch for target in plan.targets),

@@ -5,6 +5,7 @@ import itertools
 import pathlib
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from tests.forked_runs import ForkedRuns
 __all__ = ["finished", "images", "runs"]
 
 MEGABYTES = 64
+ATTEMPTS = 100
 
 
 @contextlib.contextmanager
@@ -27,7 +29,11 @@ def mounted(device: pathlib.Path, folder: pathlib.Path) -> Iterator[pathlib.Path
     try:
         yield folder
     finally:
-        subprocess.run(["umount", folder], check=True)
+        # Threads of Arrow may close what was read a moment later.
+        for left in reversed(range(ATTEMPTS)):
+            if not subprocess.run(["umount", folder], check=not left).returncode:
+                break
+            time.sleep(0.1)
 
 
 @pytest.fixture

@@ -73,15 +73,14 @@ def test_each_image_has_its_own_outcome_whatever_the_others_do(
     data: st.DataObject, values: list[int], batch_size: int, memory: int
 ) -> None:
     poison = data.draw(st.sets(st.sampled_from(values), max_size=5)) if values else set()
-    unfit = data.draw(st.sets(st.integers(0, len(values) - 1), max_size=5)) if values else set()
-    batch = [pixels(value, (9, 9) if i in unfit else SIZE) for i, value in enumerate(values)]
+    batch = [pixels(value) for value in values]
     backbone = FakeBackbone(tuple(poison), memory)
     outcomes = list(BatchEmbedder(backbone, SIZE, batch_size)(batch))
     assert len(outcomes) == len(values)
-    for i, (value, outcome) in enumerate(zip(values, outcomes, strict=True)):
-        if i in unfit or value in poison:
+    for value, outcome in zip(values, outcomes, strict=True):
+        if value in poison:
             assert isinstance(outcome, ImageError)
-            assert outcome.reason == ("missing_size" if i in unfit else "inference")
+            assert outcome.reason == "inference"
         else:
             assert isinstance(outcome, Embedding)
             assert outcome.source.uri == str(value)

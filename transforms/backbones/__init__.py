@@ -69,13 +69,21 @@ def name_classes(scores: "np.ndarray", k: int) -> "list[Classes]":
 
 
 def embedding_spec(
-    backbone: "Backbone", *, resize: str = "crop", decoded_for: "Size | None" = None, embedding_dtype: str = "float32"
+    backbone: "Backbone",
+    *,
+    resize: str = "crop",
+    resize_filter: str = "bilinear",
+    color_profile: str = "ignore",
+    decoded_for: "Size | None" = None,
+    embedding_dtype: str = "float32",
 ) -> "EmbeddingSpec":
     """Read a backbone's weights and return how its embeddings are made.
 
     Args:
       backbone: the backbone with its weights.
       resize: as in `transforms.DecodeImages`.
+      resize_filter: likewise.
+      color_profile: likewise.
       decoded_for: largest height and width that images are decoded for, in px; default: the backbone's own.
       embedding_dtype: type of the stored vectors.
 
@@ -96,7 +104,7 @@ def embedding_spec(
         image_size=backbone.size,
         decoded_for=decoded_for or backbone.size,
         resize=resize,
-        resize_filter="bilinear",
+        resize_filter=resize_filter,
         pixels_policy=PIXELS_POLICY,
         precision=backbone.precision,
         engine=backbone.engine,
@@ -105,4 +113,5 @@ def embedding_spec(
         dim=facts.dim,
         rewrites=backbone.rewrites,
         preprocess=backbone.preprocess or OWN_PREPROCESSING,
+        color_profile=color_profile,
     )

@@ -98,6 +98,11 @@ def plan_path(output: str, run_id: str, kind: FileKind) -> str:
     return path_of(output, f"{SCRATCH}{run_id}/plan-{kind.folder}.json")
 
 
+def is_made_by_runs(folder: str) -> bool:
+    """Whether a folder of this name in the output is one that runs make, and may remove when it is empty."""
+    return is_scratch(folder) or folder in {FAILURES.folder, *(kind.folder for kind in EMBEDDINGS.values())}
+
+
 def is_scratch(name: str) -> bool:
     """Whether a path below the output folder lies in a scratch folder."""
     return name.startswith(SCRATCH)

@@ -16,7 +16,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from transforms.collection.layout import (
     LOCK,
-    SCRATCH,
+    is_made_by_runs,
     is_scratch,
     name_of,
     owner_path,
@@ -139,11 +139,11 @@ def remove(output: str, paths: list[str]) -> None:
 
 
 def _remove_empty_folders(output: str) -> None:
-    """Remove scratch folders without files, which a run left that was killed before its claim or after it."""
+    """Remove folders without files, which runs left that were killed when they had made or emptied one."""
     if not scheme_of(output):
         with contextlib.suppress(OSError), os.scandir(output) as entries:
             for entry in entries:
-                if entry.name.startswith(SCRATCH):
+                if is_made_by_runs(entry.name):
                     with contextlib.suppress(OSError):
                         os.rmdir(entry.path)
 

@@ -62,6 +62,11 @@ class Pixels:
     facts: ImageFacts
     by_size: Mapping[Size, np.ndarray]
 
+    @property
+    def image_sizes(self) -> tuple[Size, ...]:
+        """Each (height, width) in px that there is."""
+        return tuple(self.by_size)
+
 
 @dataclasses.dataclass(frozen=True)
 class Embedding:

@@ -13,6 +13,7 @@ from apache_beam.pvalue import TaggedOutput
 from transforms.core.counters import count, timed
 from transforms.core.elements import ImageUri
 from transforms.core.errors import ImageError, one_line
+from transforms.core.stage import check_element
 
 FAILURES = "failures"
 """Tag of the output for failures."""
@@ -42,9 +43,12 @@ REASONS = {
     "corrupt": "the decoder found the image broken",
     "too_many_pixels": "more pixels than --max_image_pixels",
     "too_many_scans": "a progressive JPEG with more scans than any encoder writes",
-    "unsupported_color": "the colour mode cannot be converted to RGB",
-    "missing_size": "the pixels were decoded for other backbones only",
-    "out_of_memory": "the device had no memory left for this one image",
+    "too_many_parts": "more segments, blocks, chunks or strips than any encoder writes",
+    "too_slow": "not decoded within 60 s of computing",
+    "unsupported_color": "the samples cannot be converted to RGB, or not rightly",
+    "unsupported_compression": "the compression of the TIFF is not known",
+    "unsupported_raw": "a camera's raw photo, of which only a thumbnail can be read",
+    "out_of_memory": "the machine or the device had no memory left for this one image",
     "inference": "the backbone raised an error on this image",
 }
 """Each `Failure.reason` with its meaning."""
@@ -93,12 +97,15 @@ class failures_of:  # noqa: N801 (called like a function)
     Args:
       stage: name of the stage, also part of its busy-time counter.
       function: element -> output; raises ImageError.
+      takes: type of the elements; another one fails the run.
     """
 
     stage: str
     function: Callable[[Any], Any]
+    takes: type = object
 
     def __call__(self, element: Any) -> Any:
+        check_element(element, self.takes, self.stage)
         try:
             with timed(f"{self.stage}-busy-us"):
                 return self.function(element)

@@ -8,13 +8,15 @@ import hashlib
 import json
 from typing import Any
 
-PIXELS_POLICY = "srgb-1"
+PIXELS_POLICY = "srgb-2"
 """Version of the rules for colour and orientation in `transforms.decode`; it changes when their pixels do."""
 
 POOLINGS = ("avg", "max", "flatten")
 ACTIVATIONS = ("softmax", "linear")
 PRECISIONS = ("float32", "bfloat16", "float16")
 RESIZES = ("crop", "stretch", "pad")
+RESIZE_FILTERS = ("bilinear", "nearest", "bicubic", "lanczos", "area")
+COLOR_PROFILES = ("ignore", "apply")
 DTYPES = ("float32", "float16")
 """Types of stored vectors."""
 
@@ -42,6 +44,7 @@ class EmbeddingSpec:
       dim: width of the vectors.
       rewrites: whether the graph was rewritten for speed.
       preprocess: how the network's input was made from pixels, see `transforms.backbones.preprocessing`.
+      color_profile: whether images were converted to sRGB as their ICC profiles say: 'ignore' or 'apply'.
     """
 
     backbone: str
@@ -62,6 +65,7 @@ class EmbeddingSpec:
     dim: int
     rewrites: bool = True
     preprocess: str = OWN_PREPROCESSING
+    color_profile: str = "ignore"
 
     def to_json(self) -> str:
         """Return the canonical JSON: sorted keys, no spaces, no field that has its default, 1 for 1.0."""

@@ -41,13 +41,8 @@ class BatchEmbedder:
         self._ready = time.perf_counter_ns()
 
     def __call__(self, batch: Sequence[Pixels]) -> Iterator[Embedding | ImageError]:
-        fit = [pixels for pixels in batch if self.size in pixels.by_size]
-        results = iter(self._results([pixels.by_size[self.size] for pixels in fit]))
-        for pixels in batch:
-            if self.size not in pixels.by_size:
-                yield ImageError("missing_size", f"decoded at {list(pixels.by_size)}, not at {self.size}")
-                continue
-            vector = next(results)
+        results = self._results([pixels.by_size[self.size] for pixels in batch])
+        for pixels, vector in zip(batch, results, strict=True):
             if isinstance(vector, ImageError):
                 yield vector
             else:

@@ -16,7 +16,7 @@ from transforms.core.counters import count
 from transforms.core.elements import Embedding, ImageUri, Pixels
 from transforms.core.errors import ImageError
 from transforms.core.failures import FAILURES, Failure, failed
-from transforms.core.stage import Stage, typed
+from transforms.core.stage import Stage, check_element, check_sizes, typed
 from transforms.core.thread_map import ThreadMap
 from transforms.embed.batch_sizes import CPU_BATCH, GPU_BATCH, default_batch_size, gpu_batch_size
 from transforms.embed.batches import BatchEmbedder
@@ -43,6 +43,9 @@ class EmbedBatch:
         self._embedder: BatchEmbedder | None = None
 
     def __call__(self, batch: Sequence[Pixels]) -> list[Outcome]:
+        for pixels in batch:
+            check_element(pixels, Pixels, "EmbedImages")
+            check_sizes(pixels, self._backbone.size)
         # Only the source is kept: pixels must not outlive their batch.
         return [(pixels.source, result) for pixels, result in zip(batch, self.embedder()(batch), strict=True)]
 
@@ -107,6 +110,7 @@ class EmbedImages(Stage):
         return self.batch_size or default_batch_size(self.backbone.size, GPU_BATCH if on_gpu else CPU_BATCH)
 
     def expand(self, pixels: beam.PCollection[Pixels]) -> Embedded:
+        check_sizes(pixels, self.backbone.size)
         embed = EmbedBatch(self)
         batches = pixels | beam.BatchElements(self.images_per_batch, self.images_per_batch)
         # Each GPU of this machine computes a batch while one more waits; elsewhere several bundles fill several GPUs.

@@ -183,6 +183,6 @@ class FetchImages(Stage):
         return Fetch(self.max_image_bytes, http, gcs, allowed)
 
     def expand(self, uris: beam.PCollection[ImageUri]) -> Fetched:
-        fetch = ThreadMap(failures_of("fetch", self.function), self.num_threads)
+        fetch = ThreadMap(failures_of("fetch", self.function, ImageUri), self.num_threads)
         fetched = uris | beam.ParDo(fetch).with_outputs(FAILURES, main="images")
         return Fetched(typed(fetched.images, Image), typed(fetched[FAILURES], Failure))

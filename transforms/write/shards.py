@@ -18,6 +18,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.collection.layout import LOCK, path_of, plan_path, scratch_folder
 from transforms.core.counters import count, timed
+from transforms.core.errors import UsageError
 from transforms.core.uri_sum import UriSum
 from transforms.storage.files import move, read_locally, read_whole, written_locally
 from transforms.storage.gcs import LostRaceError
@@ -147,6 +148,11 @@ class WriteShards(beam.PTransform):
     shard_bytes: int
 
     def expand(self, elements: Any) -> Any:
+        if not elements.windowing.is_default():
+            raise UsageError(
+                f"the files of {self.format.kind.folder}/ are written once all elements are there, not for each "
+                "window; apply beam.WindowInto(beam.window.GlobalWindows()) first"
+            )
         scratch = scratch_folder(self.output, self.run_id)
         plan = PlanShards(self.format, self.output, self.run_id, self.num_shards, self.shard_bytes)
         return (

@@ -35,9 +35,12 @@ def test_what_may_be_fetched_is_no_part_of_the_spec(photos: pathlib.Path) -> Non
 def test_decoding_is_as_the_flags_say_for_all_sizes_and_the_largest_batch(photos: pathlib.Path) -> None:
     arguments = ["--input", str(photos), "--output", f"{photos}-out", "--weights=random"]
     flags = ["--backbone=MobileNet,EfficientNetB1", "--resize=pad", "--max_image_pixels=5000000"]
+    flags += ["--resize_filter=area", "--color_profile=apply"]
     plan = make_plan(parse([*arguments, *flags])[0], Where())
     decode = decode_of(plan)
     assert (decode.image_sizes, decode.resize, decode.max_image_pixels) == (((224, 224), (240, 240)), "pad", 5_000_000)
+    assert (decode.resize_filter, decode.color_profile) == ("area", "apply")
+    assert {(target.spec.resize_filter, target.spec.color_profile) for target in plan.targets} == {("area", "apply")}
     assert decode.lookahead == max(embed_of(plan, target).images_per_batch for target in plan.targets)
 
 

@@ -177,9 +177,10 @@ def test_the_claim_on_a_bucket_is_renewed_and_one_that_is_gone_stays_gone(
     assert strict_gcs.get(f"b/{owner}") == content
 
 
-def test_empty_scratch_folders_are_swept(tmp_path: pathlib.Path) -> None:
-    """A run leaves one that is killed before its claim, or while it removes its files. (1f)"""
-    (tmp_path / f"{SCRATCH}KILLED").mkdir()
+@pytest.mark.parametrize("name", [f"{SCRATCH}KILLED", "parquet", "tfrecord", "failures"])
+def test_empty_folders_of_runs_are_swept(name: str, tmp_path: pathlib.Path) -> None:
+    """A run leaves one that is killed before its claim, or while it removes files. (1f)"""
+    (tmp_path / name).mkdir()
     (tmp_path / "empty").mkdir()
     assert sweep(str(tmp_path), "RUN") == []
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]

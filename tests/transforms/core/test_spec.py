@@ -24,7 +24,7 @@ FIELDS: dict[str, Any] = {
     "decoded_for": (224, 320),
     "resize": "crop",
     "resize_filter": "bicubic",
-    "pixels_policy": "srgb-1",
+    "pixels_policy": "srgb-2",
     "precision": "float32",
     "engine": "tensorflow",
     "normalize": False,
@@ -32,6 +32,7 @@ FIELDS: dict[str, Any] = {
     "dim": 1280,
     "rewrites": True,
     "preprocess": "backbone",
+    "color_profile": "ignore",
 }
 CHANGED: dict[str, Any] = {
     "backbone": "ResNet50",
@@ -43,8 +44,8 @@ CHANGED: dict[str, Any] = {
     "image_size": (320, 224),
     "decoded_for": (320, 320),
     "resize": "pad",
-    "resize_filter": "box",
-    "pixels_policy": "srgb-2",
+    "resize_filter": "area",
+    "pixels_policy": "srgb-3",
     "precision": "bfloat16",
     "engine": "openvino",
     "normalize": True,
@@ -52,11 +53,12 @@ CHANGED: dict[str, Any] = {
     "dim": 1281,
     "rewrites": False,
     "preprocess": "torch",
+    "color_profile": "apply",
 }
 CANONICAL = (
     '{"backbone":"MobileNetV2","backbone_kwargs":{"alpha":0.5},"classifier_activation":null,"decoded_for":[224,320],'
     '"dim":1280,"embedding_dtype":"float32","engine":"tensorflow","image_size":[224,320],"normalize":false,'
-    '"output":"avg","pixels_policy":"srgb-1","precision":"float32","resize":"crop","resize_filter":"bicubic",'
+    '"output":"avg","pixels_policy":"srgb-2","precision":"float32","resize":"crop","resize_filter":"bicubic",'
     '"weights":"imagenet","weights_sha256":"ab"}'
 )
 
@@ -74,7 +76,7 @@ def test_the_json_has_sorted_keys_and_no_spaces() -> None:
     assert EmbeddingSpec(**FIELDS).to_json() == CANONICAL
 
 
-@pytest.mark.parametrize("name", ["rewrites", "preprocess"])
+@pytest.mark.parametrize("name", ["rewrites", "preprocess", "color_profile"])
 def test_a_field_at_its_default_is_left_out_so_that_older_fingerprints_stay(name: str) -> None:
     older = EmbeddingSpec(**{field: value for field, value in FIELDS.items() if field != name})
     assert older.to_json() == EmbeddingSpec(**FIELDS).to_json() == CANONICAL
@@ -106,7 +108,7 @@ def test_equal_numbers_have_equal_fingerprints_however_they_are_typed() -> None:
 
 def test_the_fingerprint_of_a_backbone_is_pinned() -> None:
     spec = embedding_spec(Backbone("MobileNet", weights="random", image_size=(32, 32), backbone_kwargs={"alpha": 0.25}))
-    assert spec.fingerprint == "9d2e13955edc6cd8"
+    assert spec.fingerprint == "6ed49dcf635f4743"
 
 
 def test_the_fingerprint_of_imagenet_weights_is_pinned(test_data: pathlib.Path) -> None:
@@ -114,4 +116,4 @@ def test_the_fingerprint_of_imagenet_weights_is_pinned(test_data: pathlib.Path) 
     code = "from transforms import Backbone, embedding_spec; print(embedding_spec(Backbone('MobileNetV2')).fingerprint)"
     environment = {**os.environ, "KERAS_HOME": str(test_data / "keras_home")}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["cd0d931cedce7f61"]
+    assert result.stdout.split() == ["b13da0b762230ad4"]

@@ -5,14 +5,17 @@ import pathlib
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.typehints.decorators import TypeCheckError
 
-from tests.fake_backbone import spec
+from tests.fake_backbone import FACTS, FakeBackbone, spec
+from tests.fake_backbone import pixels as fake_pixels
 from transforms import (
+    Backbone,
     DecodeImages,
     Embedding,
     EmbedImages,
@@ -26,7 +29,8 @@ from transforms import (
     WriteEmbeddingsToTFRecord,
     WriteFailures,
 )
-from transforms.core.stage import Stage, typed
+from transforms.core.errors import UsageError
+from transforms.core.stage import Stage, check_element, check_sizes, sized, typed
 from transforms.write.shard_plan import WrittenFile
 
 SPEC = spec()
@@ -48,6 +52,10 @@ class Anything(Stage):
 
     def expand(self, values: Any) -> Any:
         return values | beam.Map(str)
+
+
+def run() -> beam.Pipeline:
+    return beam.Pipeline(FnApiRunner())
 
 
 def refused(element: Any, stage: Any) -> str:
@@ -121,6 +129,62 @@ def test_a_stage_that_says_nothing_takes_anything() -> None:
 
 def test_a_stage_has_the_name_of_its_class_in_the_pipeline() -> None:
     assert Lengths().label == "Lengths"
+
+
+def test_pixels_of_other_sizes_are_refused_when_the_pipeline_is_built() -> None:
+    """Every image would be lost, and the run succeed (3h)."""
+    pixels, _ = beam.Pipeline() | beam.Create([Image(SOURCE, b"")]) | DecodeImages()
+    with pytest.raises(
+        UsageError, match=r"takes 299 x 299 px, but .* at 224 x 224; .*DecodeImages\(\[backbone.size\]\)"
+    ):
+        _ = pixels | EmbedImages(Backbone("Xception", weights="random"))
+    both, _ = beam.Pipeline() | beam.Create([Image(SOURCE, b"")]) | DecodeImages([(224, 224), (299, 299)])
+    _ = both | EmbedImages(Backbone("Xception", weights="random"))
+
+
+def test_pixels_whose_sizes_beam_does_not_know_fail_the_run_at_the_first() -> None:
+    """A step in between hides the sizes; the run must not end well without any embedding (3h)."""
+    elements = [fake_pixels(1, (4, 4)), fake_pixels(2, (4, 4))]
+    with pytest.raises(UsageError, match="takes 224 x 224 px, but images are decoded at 4 x 4"), run() as root:
+        _ = root | beam.Create(elements) | EmbedImages(load=lambda _: FakeBackbone())
+
+
+@pytest.mark.parametrize(
+    ("stage", "sentence"),
+    [
+        (FetchImages(num_threads=0), "fetch takes ImageUri, not the str 'a.jpg'"),
+        (DecodeImages(num_threads=0), "decode takes Image, not the str 'a.jpg'"),
+        (EmbedImages(load=lambda _: FakeBackbone()), "EmbedImages takes Pixels, not the str 'a.jpg'"),
+    ],
+)
+def test_a_wrong_element_of_no_known_type_fails_the_run_in_a_sentence(stage: Any, sentence: str) -> None:
+    """It failed with "'str' object has no attribute 'uri'" (3h)."""
+    with pytest.raises(TypeError, match=sentence), run() as root:
+        _ = root | beam.Create(["a.jpg"]) | beam.Map(lambda uri: uri).with_output_types(Any) | stage
+
+
+@pytest.mark.parametrize(
+    ("elements", "stage"),
+    [
+        ([Embedding(SOURCE, FACTS, np.zeros(2, np.float32))], WriteEmbeddingsToParquet("out", "RUN", SPEC)),
+        ([Embedding(SOURCE, FACTS, np.zeros(2, np.float32))], WriteEmbeddingsToTFRecord("out", "RUN", SPEC)),
+        ([Failure(SOURCE, "fetch", "timeout", "transient", "TimeoutError", "late")], WriteFailures("out", "RUN")),
+    ],
+)
+def test_windows_are_refused_by_what_writes_files_when_the_pipeline_is_built(elements: list[Any], stage: Any) -> None:
+    """The run failed half-way, with "Cannot convert GlobalWindow" (3h)."""
+    windows = beam.Pipeline() | beam.Create(elements) | beam.WindowInto(beam.window.FixedWindows(60))
+    with pytest.raises(UsageError, match="once all elements are there, not for each window"):
+        _ = windows | stage
+
+
+def test_what_is_of_the_right_type_and_size_passes() -> None:
+    check_element(SOURCE, ImageUri, "fetch")
+    check_sizes(fake_pixels(1, (4, 4)), (4, 4))
+    values = beam.Pipeline() | beam.Create([1])
+    check_sizes(values, (4, 4))
+    assert sized(values, [(2, 2), (4, 4)]) is values
+    check_sizes(values, (4, 4))
 
 
 def test_typed_tells_beam_what_a_tagged_output_holds() -> None:

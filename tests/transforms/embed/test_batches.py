@@ -61,12 +61,6 @@ def test_an_image_for_which_there_is_never_memory_is_a_transient_failure() -> No
     assert (result.reason, result.transient) == ("out_of_memory", True)
 
 
-def test_pixels_of_another_size_are_a_failure() -> None:
-    results = list(BatchEmbedder(FakeBackbone(), SIZE, 8)([pixels(1), pixels(2, (4, 4)), pixels(3)]))
-    assert [getattr(r, "reason", "") for r in results] == ["", "missing_size", ""]
-    assert results[2].embedding[0] == 3
-
-
 @pytest.mark.parametrize("devices", [1, 2])
 def test_each_device_computes_one_batch_at_a_time_and_all_do_at_once(devices: int) -> None:
     together = threading.Barrier(devices, timeout=10)

@@ -1,0 +1,52 @@
+"""The stage: pixels apart from failures, its arguments checked when it is made."""
+
+import apache_beam as beam
+import numpy as np
+import PIL.Image
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
+
+from tests.conftest import sample_image
+from tests.transforms.decode.encoding import encoded
+from transforms import DecodeImages, Image, ImageUri
+
+SIZE = (48, 64)
+
+
+def test_decode_images_splits_pixels_from_failures() -> None:
+    good = Image(ImageUri("good", {"label": 1}), encoded(sample_image(1), "PNG"))
+    bad = Image(ImageUri("bad"), b"nothing")
+    with beam.Pipeline(runner=FnApiRunner()) as p:
+        pixels, undecoded = p | beam.Create([good, bad]) | DecodeImages([SIZE, SIZE])
+        assert_that(
+            pixels | "Facts" >> beam.Map(lambda p: (p.source, p.by_size[SIZE].shape)),
+            equal_to([(good.source, (*SIZE, 3))]),
+        )
+        assert_that(
+            undecoded | "Reasons" >> beam.Map(lambda f: (f.source.uri, f.stage, f.reason)),
+            equal_to([("bad", "decode", "not_an_image")]),
+            label="failures",
+        )
+
+
+def test_wrong_arguments_are_told() -> None:
+    with pytest.raises(ValueError, match="'squash'"):
+        DecodeImages(resize="squash")
+    with pytest.raises(ValueError, match="positive"):
+        DecodeImages([(0, 5)])
+    with pytest.raises(ValueError, match="is 'cubic'"):
+        DecodeImages(resize_filter="cubic")
+    with pytest.raises(ValueError, match="color_profile must be one of ignore, apply, is 'srgb'"):
+        DecodeImages(color_profile="srgb")
+
+
+def test_every_argument_reaches_the_pixels() -> None:
+    image = Image(ImageUri("a"), encoded(PIL.Image.fromarray(np.eye(8, dtype=np.uint8) * 255), "PNG"))
+    plain = DecodeImages([(4, 4)]).function(image).by_size[4, 4]
+    nearest = DecodeImages([(4, 4)], resize_filter="nearest").function(image).by_size[4, 4]
+    assert set(np.unique(nearest)) == {0, 255}
+    assert not np.array_equal(plain, nearest)
+    function = DecodeImages([(4, 4)], "pad", 99, "area", "apply").function
+    assert (function.sizes, function.resize, function.max_image_pixels) == (((4, 4),), "pad", 99)
+    assert (function.resize_filter, function.color_profile) == ("area", "apply")

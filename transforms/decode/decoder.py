@@ -1,0 +1,122 @@
+"""The path from the bytes of an image to its pixels at each size.
+
+The first frame is read, turned as EXIF says, converted to RGB and resized.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import PIL.Image
+from PIL import ExifTags
+
+from transforms.core.elements import ImageFacts, Size
+from transforms.core.errors import ImageError, one_line
+from transforms.decode.color import load_rgb
+from transforms.decode.deadline import TimedFile
+from transforms.decode.memory import BYTES_PER_PIXEL, PIXELS, bytes_to_decode
+from transforms.decode.opening import open_image
+from transforms.decode.parts import check_parts
+from transforms.decode.png import without_text
+from transforms.decode.resizing import resized
+
+REDUCED_TO = 2
+"""A JPEG is reduced while it is decoded, but to no less than this many times the largest size: the resize that follows
+then hides the difference (docs/speed.md has the measurement)."""
+
+_TURNS = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
+_SWAPPING = (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8])
+
+
+def decode_image(
+    data: bytes,
+    sizes: Sequence[Size],
+    resize: str = "crop",
+    max_pixels: int = 100_000_000,
+    *,
+    resize_filter: str = "bilinear",
+    color_profile: str = "ignore",
+) -> tuple[ImageFacts, dict[Size, np.ndarray]]:
+    """Decode an image: encoded bytes -> its facts, and uint8 [H, W, 3] RGB for each (H, W) of `sizes`.
+
+    A JPEG is decoded at a reduced scale by its own transform, to no less than `REDUCED_TO` times the largest size; one
+    antialiased resize follows. The threads of a process share the memory of `max_pixels`: an image waits until its
+    pixels fit beside the others'.
+
+    Args:
+      data: the bytes of the file.
+      sizes: heights and widths, in px.
+      resize: 'crop' scales the short side to the size and cuts out the centre; 'stretch' scales both sides; 'pad'
+        scales the long side and fills the rest with black.
+      max_pixels: maximum width times height, checked before decoding.
+      resize_filter: 'bilinear', 'nearest', 'bicubic', 'lanczos' or 'area'.
+      color_profile: 'ignore' takes the numbers as sRGB; 'apply' converts them as the image's ICC profile says.
+
+    Raises:
+      ImageError: the bytes are not an image that can be used; its reason says why.
+    """
+    if not data:
+        raise ImageError("empty", "the file has no bytes")
+    # Pillow itself refuses more than twice this number, also for the images inside some formats.
+    PIL.Image.MAX_IMAGE_PIXELS = max(max_pixels // 2, 1)
+    try:
+        check_parts(data)
+        file = TimedFile(without_text(data))
+        image = open_image(file)
+        file_format, (width, height) = image.format or "", image.size
+        if width * height > max_pixels:
+            raise ImageError("too_many_pixels", f"{width} x {height} is more than {max_pixels} pixels")
+        # A square, so that it is right before an EXIF turn and after it.
+        image.draft(None, (REDUCED_TO * max(map(max, sizes)),) * 2)
+        with PIXELS.share(bytes_to_decode(image, (width, height)), max_pixels * BYTES_PER_PIXEL):
+            rgb = load_rgb(image, file, color_profile)
+            turn = _TURNS.get(orientation(image))
+            # Its pixels are in `rgb`, and a turn makes another copy of those.
+            del image
+            if turn is not None:
+                rgb = rgb.transpose(turn)
+            by_size = {size: resized(rgb, size, resize, resize_filter) for size in sizes}
+            del rgb
+    except ImageError:
+        raise
+    except Exception as e:
+        # Decoders raise nearly anything on hostile bytes: OSError, SyntaxError, struct.error, IndexError.
+        raise _cause(e, data) from e
+    if turn in _SWAPPING:
+        width, height = height, width
+    return ImageFacts(width, height, file_format, hashlib.sha256(data).hexdigest()), by_size
+
+
+def orientation(image: PIL.Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 if there is none or the block is broken."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        return 1
+
+
+def _cause(error: Exception, data: bytes) -> ImageError:
+    message = one_line(error)
+    if isinstance(error, MemoryError):
+        return ImageError("out_of_memory", message, transient=True)
+    if isinstance(error, PIL.Image.DecompressionBombError):
+        return ImageError("too_many_pixels", message)
+    short = data.startswith(b"RIFF") and int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if (
+        short
+        or isinstance(error, EOFError)
+        or re.search("truncated|unexpected end|not enough|incomplete", message, re.I)
+    ):
+        return ImageError("truncated", message)
+    if "conversion" in message or message.startswith("Unsupported BMP"):
+        return ImageError("unsupported_color", message)
+    return ImageError("corrupt", f"{type(error).__name__}: {message}")

@@ -1,0 +1,93 @@
+"""`DecodeImages`: `decode_image` applied to a PCollection, in threads."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import apache_beam as beam
+
+from transforms.core.counters import count
+from transforms.core.elements import Image, Pixels, Size
+from transforms.core.failures import FAILURES, Failure, failures_of
+from transforms.core.spec import COLOR_PROFILES, RESIZE_FILTERS, RESIZES
+from transforms.core.stage import Stage, sized, typed
+from transforms.core.thread_map import ThreadMap
+from transforms.decode.decoder import decode_image
+
+
+class Decoded(NamedTuple):
+    """Outputs of `DecodeImages`."""
+
+    pixels: beam.PCollection[Pixels]
+    undecoded: beam.PCollection[Failure]
+
+
+@dataclasses.dataclass(frozen=True)
+class Decode:
+    """Decode one image: Image -> Pixels; raise ImageError."""
+
+    sizes: tuple[Size, ...]
+    resize: str
+    max_image_pixels: int
+    resize_filter: str
+    color_profile: str
+
+    def __call__(self, image: Image) -> Pixels:
+        facts, by_size = decode_image(
+            image.data,
+            self.sizes,
+            self.resize,
+            self.max_image_pixels,
+            resize_filter=self.resize_filter,
+            color_profile=self.color_profile,
+        )
+        count("images-decoded")
+        return Pixels(image.source, facts, by_size)
+
+
+@dataclasses.dataclass
+class DecodeImages(Stage):
+    """Decode images: Image -> Decoded(Pixels, Failure).
+
+    Args:
+      image_sizes: each (height, width) that a backbone takes, in px; an image is decoded once for all.
+      resize: 'crop', 'stretch' or 'pad', see `decode_image`.
+      max_image_pixels: maximum width times height; also what a worker process decodes at a time, see `decode_image`.
+      resize_filter: 'bilinear', 'nearest', 'bicubic', 'lanczos' or 'area'.
+      color_profile: 'ignore' or 'apply', see `decode_image`.
+      num_threads: concurrent decoders in each worker process; None is one per core, 0 switches threads off.
+      lookahead: maximum number of decoded images per bundle; a batch of them keeps the forward pass busy.
+    """
+
+    takes = Image
+
+    image_sizes: Sequence[Size] = ((224, 224),)
+    resize: str = "crop"
+    max_image_pixels: int = 100_000_000
+    resize_filter: str = "bilinear"
+    color_profile: str = "ignore"
+    num_threads: int | None = None
+    lookahead: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for option, value, choices in (
+            ("resize", self.resize, RESIZES),
+            ("resize_filter", self.resize_filter, RESIZE_FILTERS),
+            ("color_profile", self.color_profile, COLOR_PROFILES),
+        ):
+            if value not in choices:
+                raise ValueError(f"{option} must be one of {', '.join(choices)}, is {value!r}")
+        if not self.image_sizes or min(map(min, self.image_sizes)) < 1:
+            raise ValueError(f"image_sizes must be positive heights and widths, are {self.image_sizes}")
+
+    @property
+    def function(self) -> Decode:
+        """The function that is applied to each image."""
+        sizes = tuple(dict.fromkeys((h, w) for h, w in self.image_sizes))
+        return Decode(sizes, self.resize, self.max_image_pixels, self.resize_filter, self.color_profile)
+
+    def expand(self, images: beam.PCollection[Image]) -> Decoded:
+        decode = ThreadMap(failures_of("decode", self.function, Image), self.num_threads, self.lookahead)
+        decoded = images | beam.ParDo(decode).with_outputs(FAILURES, main="pixels")
+        return Decoded(sized(typed(decoded.pixels, Pixels), self.function.sizes), typed(decoded[FAILURES], Failure))
