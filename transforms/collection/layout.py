@@ -80,7 +80,7 @@ def path_of(output: str, name: str) -> str:
 
 def name_of(path: str, output: str) -> str:
     """Return a file's path below the output folder from its whole path."""
-    return path[len(output.rstrip("/")) + 1 :]
+    return path[len(output.rstrip("/")) + 1 :].replace(os.sep, "/")
 
 
 def scratch_folder(output: str, run_id: str) -> str:

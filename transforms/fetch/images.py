@@ -31,18 +31,21 @@ class Fetched(NamedTuple):
     unfetched: beam.PCollection[Failure]
 
 
+_WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+"""Flags, where the platform has them, with which no file is waited for while it is opened."""
+
+
 def fetch_local(path: str, max_bytes: int) -> bytes:
     """Read a regular file of the local disk: path -> bytes; raise ImageError."""
     try:
         # Opening a device may do something, so what is none is refused before; and again, should it have been replaced.
         _refuse_all_but_files(path, os.stat(path))
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as f:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _WITHOUT_WAITING)) as f:
             found = os.fstat(f.fileno())
             _refuse_all_but_files(path, found)
-            if not found.st_size and not os.fstatvfs(f.fileno()).f_blocks:
+            if not found.st_size and hasattr(os, "fstatvfs") and not os.fstatvfs(f.fileno()).f_blocks:
                 # Reading it may wait for ever, or change something: /proc/kmsg does both.
                 raise ImageError("not_a_file", f"{path} is made up by the system while it is read")
-            os.set_blocking(f.fileno(), True)
             data = f.read(max_bytes + 1) if found.st_size <= max_bytes else b""
     except (FileNotFoundError, NotADirectoryError) as e:
         raise ImageError("not_found", f"no such file: {path}") from e

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib3.util import parse_url
 
 from transforms.core.errors import ImageError, one_line
-from transforms.storage.paths import local_path, scheme_of
+from transforms.storage.paths import local_path, scheme_of, with_slashes
 
 Components = tuple[str, ...]
 PORTS = {"http": 80, "https": 443}
@@ -39,7 +39,7 @@ def place_of(uri: str) -> Place:
     scheme = scheme_of(uri)
     if scheme in ("", "file"):
         real = os.path.realpath(local_path(uri) if scheme else uri)
-        parts = ("", *filter(None, real.split("/")))
+        parts = ("", *filter(None, with_slashes(real).split("/")))
         return Place(parts, parts)
     if scheme in PORTS:
         url = parse_url(uri)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from apache_beam.io.filesystem import FileSystem
 
 from transforms.core.errors import ImageError
+from transforms.storage.paths import with_slashes
 
 Match = tuple[str, ImageError | None]
 """A path, and why there is nothing to be read, if that is known already."""
@@ -80,7 +81,7 @@ def _entries(folder: _Entry) -> Iterator[_Entry]:
                 is_folder = stat.S_ISDIR(os.stat(entry.path).st_mode) if is_link else entry.is_dir()
             except OSError as e:
                 error = _error(e, entry.path)
-            yield _Entry(entry.path, is_folder, folder.levels - 1, is_link, error)
+            yield _Entry(with_slashes(entry.path), is_folder, folder.levels - 1, is_link, error)
 
 
 def _error(e: OSError, path: str) -> ImageError:

@@ -11,7 +11,15 @@ from transforms.core.errors import UsageError, did_you_mean, one_line
 from transforms.read import folders
 from transforms.read.formats.list_files import format_of, is_uri_list, refuse_other_files
 from transforms.storage.gcs import install_hint
-from transforms.storage.paths import first_match, folder_pattern, is_file, local_path, matching_files, scheme_of
+from transforms.storage.paths import (
+    first_match,
+    folder_pattern,
+    is_file,
+    local_path,
+    matching_files,
+    scheme_of,
+    with_slashes,
+)
 from transforms.storage.schemes import SCHEMES, how_to_install
 
 NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -67,7 +75,7 @@ def _find(path: str) -> Iterator[Source]:
     if command := how_to_install(path):
         raise UsageError(f"nothing here reads {path}; run: {command}")
     if scheme in ("", "file"):
-        path = os.path.abspath(local_path(path) if scheme else path)
+        path = with_slashes(os.path.abspath(local_path(path) if scheme else path))
     try:
         yield from _find_files(path)
     except (BeamIOError, OSError, ValueError, ImportError) as e:

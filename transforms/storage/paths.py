@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
+_DRIVE = re.compile("/[a-z]:", re.ASCII | re.IGNORECASE)
 _NOT_UTF8 = re.compile("[\udc80-\udcff]+")
 
 
@@ -24,7 +25,13 @@ def local_path(uri: str) -> str:
     """Return the path that a file:// uri names."""
     path = uri[len("file://") :].removeprefix("localhost")
     # As bytes, since the uri of a list may not be UTF-8.
-    return os.fsdecode(urllib.parse.unquote_to_bytes(os.fsencode(path)))
+    decoded = os.fsdecode(urllib.parse.unquote_to_bytes(os.fsencode(path)))
+    return decoded.removeprefix("/") if _DRIVE.match(decoded) and os.sep != "/" else decoded
+
+
+def with_slashes(path: str) -> str:
+    """Return a local path with / between its parts, which every platform reads and all that is parsed here has."""
+    return path.replace(os.sep, "/")
 
 
 def canonical_uri(path: str, folder: str = "") -> str:
@@ -43,7 +50,7 @@ def canonical_uri(path: str, folder: str = "") -> str:
     elif scheme or (scheme_of(folder) and not path.startswith("/")):
         uri = path if scheme else _joined(folder, path)
         return uri if uri.isascii() else _NOT_UTF8.sub(lambda c: urllib.parse.quote_from_bytes(os.fsencode(c[0])), uri)
-    path = os.path.abspath(os.path.join(folder, path))
+    path = with_slashes(os.path.abspath(os.path.join(folder, path)))
     try:
         path.encode()
         if path == path.strip():
@@ -61,7 +68,8 @@ def _joined(folder: str, name: str) -> str:
 
 def folder_pattern(folder: str) -> str:
     """Return the glob of all files below a folder."""
-    return _joined(glob.escape(folder.rstrip("/")), "**")
+    pattern = _joined(glob.escape(folder.rstrip("/")), "**")
+    return pattern if scheme_of(folder) else with_slashes(pattern)
 
 
 def is_file(path: str) -> bool:

@@ -156,3 +156,9 @@ def test_importing_it_imports_no_library_so_that_flags_can_take_their_choices_fr
     code = f"import sys, {layout.__name__}; print([m for m in ('apache_beam', 'pyarrow', 'numpy') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+def test_names_are_the_same_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sep", "\\")
+    name = name_of(rf"C:/out\parquet\embeddings-{RUN}-00000-of-00001.parquet", "C:/out/")
+    assert (run_of(name), format_of(name)) == (RUN, "parquet")

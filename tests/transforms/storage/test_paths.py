@@ -1,5 +1,6 @@
 """Paths and uris: the scheme, the one form by which an image is known, the files that a pattern matches."""
 
+import ntpath
 import os
 import pathlib
 import subprocess
@@ -156,6 +157,26 @@ def test_no_more_of_a_bucket_is_listed_than_must_be(strict_gcs: GcsServer) -> No
     strict_gcs.log.clear()
     assert first_match(folder).startswith(f"gs://{strict_gcs.bucket}/p/")
     assert strict_gcs.asked("/o?") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        (r"C:\photos\a.jpg", "C:/photos/a.jpg"),
+        (r"C:\photos\..\b\a.jpg", "C:/b/a.jpg"),
+        (r"\\server\share\a.jpg", "//server/share/a.jpg"),
+        ("file:///C:/photos/a%20b.jpg", "C:/photos/a b.jpg"),
+        ("C:\\photos\\a ", "file://C%3A/photos/a%20"),
+        ("file://C:/photos/a%20", "file://C%3A/photos/a%20"),
+        ("gs://bucket/a\\b.jpg", "gs://bucket/a\\b.jpg"),
+    ],
+)
+def test_a_path_of_windows_has_slashes(path: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as windows:
+        windows.setattr("os.path", ntpath)
+        windows.setattr("os.sep", "\\")
+        found = canonical_uri(path)
+    assert found == uri
 
 
 def test_importing_it_does_not_import_beam() -> None:
