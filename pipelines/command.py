@@ -53,9 +53,13 @@ def _run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         complain("", "embed-images: interrupted")
         return INTERRUPTED
-    except (UsageError, RunError) as e:
+    except UsageError as e:
         complain(f"embed-images: {e}")
-        return USAGE if isinstance(e, UsageError) else RUN_FAILED
+        return USAGE
+    except RunError as e:
+        # The last line may be a command to copy; what others wrote is in one line by now.
+        complain(*f"embed-images: {e}".split("\n"))
+        return RUN_FAILED
 
 
 def silence() -> None:

@@ -70,7 +70,7 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         # A RunError says that the run has ended: nothing runs on.
         end = discard_outputs(plan)
         if not say_if_committed(end, str(e)):
-            raise RunError(f"{e}; {end}") from e
+            raise RunError(f"{printable(str(e))}; {end}") from e
     except Exception as e:
         if plan.settings.verbose:
             complain(*traceback.format_exc().splitlines())

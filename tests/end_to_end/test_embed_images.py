@@ -40,7 +40,8 @@ def files_below(folder: pathlib.Path) -> list[pathlib.Path]:
 
 def pixels_of(path: str, side: int) -> np.ndarray:
     image = PIL.Image.open(path)
-    image.draft(None, (side, side))
+    # To no less than twice the size, as `transforms.decode` promises.
+    image.draft(None, (2 * side, 2 * side))
     image = ImageOps.exif_transpose(image).convert("RGB")
     return np.asarray(ImageOps.fit(image, (side, side), PIL.Image.Resampling.BILINEAR), np.float32)
 

@@ -7,6 +7,7 @@
     ├── DownloadError (an OSError)        storage.gcs_download could not copy an object
     ├── LostRaceError (a RuntimeError)    storage.gcs: another run wrote the file first; a RunError names it
     ├── AccountingError (a RuntimeError)  commit.accounting: outcomes and inputs do not add up; fails the run
+    ├── TooLongError (a ValueError)       read.formats.text_lines: a row has too many characters; a bad_row
     ├── ForbiddenAddressError             fetch.connections: the host is not public; becomes an ImageError
     └── OutOfMemoryError                  engines.tensorflow: the batch is too large; halves it
     KeyboardInterrupt

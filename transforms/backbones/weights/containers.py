@@ -51,7 +51,8 @@ def first_difference(local: str, model: KerasModel) -> str:
         group = f.get("model_weights", f)
         saved = [name for name in _names(group, "layer_names") if _names(group[name], "weight_names")]
         wanted = [layer.name for layer in model.layers if layer.weights]
-        for i, (a, b) in enumerate(zip([*wanted, "(none)"], [*saved, "(none)"], strict=False)):
+        # A .weights.h5 names no layers, and Keras' own words tell more.
+        for i, (a, b) in enumerate(zip([*wanted, "(none)"], [*saved, "(none)"] if saved else [], strict=False)):
             if a != b:
                 return f"layer {i} with weights is {a} in the backbone and {b} in the file"
     return ""

@@ -80,7 +80,8 @@ def test_weights_that_never_end_are_refused(special: str, tmp_path: pathlib.Path
         os.mkfifo(path)
     else:
         path.symlink_to(special)
-    found = usage_error(weights=str(path), trust_saved_model=True, **SMALL)
+    of_saved_model = {"trust_saved_model": True, "preprocess": "raw"} if path.is_dir() else {}
+    found = usage_error(weights=str(path), **of_saved_model, **SMALL)
     assert found.startswith(f"cannot read --weights {path}: {path}")
     assert found.endswith("is no regular file")
 
