@@ -29,7 +29,7 @@ DOCUMENTED = {
     "VGG": "BGR, minus ImageNet mean",
     "Xception": "to -1..1",
 }
-LARGE = 40_000_000
+LARGE = 25_000_000
 CHAOTIC = ("EfficientNetV2M", "EfficientNetV2L")
 """With random weights the signal explodes, and Keras itself gives other numbers each way that it is called."""
 

@@ -12,12 +12,11 @@ import zlib
 from collections.abc import Callable
 
 import PIL.Image
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import sample_image
-
-psutil = pytest.importorskip("psutil")
 
 MEMORY = 4 << 30
 SIDE = 10_000

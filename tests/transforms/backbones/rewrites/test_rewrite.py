@@ -29,6 +29,9 @@ ENGINES = {
 """Both where a backbone has several rewrites; the others add one kind of layer each, and take one engine."""
 
 
+SLOW = ("ResNet50", "DenseNet121")
+
+
 @dataclasses.dataclass
 class Run:
     """A backbone that was run once."""
@@ -62,7 +65,9 @@ def run(backbone: Backbone, pixels: np.ndarray) -> Run:
     return Run(backbone, operations, vectors, embedding_spec(backbone), graphs.find(graphs.name_of(backbone)))
 
 
-@pytest.fixture(scope="module", params=SIDES)
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.exhaustive] * (name in SLOW)) for name in SIDES]
+)
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     """Run a backbone in all ways, with weights whose normalizations do something."""
     name, side = request.param, SIDES[request.param]
