@@ -16,6 +16,8 @@ from tests.forked_runs import ForkedRuns
 LIGHT = ["--weights", "random", "--backbone", "MobileNet", "--backbone_kwargs", '{"alpha": 0.25}', "--image_size", "32"]
 LIGHT += ["--engine", "tensorflow", "--num_shards", "2"]
 IMAGES = 5
+AT_ONCE = 4
+"""Runs that are killed at once, so that no processor waits."""
 
 
 @pytest.fixture(scope="module")
@@ -73,24 +75,33 @@ def alone(output: pathlib.Path, tfrecord: bool) -> bool:
 
 
 def killed(
-    runs: ForkedRuns, images: pathlib.Path, finished: pathlib.Path | None, output: pathlib.Path, format_: str, n: int
-) -> bool:
-    """Kill a run at its n-th change, look at what there is, and run it again; return whether it was killed."""
+    runs: ForkedRuns,
+    images: pathlib.Path,
+    finished: pathlib.Path | None,
+    folder: pathlib.Path,
+    format_: str,
+    *numbers: int,
+) -> list[bool]:
+    """Kill runs at their n-th change, look at what there is, and run them again; return which were killed."""
+    outputs = {n: folder / f"out-{n}" for n in numbers}
+    argv = {n: command(images, out, f"--output_format={format_}", "--overwrite") for n, out in outputs.items()}
     old = ""
     if finished:
-        shutil.copytree(finished, output)
-        old = standing(output)
-    argv = command(images, output, f"--output_format={format_}", "--overwrite")
-    ((code, errors),) = runs({"argv": argv, "kill_at": n, "below": str(output)})
-    assert code in (-9, 0), errors
-    seen = standing(output)
-    assert seen or not finished
-    assert code == -9 or seen not in ("", old)
-    assert runs({"argv": argv}) == [(0, "")], n
-    assert standing(output) not in (old, seen, "")
-    assert alone(output, tfrecord=format_ == "tfrecord"), (n, sorted(output.rglob("*")))
-    shutil.rmtree(output)
-    return code == -9
+        old = standing(finished)
+        for output in outputs.values():
+            shutil.copytree(finished, output)
+    ends = runs(*({"argv": argv[n], "kill_at": n, "below": str(outputs[n])} for n in numbers))
+    seen = {n: standing(output) for n, output in outputs.items()}
+    for n, (code, errors) in zip(numbers, ends, strict=True):
+        assert code in (-9, 0), errors
+        assert seen[n] or not finished, n
+        assert code == -9 or seen[n] not in ("", old), n
+    assert runs(*({"argv": argv[n]} for n in numbers)) == [(0, "")] * len(numbers), numbers
+    for n, output in outputs.items():
+        assert standing(output) not in (old, seen[n], ""), n
+        assert alone(output, tfrecord=format_ == "tfrecord"), (n, sorted(output.rglob("*")))
+        shutil.rmtree(output)
+    return [code == -9 for code, _ in ends]
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +124,9 @@ def test_a_run_that_is_killed_anywhere_leaves_the_old_run_or_the_new_one(
     replacing: bool,
 ) -> None:
     """And the next one is whole, with nothing left beside it. (1a, 1c, 1f, 1h)"""
-    for n in itertools.count(1):
-        if not killed(runs, images, finished if replacing else None, tmp_path / f"out-{n}", format_, n):
+    for n in itertools.count(1, AT_ONCE):
+        numbers = range(n, n + AT_ONCE)
+        if not all(killed(runs, images, finished if replacing else None, tmp_path, format_, *numbers)):
             break
     assert n > 15
 
@@ -124,7 +136,7 @@ def test_a_run_that_is_killed_leaves_a_whole_one(
     runs: ForkedRuns, images: pathlib.Path, finished: pathlib.Path, tmp_path: pathlib.Path, n: int
 ) -> None:
     """A sample of all points. (1a)"""
-    assert killed(runs, images, finished, tmp_path / "out", "parquet", n)
+    assert killed(runs, images, finished, tmp_path, "parquet", n) == [True]
 
 
 def race(runs: ForkedRuns, images: pathlib.Path, output: pathlib.Path, *flags: str) -> None:
