@@ -1,5 +1,6 @@
 """All 40 backbones, each against plain Keras: input size, width, parameters, preprocessing, numbers."""
 
+import math
 import pathlib
 import subprocess
 import sys
@@ -29,7 +30,7 @@ DOCUMENTED = {
     "VGG": "BGR, minus ImageNet mean",
     "Xception": "to -1..1",
 }
-LARGE = 25_000_000
+MEDIUM, LARGE = 10_000_000, 25_000_000
 CHAOTIC = ("EfficientNetV2M", "EfficientNetV2L")
 """With random weights the signal explodes, and Keras itself gives other numbers each way that it is called."""
 
@@ -56,8 +57,9 @@ def _forget_models() -> Iterator[None]:
     keras.backend.clear_session()
 
 
-def names(large: bool) -> list[str]:
-    return [name for name, row in catalog_rows().items() if (row.params > LARGE) == large]
+def names(above: int, up_to: float) -> list[str]:
+    """Return the backbones whose number of weights lies in a range."""
+    return [name for name, row in catalog_rows().items() if above < row.params <= up_to]
 
 
 def check(name: str, folder: pathlib.Path) -> None:
@@ -86,13 +88,16 @@ def check(name: str, folder: pathlib.Path) -> None:
     assert np.linalg.norm(found) == pytest.approx(np.linalg.norm(expected), rel=1e-3)
 
 
-@pytest.mark.parametrize("name", names(large=False))
+@pytest.mark.parametrize(
+    "name",
+    [*names(0, MEDIUM), *(pytest.param(name, marks=pytest.mark.exhaustive) for name in names(MEDIUM, LARGE))],
+)
 def test_a_backbone_is_as_keras_documents_it(name: str, tmp_path: pathlib.Path) -> None:
     check(name, tmp_path)
 
 
 @pytest.mark.large
-@pytest.mark.parametrize("name", names(large=True))
+@pytest.mark.parametrize("name", names(LARGE, math.inf))
 def test_a_large_backbone_is_as_keras_documents_it(name: str, tmp_path: pathlib.Path) -> None:
     # TensorFlow keeps gigabytes of each graph until its process ends.
     code = "import pathlib; from tests.end_to_end.test_all_backbones import check; "

@@ -3,7 +3,6 @@
 The job does not need this process: after an interrupt it runs on. What a failed or cancelled job wrote is removed.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipelines.console.interrupts import raise_when_interrupted
+from pipelines.console.lines import complain, say
 from pipelines.console.progress import Progress
 from pipelines.launch.claimed import Claim, cause, claimed
 from pipelines.launch.dataflow.job import DataflowJob
@@ -54,15 +54,17 @@ def submit(build: Callable[[beam.Pipeline], None], plan: Plan, job: DataflowJob)
         build(pipeline)
         result = pipeline.run()
         if not result.has_job:
-            print(f"template written to {google.template_location}")
+            say(f"template written to {google.template_location}")
             return None
         cancel = f"gcloud dataflow jobs cancel {result.job_id()} --project {google.project} --region {google.region}"
         held.runs_on = f"no longer followed; the job runs on, to cancel it:\n  {cancel}"
         held.failed = "the job cannot be followed"
-        print(f"submitted job {result.job_id()}, named {google.job_name}", flush=True)
-        print(f"  console   {console_address(google, result.job_id())}", flush=True)
+        say(
+            f"submitted job {result.job_id()}, named {google.job_name}",
+            f"  console   {console_address(google, result.job_id())}",
+        )
         if plan.settings.no_wait:
-            print(f"  cancel    {cancel}")
+            say(f"  cancel    {cancel}")
             return None
         return follow(result, pipeline.runner, plan, started)
 
@@ -109,7 +111,7 @@ def follow(result: Any, runner: Any, plan: Plan, started: float) -> RunStats:
             except Exception as e:
                 # The metrics service may fail on its own; the job is not lost then.
                 if state == PipelineState.DONE:
-                    print(f"embed-images: the job's counters are unknown: {one_line(e)}", file=sys.stderr)
+                    complain(f"embed-images: the job's counters are unknown: {one_line(e)}")
             if not fetching and counters.get("images-fetched"):
                 fetching = time.monotonic()
             progress.update()

@@ -18,7 +18,6 @@ SHOWN = r"a.jpg\n  failed    none\u001b[1A"
 PRINTS = {
     "pipelines/console/lines.py": "the one place",
     "pipelines/console/reference.py": "writes a page of the docs",
-    "pipelines/launch/dataflow/submission.py": "prints what the operator named",
 }
 """Modules that may call print, with the reason."""
 

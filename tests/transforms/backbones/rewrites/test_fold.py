@@ -216,7 +216,7 @@ def test_a_backbone_keeps_the_normalizations_that_no_convolution_is_before(name:
         ("MobileNetV2", 32),
         ("MobileNetV3Small", 32),
         ("DenseNet121", 32),
-        ("NASNetMobile", 32),
+        pytest.param("NASNetMobile", 32, marks=pytest.mark.exhaustive),
         ("EfficientNetB0", 32),
     ],
 )
