@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from apache_beam.io.filesystems import FileSystems
 
@@ -87,10 +87,16 @@ def read_manifest(output: str) -> Manifest | None:
     path = path_of(output, MANIFEST)
     if not FileSystems.exists(path):
         return None
-    manifest: Manifest = json.loads(read_whole(path))
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("run_id"), str):
+    try:
+        found: Any = json.loads(read_whole(path))
+    except RecursionError as e:
+        raise ValueError("nested too deeply") from e
+    if not isinstance(found, dict) or not isinstance(found.get("run_id"), str):
         raise ValueError("no run_id in it")
-    return manifest
+    files = found.get("files", [])
+    if not isinstance(files, list) or not all(isinstance(f, dict) and isinstance(f.get("name"), str) for f in files):
+        raise ValueError("no files in it")
+    return cast(Manifest, found)
 
 
 def committed_run(output: str) -> str:

@@ -34,6 +34,7 @@ _TURNS = {
     7: PIL.Image.Transpose.TRANSVERSE,
     8: PIL.Image.Transpose.ROTATE_90,
 }
+_ICO = b"\0\0\1\0"
 _SWAPPING = (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8])
 
 
@@ -71,7 +72,9 @@ def decode_image(
     try:
         check_parts(data)
         file = TimedFile(without_text(data))
-        image = open_image(file)
+        # Pillow decodes an ICO while it opens it, so it is decoded alone.
+        with PIXELS.share(max_pixels * BYTES_PER_PIXEL * data.startswith(_ICO), max_pixels * BYTES_PER_PIXEL):
+            image = open_image(file)
         file_format, (width, height) = image.format or "", image.size
         if width * height > max_pixels:
             raise ImageError("too_many_pixels", f"{width} x {height} is more than {max_pixels} pixels")

@@ -30,7 +30,8 @@ def to_8_bits(images: Sequence[PIL.Image.Image], bits: int = 16, *, unsigned: bo
     """Scale the samples of images that belong together to 8 bits: images of one grey mode -> mode 'L'.
 
     8 bits stay, 12 are divided by 4095 / 255, 16 by 257. 32-bit whole numbers are taken as 16-bit ones unless one
-    exceeds 65535; floats are taken as 0 to 1, or as 0 to 255 if one exceeds 1. What is below 0 or not finite is 0.
+    exceeds 65535. Floats are taken as 0 to 1 if none exceeds 2, since resampling overshoots; else as 0 to 255 if none
+    exceeds 510, else as 0 to 65535. What is below 0 or not finite is 0.
 
     Args:
       images: images of mode 1, L, I, I;16 (in either byte order) or F.
@@ -51,7 +52,8 @@ def to_8_bits(images: Sequence[PIL.Image.Image], bits: int = 16, *, unsigned: bo
         return max(float(samples(strip).max(initial=0)) for image in images for _, strip in strips(image))
 
     if mode == "F":
-        scale = 255.0 if highest() <= 1 else 1.0
+        top = highest()
+        scale = next((255 / white for white in (1, 255) if top <= 2 * white), 255 / 65535)
     elif mode == "I" and highest() > 65535:
         scale = 255 / (2**32 - 1 if unsigned else 2**31 - 1)
     else:

@@ -26,10 +26,10 @@ _ORDERS = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
 """Byte order by the first bytes; + is BigTIFF."""
 
 (_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER) = (254, 256, 257, 258, 259, 262, 266)
-(_STRIPS, _ORIENTATION, _SAMPLES, _STRIP_BYTES, _PLANAR, _PREDICTOR) = (273, 274, 277, 279, 284, 317)
+(_STRIPS, _ORIENTATION, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR, _PREDICTOR) = (273, 274, 277, 278, 279, 284, 317)
 (_TILE_WIDTH, _TILES, _TILE_BYTES, _SUB_DIRECTORIES, _EXTRA, _SAMPLE_FORMAT) = (322, 324, 325, 330, 338, 339)
 (_JPEG_TABLES, _SUBSAMPLING, _PROFILE, _DNG_VERSION) = (347, 530, 34675, 50706)
-_KEPT = (_HEIGHT, _COMPRESSION, _FILL_ORDER, 278, _PREDICTOR, 323, _JPEG_TABLES)
+_KEPT = (_HEIGHT, _COMPRESSION, _FILL_ORDER, _ROWS, _PREDICTOR, 323, _JPEG_TABLES)
 """Tags that a grey directory takes over as they are: also the height of strips and tiles."""
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
@@ -189,6 +189,8 @@ def open_tiff(file: TimedFile) -> ImageFile.ImageFile:
     if _is_raw(directory):
         raise ImageError("unsupported_raw", "a camera's raw photo (DNG or the like): only its thumbnail can be read")
     samples = Samples(directory)
+    if samples.compression == 1 and not samples.planar:
+        _refuse_missing_strips(directory, samples)
     if not samples.pillow_is_right:
         if not samples.is_readable:
             raise ImageError("unsupported_color", str(samples))
@@ -201,6 +203,17 @@ def open_tiff(file: TimedFile) -> ImageFile.ImageFile:
         if re.search("unknown|samples per pixel", str(e)):
             raise ImageError("unsupported_color", str(samples)) from e
         raise
+
+
+def _refuse_missing_strips(directory: Directory, samples: Samples) -> None:
+    """Refuse an image whose strips are too few or empty: other bytes of the file would become its pixels."""
+    if _STRIPS not in directory:
+        return
+    height = samples.size[1]
+    rows = min(directory.number(_ROWS, height), height)
+    needed = -(-height // max(rows, 1))
+    if len(directory.numbers(_STRIPS)) < needed or 0 in directory.numbers(_STRIP_BYTES)[:needed]:
+        raise ImageError("truncated", f"some of the {needed} strips of the TIFF are missing")
 
 
 def _is_raw(directory: Directory) -> bool:
@@ -248,12 +261,21 @@ class SplitTiff(ImageFile.ImageFile):
         return bands[0] if len(self.getbands()) == 1 else PIL.Image.merge(self.mode, bands)
 
     def _planes(self) -> list[PIL.Image.Image]:
-        return self._to_8_bits([self._grey(1, plane) for plane in range(len(self.getbands()))])
+        return self._apart([self._grey(1, plane) for plane in range(len(self.getbands()))])
 
     def _side_by_side(self) -> list[PIL.Image.Image]:
-        count = self._samples.count
-        wide = np.asarray(self._to_8_bits([self._grey(count, 0)])[0])
-        return [PIL.Image.fromarray(np.ascontiguousarray(wide[:, band::count])) for band in range(len(self.getbands()))]
+        count, is_float = self._samples.count, self._samples.format == 3
+        grey = self._grey(count, 0)
+        wide = np.asarray(grey if is_float else self._to_8_bits([grey])[0])
+        bands = [
+            PIL.Image.fromarray(np.ascontiguousarray(wide[:, band::count])) for band in range(len(self.getbands()))
+        ]
+        return self._apart(bands) if is_float else bands
+
+    def _apart(self, bands: list[PIL.Image.Image]) -> list[PIL.Image.Image]:
+        """Scale the colours together and alpha by itself, since floats of both may have other ranges."""
+        colors, alpha = bands[: self._samples.colors], bands[self._samples.colors :]
+        return self._to_8_bits(colors) + (self._to_8_bits(alpha) if alpha else [])
 
     def _to_8_bits(self, grey: list[PIL.Image.Image]) -> list[PIL.Image.Image]:
         return to_8_bits(grey, self._samples.bits, unsigned=self._samples.format == 1)

@@ -19,6 +19,11 @@ def is_text(type_: pa.DataType) -> bool:
     return type_ in _TEXT
 
 
+def is_bytes(type_: pa.DataType) -> bool:
+    """Whether values of a type are bytes."""
+    return type_ in _BYTES or bool(pa.types.is_fixed_size_binary(type_))
+
+
 def is_nested(type_: pa.DataType) -> bool:
     """Whether values of a type hold other values."""
     return bool(pa.types.is_nested(type_))

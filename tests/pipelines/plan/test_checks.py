@@ -102,6 +102,28 @@ def test_a_run_with_all_files_in_one_folder_is_refused_in_one_line_and_left_as_i
     assert {name: (out / name).read_bytes() for name in files_in(out)} == before
 
 
+@pytest.mark.parametrize("output", ["foo://x/y", "http://me:secret@h/out?sig=secret", "https://h/out"])
+def test_an_output_that_nothing_writes_to_is_refused(output: str, photos: pathlib.Path) -> None:
+    """(4e) A traceback would show the secrets."""
+    with pytest.raises(UsageError, match=r"nothing here writes to \w+://"):
+        planned(photos, output)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"run_id": "x", "files": null}', '{"run_id": "x", "files": [7]}', '{"run_id": "x", "files": [{}]}', "7"],
+)
+def test_an_odd_manifest_does_not_keep_a_run_from_replacing_it(
+    content: str, photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """(1b)"""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "manifest.json").write_text(content)
+    planned(photos, tmp_path / "out", "--overwrite")
+    with pytest.raises(UsageError, match="that is no manifest"):
+        planned(photos, tmp_path / "out")
+
+
 def test_a_manifest_that_is_none_is_not_taken_for_a_finished_run(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json").write_text("{half")

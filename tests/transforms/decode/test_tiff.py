@@ -297,3 +297,40 @@ def test_a_directory_behind_the_end_is_said_to_be_truncated() -> None:
             decode_image(data[:length], [(8, 8)])
         assert error.value.reason == "truncated"
     assert not is_tiff(b"II")
+
+
+@pytest.mark.parametrize("white", [1.0, 1.0001, 255.0, 65535.0])
+@pytest.mark.parametrize("planar", [False, True])
+def test_floats_of_each_usual_range_give_the_picture_whatever_the_range_of_alpha(white: float, planar: bool) -> None:
+    """(3b) A resampling overshoots 1, and the picture would be black."""
+    picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    picture[0, 0] = 255
+    samples = np.concatenate([picture / 255 * white, np.ones((16, 16, 1))], axis=2).astype(np.float32)
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file,
+        np.moveaxis(samples, 2, 0) if planar else samples,
+        photometric="rgb",
+        planarconfig="separate" if planar else "contig",
+        extrasamples=["unassalpha"],
+    )
+    _, by_size = decode_image(file.getvalue(), [(16, 16)])
+    np.testing.assert_allclose(by_size[16, 16], picture, atol=1)
+
+
+@pytest.mark.parametrize("num_bytes", [0, None])
+def test_a_strip_that_is_missing_is_not_made_of_other_bytes(num_bytes: int | None) -> None:
+    """(3b) The header would become pixels."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.full((32, 16), 200, np.uint8), rowsperstrip=16, photometric="minisblack")
+    data = bytearray(file.getvalue())
+    for tag in tifffile.TiffFile(io.BytesIO(data)).pages[0].tags.values():
+        if num_bytes is None and tag.name in ("StripOffsets", "StripByteCounts"):
+            # One strip instead of two.
+            data[tag.offset + 4 : tag.offset + 8] = struct.pack("<I", 1)
+            data[tag.offset + 8 : tag.offset + 12] = struct.pack("<I", tag.value[0])
+        elif num_bytes == 0 and tag.name == "StripByteCounts":
+            data[tag.valueoffset + 2 : tag.valueoffset + 4] = bytes(2)
+    with pytest.raises(ImageError, match="are missing") as refused:
+        decode_image(bytes(data), [(16, 16)])
+    assert refused.value.reason == "truncated"

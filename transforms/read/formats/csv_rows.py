@@ -21,9 +21,10 @@ csv.field_size_limit(max(csv.field_size_limit(), ROW_BYTES))
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
-SHORT_NUMBER = r"^(0|-?[1-9][0-9]{0,17}|-?(0|[1-9][0-9]{0,6})\.[0-9]{1,8})$"
+SHORT_NUMBER = r"^(0|-?[1-9][0-9]{0,17}|-?(0|[1-9][0-9]{0,6})\.(0|[0-9]{0,7}[1-9]))$"
 """Whole numbers, and fractions of up to 15 digits, which a float64 always keeps (IEEE 754)."""
-NUMBER = r"^(0|-?[1-9][0-9]{0,17}|-?(0|[1-9][0-9]{0,17})\.[0-9]{1,30})$"
+NUMBER = r"^(0|-?[1-9][0-9]{0,17}|-?(0|[1-9][0-9]{0,17})\.(0|[0-9]{0,29}[1-9]))$"
+"""Numbers whose text is the number's own: 1.10 and 1.1 stay two texts."""
 
 
 def columns(path: str, uri_column: str) -> ListColumns:

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 
 from transforms.core.errors import UsageError, one_line
 from transforms.read.bounds import CELL_BYTES, CHUNK_BYTES, MAX_COLUMNS, ROW_BYTES, cell_bytes, too_large
-from transforms.read.column_types import carried_type, holds_long, is_text, plain_type
+from transforms.read.column_types import carried_type, holds_long, is_bytes, is_text, plain_type
 from transforms.read.formats.csv_rows import unique
 from transforms.read.formats.list_files import opened
 from transforms.read.formats.text_rows import ListColumns, Row, faults_of
-from transforms.read.values import UNUSABLE, as_text, carried_values, to_python
+from transforms.read.values import UNUSABLE, Values, as_text, carried_values, to_python
 
 BATCH_ROWS = 1 << 14
 """Maximum number of rows that are read at a time; fewer cost more, since each batch has its dictionaries anew."""
@@ -163,7 +163,7 @@ def _bounded_rows(
 def _converted(
     used: Mapping[str, pa.Array], types: Mapping[str, pa.DataType], uri_column: str, wanted: Mapping[str, pa.Field]
 ) -> Iterator[Row]:
-    uris = _uris(used[uri_column])
+    uris, unusable = _uris(used[uri_column])
     if not uris:
         return
     found = [
@@ -171,19 +171,23 @@ def _converted(
         for name, field in wanted.items()
     ]
     faults = faults_of(wanted, [why for _, why in found])
+    faults |= {i: f"column {uri_column!r}: {why}" for i, why in unusable.items()}
     names = ["uri", *(field.name for field in wanted.values())]
     for i, values in enumerate(zip(uris, *(column for column, _ in found), strict=True)):
         yield (faults[i], {}) if i in faults else ("", dict(zip(names, values, strict=True)))
 
 
-def _uris(array: pa.Array) -> list[Any]:
-    """Return uris as text or as bytes: a name of a file need not be UTF-8."""
+def _uris(array: pa.Array) -> Values:
+    """Return uris as text or as bytes, since a name of a file need not be UTF-8, and why others are none."""
     array = array.cast(plain_type(array.type))
+    if not is_text(array.type):
+        if is_bytes(array.type):
+            return array.to_pylist(), {}
+        return carried_values(array, pa.string(), functools.partial(_to_arrow, own=array.type))
     try:
-        values: list[Any] = array.to_pylist()
+        return array.to_pylist(), {}
     except UnicodeDecodeError:
-        values = array.cast(pa.binary()).to_pylist()
-    return values
+        return array.cast(pa.binary()).to_pylist(), {}
 
 
 def _to_arrow(array: pa.Array, type_: pa.DataType, own: pa.DataType) -> pa.Array:

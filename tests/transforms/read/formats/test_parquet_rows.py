@@ -41,6 +41,12 @@ def test_a_uri_is_text_or_bytes(tmp_path: pathlib.Path, type_: pa.DataType) -> N
     assert found in (["a.jpg", None], [b"a.jpg", None])
 
 
+def test_a_uri_that_python_cannot_hold_loses_its_row_alone(tmp_path: pathlib.Path) -> None:
+    """(2a) One odd cell would end the run."""
+    found = read(written(tmp_path, {"uri": pa.array([2**31 - 1, 1, None], pa.int32()).cast(pa.date32())}))
+    assert [(bool(why), row.get("uri") is None) for why, row in found] == [(True, True), (False, False), (False, True)]
+
+
 def test_a_uri_that_is_no_utf8_is_bytes(tmp_path: pathlib.Path) -> None:
     path = written(tmp_path, {"uri": pa.array([b"\xfc.jpg"], pa.binary()).view(pa.string())})
     assert read(path) == [("", {"uri": b"\xfc.jpg"})]
