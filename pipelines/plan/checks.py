@@ -10,7 +10,7 @@ from transforms.collection.manifest import Manifest, read_manifest, replaceable_
 from transforms.core.errors import UsageError, one_line
 from transforms.storage.gcs import install_hint
 from transforms.storage.paths import folder_pattern, scheme_of
-from transforms.storage.schemes import SCHEMES, how_to_install
+from transforms.storage.schemes import SCHEMES, WEB, how_to_install
 
 
 def check_gpu(backbones: Sequence[Backbone]) -> None:
@@ -38,7 +38,7 @@ def check_output(output: str, source: ReadImageUris, overwrite: bool) -> Mapping
       UsageError: the folder cannot be used.
     """
     scheme = scheme_of(output)
-    if scheme and (scheme not in SCHEMES or scheme in ("http", "https")):
+    if scheme and (scheme not in SCHEMES or scheme in WEB):
         raise UsageError(f"--output {output}: nothing here writes to {scheme}://; choose a local folder or gs://")
     if command := how_to_install(output):
         raise UsageError(f"nothing here writes to --output {output}; run: {command}")

@@ -3,6 +3,7 @@
 The first frame is read, turned as EXIF says, converted to RGB and resized.
 """
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Sequence
@@ -72,15 +73,16 @@ def decode_image(
     try:
         check_parts(data)
         file = TimedFile(without_text(data))
-        # Pillow decodes an ICO while it opens it, so it is decoded alone.
-        with PIXELS.share(max_pixels * BYTES_PER_PIXEL * data.startswith(_ICO), max_pixels * BYTES_PER_PIXEL):
+        capacity = max_pixels * BYTES_PER_PIXEL
+        # Pillow decodes an ICO while it opens it, so it is decoded alone; any other image opens without a wait.
+        with PIXELS.share(capacity, capacity) if data.startswith(_ICO) else contextlib.nullcontext():
             image = open_image(file)
         file_format, (width, height) = image.format or "", image.size
         if width * height > max_pixels:
             raise ImageError("too_many_pixels", f"{width} x {height} is more than {max_pixels} pixels")
         # A square, so that it is right before an EXIF turn and after it.
         image.draft(None, (REDUCED_TO * max(map(max, sizes)),) * 2)
-        with PIXELS.share(bytes_to_decode(image, (width, height)), max_pixels * BYTES_PER_PIXEL):
+        with PIXELS.share(bytes_to_decode(image, (width, height)), capacity):
             rgb = load_rgb(image, file, color_profile)
             turn = _TURNS.get(orientation(image))
             # Its pixels are in `rgb`, and a turn makes another copy of those.

@@ -22,6 +22,10 @@ _MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
 _SOS, _EOI = 0xDA, 0xD9
 
 
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+"""The bytes that a PNG begins with."""
+
+
 def check_parts(data: bytes) -> None:
     """Refuse a file of more parts than any encoder writes.
 
@@ -93,7 +97,7 @@ def _gif_blocks(data: bytes) -> Iterator[int]:
         at += 1
 
 
-_MAGIC = {b"\xff\xd8": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF"}
+_MAGIC = {b"\xff\xd8": "JPEG", PNG_MAGIC: "PNG", b"GIF8": "GIF"}
 _NAMES = {"JPEG": "segments", "GIF": "blocks in extensions", "PNG": "chunks", "TIFF": "strips or tiles"}
 _PARTS: Mapping[str, Callable[[bytes], Iterator[object]]] = {
     "JPEG": _segments,

@@ -4,9 +4,8 @@ import numpy as np
 from PIL import ImageFile, PngImagePlugin
 
 from transforms.decode.deadline import TimedFile
-from transforms.decode.parts import png_chunks
+from transforms.decode.parts import PNG_MAGIC, png_chunks
 
-_MAGIC = b"\x89PNG\r\n\x1a\n"
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _EXIF_IN_TEXT = b"Raw profile type exif\0"
 _BITS = {"1": 1, "L;2": 2, "L;4": 4, "L": 8, "I;16B": 16, "RGB": 8, "RGB;16B": 16}
@@ -18,7 +17,7 @@ PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 
 def without_text(data: bytes) -> bytes:
     """Leave out a PNG's texts, which Pillow would inflate and refuse if they are large; EXIF in a text stays."""
-    if not data.startswith(_MAGIC):
+    if not data.startswith(PNG_MAGIC):
         return data
     left_out = [
         (start, end)

@@ -21,7 +21,7 @@ from urllib3.util.ssl_match_hostname import CertificateError
 from transforms.core import retries
 from transforms.core.errors import ImageError, one_line
 from transforms.fetch.connections import ForbiddenAddressError, connections, cut_at
-from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes
+from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, origin
 
 MAX_REDIRECTS = 5
 
@@ -93,7 +93,7 @@ class HttpFetch:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            own = _credentials(first) if _origin(parse_url(uri)) == _origin(first) else {}
+            own = _credentials(first) if origin(parse_url(uri)) == origin(first) else {}
             response = pool.request(
                 "GET",
                 uri,
@@ -148,10 +148,6 @@ def _retry_after(response: Any) -> float:
         return urllib3.Retry().get_retry_after(response) or 0.0
     except (HTTPError, ValueError, OverflowError):
         return 0.0
-
-
-def _origin(url: Url) -> tuple[Any, ...]:
-    return url.scheme, url.host, url.port or urllib3.connection.port_by_scheme.get(url.scheme or "")
 
 
 def _credentials(url: Url) -> dict[str, str]:

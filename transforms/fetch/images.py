@@ -21,7 +21,7 @@ from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, place_of
 from transforms.storage.gcs import INSTALL, INSTALLED
 from transforms.storage.gcs_download import DownloadError, GcsDownload, GcsObject
 from transforms.storage.paths import canonical_uri, local_path, scheme_of
-from transforms.storage.schemes import how_to_install
+from transforms.storage.schemes import WEB, how_to_install
 
 
 class Fetched(NamedTuple):
@@ -133,7 +133,7 @@ class Fetch:
         self.allowed.check(uri)
         if scheme == "gs":
             return Image(source, *fetch_object(uri, self.gcs))
-        if scheme in ("http", "https"):
+        if scheme in WEB:
             return Image(source, self.http(uri))
         if scheme in ("", "file"):
             path = local_path(uri) if scheme else uri

@@ -10,13 +10,14 @@ import os
 import urllib.parse
 from typing import NamedTuple
 
-from urllib3.util import parse_url
+from urllib3.connection import port_by_scheme
+from urllib3.util import Url, parse_url
 
 from transforms.core.errors import ImageError, one_line
 from transforms.storage.paths import local_path, scheme_of, with_slashes
+from transforms.storage.schemes import WEB
 
 Components = tuple[str, ...]
-PORTS = {"http": 80, "https": 443}
 
 
 class Place(NamedTuple):
@@ -41,15 +42,21 @@ def place_of(uri: str) -> Place:
         real = os.path.realpath(local_path(uri) if scheme else uri)
         parts = ("", *filter(None, with_slashes(real).split("/")))
         return Place(parts, parts)
-    if scheme in PORTS:
+    if scheme in WEB:
         url = parse_url(uri)
-        root: Components = (scheme, url.host, str(url.port or PORTS[scheme])) if url.host else (scheme,)
+        root: Components = origin(url) if url.host else (scheme,)
         path = url.path or ""
     else:
         authority, _, path = uri.partition("://")[2].partition("/")
         root = (scheme, authority) if authority else (scheme,)
     sent = path.removeprefix("/").removesuffix("/")
     return Place((*root, *(sent.split("/") if sent else ())), (*root, *_resolved(path)))
+
+
+def origin(url: Url) -> Components:
+    """Return a url's scheme, host and port, the scheme's own where the url names none."""
+    scheme = url.scheme or ""
+    return scheme, url.host or "", str(url.port or port_by_scheme.get(scheme, 0))
 
 
 def _resolved(path: str) -> list[str]:

@@ -20,7 +20,7 @@ from transforms.storage.paths import (
     scheme_of,
     with_slashes,
 )
-from transforms.storage.schemes import SCHEMES, how_to_install
+from transforms.storage.schemes import SCHEMES, WEB, how_to_install
 
 NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 """What Hive, Spark and Arrow name the folder of rows without a value."""
@@ -67,7 +67,7 @@ def _first_matching(pattern: str) -> folders.Match:
 
 def _find(path: str) -> Iterator[Source]:
     scheme = scheme_of(path)
-    if scheme in ("http", "https"):
+    if scheme in WEB:
         yield Source("image", path, 0)
         return
     if scheme and scheme not in SCHEMES:

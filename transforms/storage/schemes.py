@@ -4,7 +4,9 @@ import importlib.util
 
 from transforms.storage.paths import scheme_of
 
-SCHEMES = ("file", "gs", "s3", "hdfs", "azfs", "http", "https")
+WEB = ("http", "https")
+"""Schemes that only images are fetched over: nothing is listed or written there."""
+SCHEMES = ("file", "gs", "s3", "hdfs", "azfs", *WEB)
 
 _PACKAGES = {
     "s3": ("boto3", "pip install 'apache-beam[aws]'"),

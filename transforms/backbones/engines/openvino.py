@@ -10,7 +10,6 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -19,17 +18,11 @@ from transforms.core.errors import UsageError
 from transforms.storage.hashing import size_of_files
 from transforms.storage.seals import is_intact, seal
 
+# OpenVINO reports its import to its makers over the network, unless this library of its is missing. Python takes a
+# module that is None for one that is not installed.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
-@contextlib.contextmanager
-def _unreported() -> Iterator[None]:
-    # OpenVINO reports its import to its makers over the network, unless this library of its is missing. Python takes a
-    # module that is None for one that is not installed.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    yield
-
-
-with _unreported():
-    import openvino
+import openvino  # noqa: E402
 
 DEVICE = "CPU"
 COMPILED = "compiled-"

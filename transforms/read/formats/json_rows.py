@@ -10,7 +10,7 @@ from transforms.core.errors import one_line
 from transforms.read.bounds import MAX_COLUMNS
 from transforms.read.column_types import is_text
 from transforms.read.formats.list_files import opened
-from transforms.read.formats.text_lines import Lines, TooLongError
+from transforms.read.formats.text_lines import Lines
 from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, found_columns, typed_rows
 from transforms.read.values import as_text
 
@@ -28,16 +28,10 @@ def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator
 
 
 def _rows(lines: Lines) -> Iterator[SizedRow]:
-    while True:
-        try:
-            line = next(lines)
-        except StopIteration:
-            return
-        except TooLongError as e:
-            yield f"not JSON: {one_line(e)}", {}, lines.row_ended()
-            continue
-        size = lines.row_ended()
-        if not line.isspace():
+    for why, line, size in lines.rows():
+        if why:
+            yield f"not JSON: {why}", {}, size
+        elif not line.isspace():
             yield *_row(line), size
 
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from transforms.core.errors import one_line
 from transforms.read.formats.list_files import opened
-from transforms.read.formats.text_lines import Lines, TooLongError
+from transforms.read.formats.text_lines import Lines
 from transforms.read.formats.text_rows import ListColumns, Row
 
 
@@ -18,16 +17,8 @@ def columns(path: str, uri_column: str) -> ListColumns:
 def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
     """Yield each line of a text file as a uri; skip blank lines and comments (#)."""
     with opened(path) as f:
-        lines = Lines(f)
-        while True:
-            try:
-                line = next(lines)
-            except StopIteration:
-                return
-            except TooLongError as e:
-                yield one_line(e), {}
-                lines.row_ended()
-                continue
-            lines.row_ended()
-            if line[0] != "#" and (uri := line.strip()):
+        for why, line, _ in Lines(f).rows():
+            if why:
+                yield why, {}
+            elif line[0] != "#" and (uri := line.strip()):
                 yield "", {"uri": uri}

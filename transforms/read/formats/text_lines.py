@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from transforms.core.errors import one_line
 from transforms.read.bounds import ROW_BYTES
 
 ENCODINGS = {
@@ -57,6 +58,17 @@ class Lines(Iterator[str]):
         if self._taken > ROW_BYTES:
             raise TooLongError
         return line
+
+    def rows(self) -> Iterator[tuple[str, str, int]]:
+        """Yield each line as a row: ('', line, its size in characters), or (why, '', size) of one that is too long."""
+        while True:
+            try:
+                why, line = "", next(self)
+            except StopIteration:
+                return
+            except TooLongError as e:
+                why, line = one_line(e), ""
+            yield why, line, self.row_ended()
 
     def row_ended(self) -> int:
         """Begin a new row, also after a TooLongError; return how many characters the row before it had."""
