@@ -16,10 +16,15 @@ Size = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class ImageUri:
-    """Where an image is, and the columns that its uri list carries for it."""
+    """Where an image is, and the columns that its uri list carries for it.
+
+    Attributes:
+      version: what tells the image from its earlier and later selves, as far as it is known; '' where nothing does.
+    """
 
     uri: str
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    version: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
