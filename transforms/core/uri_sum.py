@@ -1,8 +1,15 @@
-"""Tell one set of uris from another by two numbers."""
+"""Hashes of uris, and the two numbers that tell one set of uris from another."""
 
 import dataclasses
 import hashlib
 from collections.abc import Iterable
+
+HASH_BYTES = 16
+
+
+def uri_hash(uri: str) -> bytes:
+    """Return the hash that stands for a uri where whole uris would take too much memory: bytes [16]."""
+    return hashlib.blake2b(uri.encode(errors="surrogatepass"), digest_size=HASH_BYTES).digest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,11 +25,19 @@ class UriSum:
     @classmethod
     def of(cls, uris: Iterable[str]) -> "UriSum":
         """Return the sum of some uris, each as often as it occurs."""
-        hashes = [hashlib.blake2b(uri.encode(errors="surrogatepass"), digest_size=8).digest() for uri in uris]
-        return cls(len(hashes), sum(int.from_bytes(h, "big") for h in hashes) % 2**64)
+        return cls.of_hashes(map(uri_hash, uris))
+
+    @classmethod
+    def of_hashes(cls, hashes: Iterable[bytes]) -> "UriSum":
+        """Return the sum of the uris that have these `uri_hash`es."""
+        firsts = [int.from_bytes(found[:8], "big") for found in hashes]
+        return cls(len(firsts), sum(firsts) % 2**64)
 
     def __add__(self, other: "UriSum") -> "UriSum":
         return UriSum(self.count + other.count, (self.hashes + other.hashes) % 2**64)
+
+    def __sub__(self, other: "UriSum") -> "UriSum":
+        return UriSum(self.count - other.count, (self.hashes - other.hashes) % 2**64)
 
     @classmethod
     def total(cls, sums: Iterable["UriSum"]) -> "UriSum":

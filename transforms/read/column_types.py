@@ -1,10 +1,11 @@
 """Types of carried columns: what a list's type becomes in the output, and the type that holds the values of two."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.collection.values import is_nested, mapped
 from transforms.read.bounds import MAX_DEPTH
 
 EXACT_BITS = {pa.float16(): 11, pa.float32(): 24, pa.float64(): 53}
@@ -22,24 +23,6 @@ def is_text(type_: pa.DataType) -> bool:
 def is_bytes(type_: pa.DataType) -> bool:
     """Whether values of a type are bytes."""
     return type_ in _BYTES or bool(pa.types.is_fixed_size_binary(type_))
-
-
-def is_nested(type_: pa.DataType) -> bool:
-    """Whether values of a type hold other values."""
-    return bool(pa.types.is_nested(type_))
-
-
-def mapped(type_: pa.DataType, leaf: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
-    """Return a type in which each innermost type is replaced, nothing is required, and each sequence is a list."""
-    if pa.types.is_map(type_):
-        return pa.map_(mapped(type_.key_type, leaf), mapped(type_.item_type, leaf))
-    if pa.types.is_struct(type_):
-        return pa.struct([pa.field(field.name, mapped(field.type, leaf)) for field in type_])
-    if pa.types.is_large_list(type_):
-        return pa.large_list(mapped(type_.value_type, leaf))
-    if is_nested(type_) and type_.num_fields == 1:
-        return pa.list_(mapped(type_.value_type, leaf))
-    return leaf(type_)
 
 
 def carried_type(type_: pa.DataType) -> pa.DataType:

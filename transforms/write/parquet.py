@@ -1,17 +1,22 @@
 """Write embeddings to Parquet: zstd, even shards, the embedding spec in each file's metadata."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms.collection.columns import embeddings_schema, value_of
+from transforms.collection.columns import OWN_NAMES, embeddings_schema, value_of
 from transforms.collection.layout import EMBEDDINGS, FileKind
-from transforms.core.elements import Embedding
+from transforms.collection.values import fitted, to_python
+from transforms.core.elements import Embedding, ImageFacts, ImageUri
 from transforms.write.embeddings import WriteEmbeddings
-from transforms.write.shard_format import ShardFormat, rows_per_part
+from transforms.write.shard_format import EmbeddingsFormat, RowKeys, rows_per_part
+
+KEY_ROWS = 1 << 16
+"""Rows whose keys are read at a time."""
 
 ROW_GROUP_BYTES = 16 << 20
 """Target size of a row group in memory, in bytes."""
@@ -39,7 +44,7 @@ def _vectors(embeddings: list[Embedding], type_: pa.ListType) -> pa.ListArray:
 
 
 @dataclasses.dataclass(frozen=True)
-class ParquetFormat(ShardFormat):
+class ParquetFormat(EmbeddingsFormat):
     """Parquet files of one schema; a chunk is a table."""
 
     schema: pa.Schema
@@ -53,6 +58,37 @@ class ParquetFormat(ShardFormat):
         uris: list[str] = chunk.column("uri").to_pylist()
         return uris
 
+    def select(self, chunk: pa.Table, keep: np.ndarray) -> pa.Table:
+        return chunk.filter(pa.array(keep))
+
+    def uris_in(self, path: str) -> Iterator[list[str]]:
+        for batch in pq.ParquetFile(path).iter_batches(KEY_ROWS, columns=["uri"]):
+            yield batch.column(0).to_pylist()
+
+    def keys(self, path: str) -> Iterator[RowKeys]:
+        carried = [field for field in self.schema if field.name not in OWN_NAMES]
+        names = ["uri", "version", "sha256", *(field.name for field in carried)]
+        file = pq.ParquetFile(path)
+        for batch in file.iter_batches(KEY_ROWS, columns=[name for name in names if name in file.schema_arrow.names]):
+            table = pa.Table.from_batches([batch])
+            values = [to_python(fitted(table, field)) for field in carried]
+            rows = zip(*values, strict=True) if values else [()] * len(table)
+            yield RowKeys(*(table.column(name).to_pylist() for name in names[:3]), list(rows))
+
+    def comparable(self, columns: Mapping[str, Any]) -> Any:
+        return tuple(columns.get(field.name) for field in self.schema if field.name not in OWN_NAMES)
+
+    def embeddings(self, path: str, wanted: Mapping[str, ImageUri]) -> Iterator[Embedding]:
+        for chunk in self.read(path):
+            uris = self.uris(chunk)
+            found = self.select(chunk, np.array([uri in wanted for uri in uris], bool))
+            own = {name: found.column(name).to_pylist() for name in found.column_names if name in OWN_NAMES}
+            vectors = np.array(own.pop("embedding"), self.schema.field("embedding").type.value_type.to_pandas_dtype())
+            for i, uri in enumerate(own["uri"]):
+                facts = ImageFacts(*(own[field.name][i] for field in dataclasses.fields(ImageFacts)))
+                top = [own[name][i] for name in ("top_class_ids", "top_class_names", "top_scores") if name in own]
+                yield Embedding(wanted[uri], facts, vectors[i], tuple(zip(*top, strict=True)))
+
     def write(self, path: str, chunks: Iterable[pa.Table]) -> None:
         repeating = [field.name for field in self.schema if field.name not in UNIQUE]
         with pq.ParquetWriter(path, self.schema, compression="zstd", use_dictionary=repeating) as writer:
@@ -61,7 +97,8 @@ class ParquetFormat(ShardFormat):
 
     def read(self, path: str) -> Iterator[pa.Table]:
         for batch in pq.ParquetFile(path).iter_batches(self.rows_per_part):
-            yield pa.Table.from_batches([batch]).cast(self.schema)
+            table = pa.Table.from_batches([batch])
+            yield pa.Table.from_arrays([fitted(table, field) for field in self.schema], schema=self.schema)
 
 
 def _merged(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -1,10 +1,14 @@
 """What a file format must offer, so that its rows can be divided into shards."""
 
 import abc
-from collections.abc import Iterable, Iterator
-from typing import Any
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from transforms.collection.layout import FileKind
+from transforms.core.elements import Embedding, ImageUri
 
 PART_BYTES = 8 << 20
 """Maximum bytes of vectors that a bundle buffers before it writes a part."""
@@ -38,6 +42,14 @@ class ShardFormat(abc.ABC):
     def uris(self, chunk: Any) -> list[str]:
         """Return the uris of a chunk's rows."""
 
+    def select(self, chunk: Any, keep: np.ndarray) -> Any:
+        """Return the rows of a chunk for which `keep` is true: bool [N]."""
+        return list(itertools.compress(chunk, keep))
+
+    def uris_in(self, path: str) -> Iterator[list[str]]:
+        """Read the uris of a local file, in order, a chunk at a time."""
+        return map(self.uris, self.read(path))
+
     @abc.abstractmethod
     def write(self, path: str, chunks: Iterable[Any]) -> None:
         """Write chunks to a new local file."""
@@ -45,3 +57,28 @@ class ShardFormat(abc.ABC):
     @abc.abstractmethod
     def read(self, path: str) -> Iterator[Any]:
         """Read the chunks of a local file, one at a time."""
+
+
+class RowKeys(NamedTuple):
+    """What tells rows from others, a list for each; `carried` is comparable with `EmbeddingsFormat.comparable`."""
+
+    uris: list[str]
+    versions: list[str]
+    sha256: list[str]
+    carried: list[Any]
+
+
+class EmbeddingsFormat(ShardFormat):
+    """A format of embeddings, which can be read back."""
+
+    @abc.abstractmethod
+    def keys(self, path: str) -> Iterator[RowKeys]:
+        """Read what tells the rows of a local file from others, in order, a chunk at a time."""
+
+    @abc.abstractmethod
+    def comparable(self, columns: Mapping[str, Any]) -> Any:
+        """Return carried columns as they would be read from a file."""
+
+    @abc.abstractmethod
+    def embeddings(self, path: str, wanted: Mapping[str, ImageUri]) -> Iterator[Embedding]:
+        """Read the rows of a local file whose uris are keys of `wanted`, as embeddings of its values."""

@@ -14,16 +14,16 @@ an Example has no type become text: times in ISO 8601, structs and inner lists a
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from transforms.collection.columns import example_features, value_of
+from transforms.collection.columns import OWN_NAMES, example_features, value_of
 from transforms.collection.layout import EMBEDDINGS, FileKind
-from transforms.core.elements import Embedding
+from transforms.core.elements import Embedding, ImageFacts, ImageUri
 from transforms.write.embeddings import WriteEmbeddings
-from transforms.write.shard_format import ShardFormat, rows_per_part
+from transforms.write.shard_format import EmbeddingsFormat, RowKeys, rows_per_part
 
 _KINDS = {"int64": "int64_list", "float32": "float_list", "string": "bytes_list"}
 
@@ -34,12 +34,30 @@ def to_example(embedding: Embedding, features: dict[str, Any]) -> bytes:
 
     example = tf.train.Example()
     for name, feature in features.items():
-        kind, values = _KINDS[feature["dtype"]], value_of(embedding, name)
-        if not isinstance(values, np.ndarray):
-            values = [v for v in (values if isinstance(values, list | tuple) else [values]) if v is not None]
-        if kind == "bytes_list":
-            values = [_text(v) for v in values]
-        getattr(example.features.feature[name], kind).value.extend(values)
+        kind = _KINDS[feature["dtype"]]
+        getattr(example.features.feature[name], kind).value.extend(_values(value_of(embedding, name), kind))
+    serialized: bytes = example.SerializeToString()
+    return serialized
+
+
+def _values(value: Any, kind: str) -> Any:
+    """Return a column's value as the values of a feature."""
+    if isinstance(value, np.ndarray):
+        return value
+    values = [v for v in (value if isinstance(value, list | tuple) else [value]) if v is not None]
+    return [_text(v) for v in values] if kind == "bytes_list" else values
+
+
+def _refitted(record: bytes, features: dict[str, Any]) -> bytes:
+    """Give an example the kinds of features that a collection has now; what was of another kind becomes text."""
+    example = next(_parsed([record]))
+    for name, feature in features.items():
+        kind, found = _KINDS[feature["dtype"]], example.features.feature[name]
+        old = found.WhichOneof("kind")
+        if old != kind:
+            values = list(getattr(found, old).value) if old else []
+            example.features.feature[name].Clear()
+            getattr(example.features.feature[name], kind).value.extend(_values(values, kind))
     serialized: bytes = example.SerializeToString()
     return serialized
 
@@ -57,21 +75,54 @@ def _text(value: Any) -> bytes:
 
 
 @dataclasses.dataclass(frozen=True)
-class TFRecordFormat(ShardFormat):
-    """Gzipped records; a chunk is a list of serialized examples."""
+class TFRecordFormat(EmbeddingsFormat):
+    """Gzipped records; a chunk is a list of serialized examples.
+
+    Attributes:
+      refits: whether files may hold columns of other kinds, from a time when the collection carried others.
+    """
 
     features: dict[str, Any]
     rows_per_part: int
+    refits: bool = False
     kind: FileKind = EMBEDDINGS["tfrecord"]
 
     def encode(self, elements: list[Embedding]) -> list[bytes]:
         return [to_example(element, self.features) for element in elements]
 
     def uris(self, chunk: list[bytes]) -> list[str]:
+        return [_one(example, "uri").decode() for example in _parsed(chunk)]
+
+    def keys(self, path: str) -> Iterator[RowKeys]:
+        for chunk in self.read(path):
+            found = list(_parsed(chunk))
+            texts = [[_one(e, name).decode() for e in found] for name in ("uri", "version", "sha256")]
+            yield RowKeys(*texts, [self._carried(e) for e in found])
+
+    def comparable(self, columns: Mapping[str, Any]) -> Any:
         from transforms.core.tensorflow_setup import tf
 
-        examples = map(tf.train.Example.FromString, chunk)
-        return [example.features.feature["uri"].bytes_list.value[0].decode() for example in examples]
+        example = tf.train.Example()
+        for name in self._carried_names():
+            kind = _KINDS[self.features[name]["dtype"]]
+            getattr(example.features.feature[name], kind).value.extend(_values(columns.get(name), kind))
+        return self._carried(example)
+
+    def _carried_names(self) -> list[str]:
+        return [name for name in self.features if name not in OWN_NAMES]
+
+    def _carried(self, example: Any) -> tuple[Any, ...]:
+        kinds = {name: _KINDS[self.features[name]["dtype"]] for name in self._carried_names()}
+        return tuple(tuple(getattr(example.features.feature[name], kind).value) for name, kind in kinds.items())
+
+    def embeddings(self, path: str, wanted: Mapping[str, ImageUri]) -> Iterator[Embedding]:
+        for chunk in self.read(path):
+            for example in _parsed(chunk):
+                if source := wanted.get(_one(example, "uri").decode()):
+                    own = [_one(example, field.name) for field in dataclasses.fields(ImageFacts)]
+                    facts = ImageFacts(*(v.decode() if isinstance(v, bytes) else int(v) for v in own))
+                    vector = np.array(example.features.feature["embedding"].float_list.value, np.float32)
+                    yield Embedding(source, facts, vector, _top(example))
 
     def write(self, path: str, chunks: Iterable[list[bytes]]) -> None:
         from transforms.core.tensorflow_setup import tf
@@ -85,7 +136,24 @@ class TFRecordFormat(ShardFormat):
         from transforms.core.tensorflow_setup import tf
 
         for record in tf.data.TFRecordDataset(path, "GZIP").as_numpy_iterator():
-            yield [record]
+            yield [_refitted(record, self.features) if self.refits else record]
+
+
+def _parsed(chunk: list[bytes]) -> Iterator[Any]:
+    from transforms.core.tensorflow_setup import tf
+
+    return map(tf.train.Example.FromString, chunk)
+
+
+def _one(example: Any, name: str) -> Any:
+    feature = example.features.feature[name]
+    return getattr(feature, feature.WhichOneof("kind")).value[0]
+
+
+def _top(example: Any) -> tuple[tuple[str, str, float], ...]:
+    values = example.features.feature
+    ids, names = ([v.decode() for v in values[f"top_class_{one}"].bytes_list.value] for one in ("ids", "names"))
+    return tuple(zip(ids, names, values["top_scores"].float_list.value, strict=True))
 
 
 @dataclasses.dataclass

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from transforms.collection.values import as_text, to_python
 from transforms.read.bounds import CELL_BYTES
-from transforms.read.values import as_text, carried_values, to_python
+from transforms.read.values import carried_values
 
 NOON = datetime.datetime(2024, 2, 29, 12)
 
@@ -82,7 +83,7 @@ def test_no_value_needs_pandas(tmp_path: pathlib.Path) -> None:
     (tmp_path / "pandas.py").write_text("raise ModuleNotFoundError('No module named pandas')")
     code = """
 import pyarrow as pa
-from transforms.read.values import to_python
+from transforms.collection.values import to_python
 for type_ in (pa.timestamp("ns"), pa.timestamp("ns", "UTC"), pa.duration("ns"), pa.time64("ns")):
     array = pa.array([[1_767_229_261_123 % 86_400, None], [5000]], pa.list_(type_))
     assert pa.array(to_python(array), array.type) == array, type_
