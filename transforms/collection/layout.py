@@ -24,6 +24,8 @@ SCRATCH = ".run-"
 OWNER = "owner.json"
 """Name of the file in a run's scratch folder that says who runs."""
 LOCK = ".commit.lock"
+PARTIAL = ".partial"
+"""End of the name of a part that is being written."""
 
 
 @dataclasses.dataclass(frozen=True)

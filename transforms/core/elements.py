@@ -20,11 +20,15 @@ class ImageUri:
 
     Attributes:
       version: what tells the image from its earlier and later selves, as far as it is known; '' where nothing does.
+      held: by its name, what each collection that needs the image has of it; None where all need it, and have nothing.
+      known_version: a version that needs no fetch; '' where there is none.
     """
 
     uri: str
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     version: str = ""
+    held: Mapping[str, Any] | None = None
+    known_version: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,6 +60,17 @@ def read_locally(path: str) -> Iterator[str]:
         yield local
 
 
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[Any]:
+    """Open a file on any Beam filesystem for reading at any position: what is not read is not downloaded."""
+    with (
+        FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        if scheme_of(path)
+        else open(path, "rb") as f
+    ):
+        yield f
+
+
 def read_whole(path: str) -> bytes:
     """Return the content of a file on any Beam filesystem."""
     with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as f:

@@ -51,13 +51,15 @@ class HeldFailure:
     Attributes:
       version: the version that failed.
       transient: whether another attempt may succeed.
-      file: number of its file, a part of a run that ended early; None if it stands in the collection.
+      file: number of its file.
+      is_part: whether that is a part of a run that ended early; else the failure stands in the collection.
       of_list: whether it is the failure of a list's row, which each run reads again.
     """
 
     version: str
     transient: bool
-    file: int | None = None
+    file: int
+    is_part: bool = False
     of_list: bool = False
 
 
@@ -68,6 +70,11 @@ class Held:
     row: HeldRow | None = None
     part: HeldRow | None = None
     failure: HeldFailure | None = None
+
+
+def stands(failure: HeldFailure | None) -> bool:
+    """Whether there is a failure, and in the collection."""
+    return failure is not None and not failure.is_part
 
 
 def is_tried(failure: HeldFailure, retry: str) -> bool:

@@ -29,6 +29,8 @@ class WriteEmbeddings(Stage, abc.ABC):
       top_k: number of classes of each embedding, or 0.
       num_shards: number of files; None lets `shard_bytes` decide.
       shard_bytes: target size of a file, in bytes.
+      standing: a PCollection of the StandingFiles of the format that earlier runs wrote; None if there are none.
+      rewrites: whether all of these are written again, since they hold other carried columns.
     """
 
     takes = Embedding
@@ -40,10 +42,20 @@ class WriteEmbeddings(Stage, abc.ABC):
     top_k: int = 0
     num_shards: int | None = None
     shard_bytes: int = SHARD_BYTES
+    standing: Any = None
+    rewrites: bool = False
 
     @abc.abstractmethod
     def format(self) -> ShardFormat:
         """Return the format of the files."""
 
     def expand(self, embeddings: beam.PCollection[Embedding]) -> Any:
-        return embeddings | WriteShards(self.format(), self.output, self.run_id, self.num_shards, self.shard_bytes)
+        return embeddings | WriteShards(
+            self.format(),
+            self.output,
+            self.run_id,
+            self.num_shards,
+            self.shard_bytes,
+            self.standing,
+            self.rewrites,
+        )

@@ -63,6 +63,7 @@ class WriteFailures(Stage):
       output: a folder on any Beam filesystem.
       run_id: id of the run, part of each file name, so that no run overwrites another's files.
       shard_bytes: target size of a file, in bytes.
+      standing: a PCollection of the StandingFiles of failures that earlier runs wrote; None if there are none.
     """
 
     takes = Failure
@@ -70,6 +71,7 @@ class WriteFailures(Stage):
     output: str
     run_id: str
     shard_bytes: int = SHARD_BYTES
+    standing: Any = None
 
     def expand(self, failures: beam.PCollection[Failure]) -> Any:
-        return failures | WriteShards(FailuresFormat(), self.output, self.run_id, None, self.shard_bytes)
+        return failures | WriteShards(FailuresFormat(), self.output, self.run_id, None, self.shard_bytes, self.standing)

@@ -12,6 +12,7 @@ from transforms.collection.columns import OWN_NAMES, embeddings_schema, value_of
 from transforms.collection.layout import EMBEDDINGS, FileKind
 from transforms.collection.values import fitted, to_python
 from transforms.core.elements import Embedding, ImageFacts, ImageUri
+from transforms.storage.files import opened, read_locally
 from transforms.write.embeddings import WriteEmbeddings
 from transforms.write.shard_format import EmbeddingsFormat, RowKeys, rows_per_part
 
@@ -62,32 +63,39 @@ class ParquetFormat(EmbeddingsFormat):
         return chunk.filter(pa.array(keep))
 
     def uris_in(self, path: str) -> Iterator[list[str]]:
-        for batch in pq.ParquetFile(path).iter_batches(KEY_ROWS, columns=["uri"]):
-            yield batch.column(0).to_pylist()
+        with opened(path) as f:
+            for batch in pq.ParquetFile(f).iter_batches(KEY_ROWS, columns=["uri"]):
+                yield batch.column(0).to_pylist()
 
     def keys(self, path: str) -> Iterator[RowKeys]:
         carried = [field for field in self.schema if field.name not in OWN_NAMES]
         names = ["uri", "version", "sha256", *(field.name for field in carried)]
-        file = pq.ParquetFile(path)
-        for batch in file.iter_batches(KEY_ROWS, columns=[name for name in names if name in file.schema_arrow.names]):
-            table = pa.Table.from_batches([batch])
-            values = [to_python(fitted(table, field)) for field in carried]
-            rows = zip(*values, strict=True) if values else [()] * len(table)
-            yield RowKeys(*(table.column(name).to_pylist() for name in names[:3]), list(rows))
+        with opened(path) as f:
+            file = pq.ParquetFile(f)
+            there = [name for name in names if name in file.schema_arrow.names]
+            for batch in file.iter_batches(KEY_ROWS, columns=there):
+                table = pa.Table.from_batches([batch])
+                values = [to_python(fitted(table, field)) for field in carried]
+                rows = zip(*values, strict=True) if values else [()] * len(table)
+                yield RowKeys(*(table.column(name).to_pylist() for name in names[:3]), list(rows))
 
     def comparable(self, columns: Mapping[str, Any]) -> Any:
         return tuple(columns.get(field.name) for field in self.schema if field.name not in OWN_NAMES)
 
     def embeddings(self, path: str, wanted: Mapping[str, ImageUri]) -> Iterator[Embedding]:
-        for chunk in self.read(path):
-            uris = self.uris(chunk)
-            found = self.select(chunk, np.array([uri in wanted for uri in uris], bool))
-            own = {name: found.column(name).to_pylist() for name in found.column_names if name in OWN_NAMES}
-            vectors = np.array(own.pop("embedding"), self.schema.field("embedding").type.value_type.to_pandas_dtype())
-            for i, uri in enumerate(own["uri"]):
-                facts = ImageFacts(*(own[field.name][i] for field in dataclasses.fields(ImageFacts)))
-                top = [own[name][i] for name in ("top_class_ids", "top_class_names", "top_scores") if name in own]
-                yield Embedding(wanted[uri], facts, vectors[i], tuple(zip(*top, strict=True)))
+        with read_locally(path) as local:
+            for chunk in self.read(local):
+                yield from self._embeddings(chunk, wanted)
+
+    def _embeddings(self, chunk: pa.Table, wanted: Mapping[str, ImageUri]) -> Iterator[Embedding]:
+        uris = self.uris(chunk)
+        found = self.select(chunk, np.array([uri in wanted for uri in uris], bool))
+        own = {name: found.column(name).to_pylist() for name in found.column_names if name in OWN_NAMES}
+        vectors = np.array(own.pop("embedding"), self.schema.field("embedding").type.value_type.to_pandas_dtype())
+        for i, uri in enumerate(own["uri"]):
+            facts = ImageFacts(*(own[field.name][i] for field in dataclasses.fields(ImageFacts)))
+            top = [own[name][i] for name in ("top_class_ids", "top_class_names", "top_scores") if name in own]
+            yield Embedding(wanted[uri], facts, vectors[i], tuple(zip(*top, strict=True)))
 
     def write(self, path: str, chunks: Iterable[pa.Table]) -> None:
         repeating = [field.name for field in self.schema if field.name not in UNIQUE]

@@ -9,6 +9,7 @@ import numpy as np
 
 from transforms.collection.layout import FileKind
 from transforms.core.elements import Embedding, ImageUri
+from transforms.storage.files import read_locally
 
 PART_BYTES = 8 << 20
 """Maximum bytes of vectors that a bundle buffers before it writes a part."""
@@ -24,7 +25,7 @@ def rows_per_part(dim: int) -> int:
 class ShardFormat(abc.ABC):
     """A file format as the sinks see it; a chunk is some rows, with a length, that can be sliced.
 
-    Files are on the local disk: moving them is not the format's business.
+    What it writes, and what `read` reads, is on the local disk: moving files is not the format's business.
 
     Attributes:
       kind: kind of file, which names the files.
@@ -47,8 +48,9 @@ class ShardFormat(abc.ABC):
         return list(itertools.compress(chunk, keep))
 
     def uris_in(self, path: str) -> Iterator[list[str]]:
-        """Read the uris of a local file, in order, a chunk at a time."""
-        return map(self.uris, self.read(path))
+        """Read the uris of a file on any Beam filesystem, in order, a chunk at a time."""
+        with read_locally(path) as local:
+            yield from map(self.uris, self.read(local))
 
     @abc.abstractmethod
     def write(self, path: str, chunks: Iterable[Any]) -> None:
@@ -73,7 +75,7 @@ class EmbeddingsFormat(ShardFormat):
 
     @abc.abstractmethod
     def keys(self, path: str) -> Iterator[RowKeys]:
-        """Read what tells the rows of a local file from others, in order, a chunk at a time."""
+        """Read what tells the rows of a file on any Beam filesystem from others, in order, a chunk at a time."""
 
     @abc.abstractmethod
     def comparable(self, columns: Mapping[str, Any]) -> Any:
@@ -81,4 +83,4 @@ class EmbeddingsFormat(ShardFormat):
 
     @abc.abstractmethod
     def embeddings(self, path: str, wanted: Mapping[str, ImageUri]) -> Iterator[Embedding]:
-        """Read the rows of a local file whose uris are keys of `wanted`, as embeddings of its values."""
+        """Read the rows of a file on any Beam filesystem whose uris are keys of `wanted`, as embeddings of its values."""

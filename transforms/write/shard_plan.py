@@ -2,8 +2,7 @@
 
 import dataclasses
 import json
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from transforms.collection.layout import FileKind
 from transforms.core.uri_sum import UriSum
@@ -11,19 +10,34 @@ from transforms.core.uri_sum import UriSum
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A file that one bundle wrote: its path, its rows, its size in bytes."""
+    """A file whose rows go to shards: one that a bundle wrote, or one that stood before.
+
+    Attributes:
+      path: the whole path.
+      rows: number of rows that go to shards.
+      num_bytes: size in bytes.
+      dropped: numbers of the rows that do not, ascending.
+    """
 
     path: str
     rows: int
     num_bytes: int
+    dropped: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """A file to be written: its path below the output folder, and the rows [start, stop) of each part that it gets."""
+    """A file to be written.
+
+    Attributes:
+      name: its path below the output folder.
+      slices: the rows [start, stop) of each part that it gets, counted without those that are dropped.
+      dropped: the numbers of these, by the part's path, for parts that have any.
+    """
 
     name: str
     slices: tuple[tuple[str, int, int], ...]
+    dropped: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +47,44 @@ class WrittenFile:
     name: str
     uris: UriSum
     num_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class StandingFile:
+    """A file that an earlier run wrote, and its rows that no longer stand.
+
+    Attributes:
+      name: its path below the output folder.
+      uris: sum of the uris of all of its rows.
+      num_bytes: size in bytes.
+      dropped: numbers of the rows that no longer stand, ascending.
+      dropped_uris: sum of their uris.
+    """
+
+    name: str
+    uris: UriSum
+    num_bytes: int
+    dropped: tuple[int, ...] = ()
+    dropped_uris: UriSum = dataclasses.field(default_factory=UriSum)
+
+
+def kept_as_they_are(
+    standing: Sequence[StandingFile], has_parts: bool, shard_bytes: int, rewrites: bool = False
+) -> list[StandingFile]:
+    """Return the files that need not be written again.
+
+    The others lose rows, or are small and written again as one, so that at most one small file is left behind a run.
+
+    Args:
+      standing: all files of a kind.
+      has_parts: whether there are new rows.
+      shard_bytes: target size, in bytes; a file is small below half of it.
+      rewrites: whether all are written again in any case.
+    """
+    whole = [] if rewrites else [file for file in standing if not file.dropped]
+    kept = [file for file in whole if file.num_bytes >= shard_bytes / 2]
+    # One small file with which nothing is merged may stay.
+    return whole if len(standing) - len(kept) == 1 and not has_parts else kept
 
 
 def plan_shards(
@@ -51,21 +103,34 @@ def plan_shards(
     total = sum(p.rows for p in ordered)
     if not total:
         return []
-    wanted = num_shards or math.ceil(sum(p.num_bytes for p in ordered) / shard_bytes)
+    # Rounded, so that none is smaller than three quarters of the target but for a single one.
+    wanted = num_shards or round(sum(p.num_bytes for p in ordered) / shard_bytes)
     count = max(1, min(wanted, total))
-    bounds = [total * i // count for i in range(count + 1)]
-    starts = [0]
-    for part in ordered:
-        starts.append(starts[-1] + part.rows)
-    shards = []
-    for i in range(count):
-        slices = tuple(
-            (part.path, max(bounds[i] - start, 0), min(bounds[i + 1] - start, part.rows))
-            for part, start in zip(ordered, starts, strict=False)
-            if start < bounds[i + 1] and start + part.rows > bounds[i]
+    dropped = {part.path: part.dropped for part in ordered if part.dropped}
+    slices = _divided(ordered, [total * (i + 1) // count for i in range(count)])
+    return [
+        Shard(
+            kind.shard_name(run_id, i, count),
+            found,
+            {path: dropped[path] for path, _, _ in found if path in dropped},
         )
-        shards.append(Shard(kind.shard_name(run_id, i, count), slices))
-    return shards
+        for i, found in enumerate(slices)
+    ]
+
+
+def _divided(parts: Sequence[Part], ends: Sequence[int]) -> Iterator[tuple[tuple[str, int, int], ...]]:
+    """Yield the slices of each shard, the last row of which is one before its end among all rows."""
+    ahead, start = iter(parts), 0
+    part, used = next(ahead), 0
+    for end in ends:
+        slices = []
+        while start < end:
+            if used == part.rows:
+                part, used = next(ahead), 0
+            taken = min(part.rows - used, end - start)
+            slices.append((part.path, used, used + taken))
+            used, start = used + taken, start + taken
+        yield tuple(slices)
 
 
 def to_json(shards: Iterable[Shard]) -> str:
@@ -75,4 +140,7 @@ def to_json(shards: Iterable[Shard]) -> str:
 
 def from_json(text: str | bytes) -> list[Shard]:
     """Return the plan that `to_json` made into text."""
-    return [Shard(shard["name"], tuple(map(tuple, shard["slices"]))) for shard in json.loads(text)]
+    return [
+        Shard(shard["name"], tuple(map(tuple, shard["slices"])), {k: tuple(v) for k, v in shard["dropped"].items()})
+        for shard in json.loads(text)
+    ]

@@ -13,6 +13,7 @@ an Example has no type become text: times in ISO 8601, structs and inner lists a
 """
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 from transforms.collection.columns import OWN_NAMES, example_features, value_of
 from transforms.collection.layout import EMBEDDINGS, FileKind
 from transforms.core.elements import Embedding, ImageFacts, ImageUri
+from transforms.storage.files import read_locally
 from transforms.write.embeddings import WriteEmbeddings
 from transforms.write.shard_format import EmbeddingsFormat, RowKeys, rows_per_part
 
@@ -94,10 +96,11 @@ class TFRecordFormat(EmbeddingsFormat):
         return [_one(example, "uri").decode() for example in _parsed(chunk)]
 
     def keys(self, path: str) -> Iterator[RowKeys]:
-        for chunk in self.read(path):
-            found = list(_parsed(chunk))
-            texts = [[_one(e, name).decode() for e in found] for name in ("uri", "version", "sha256")]
-            yield RowKeys(*texts, [self._carried(e) for e in found])
+        with read_locally(path) as local:
+            for chunk in self.read(local):
+                found = list(_parsed(chunk))
+                texts = [[_one(e, name).decode() for e in found] for name in ("uri", "version", "sha256")]
+                yield RowKeys(*texts, [self._carried(e) for e in found])
 
     def comparable(self, columns: Mapping[str, Any]) -> Any:
         from transforms.core.tensorflow_setup import tf
@@ -116,8 +119,8 @@ class TFRecordFormat(EmbeddingsFormat):
         return tuple(tuple(getattr(example.features.feature[name], kind).value) for name, kind in kinds.items())
 
     def embeddings(self, path: str, wanted: Mapping[str, ImageUri]) -> Iterator[Embedding]:
-        for chunk in self.read(path):
-            for example in _parsed(chunk):
+        with read_locally(path) as local:
+            for example in _parsed(itertools.chain.from_iterable(self.read(local))):
                 if source := wanted.get(_one(example, "uri").decode()):
                     own = [_one(example, field.name) for field in dataclasses.fields(ImageFacts)]
                     facts = ImageFacts(*(v.decode() if isinstance(v, bytes) else int(v) for v in own))
@@ -139,7 +142,7 @@ class TFRecordFormat(EmbeddingsFormat):
             yield [_refitted(record, self.features) if self.refits else record]
 
 
-def _parsed(chunk: list[bytes]) -> Iterator[Any]:
+def _parsed(chunk: Iterable[bytes]) -> Iterator[Any]:
     from transforms.core.tensorflow_setup import tf
 
     return map(tf.train.Example.FromString, chunk)
@@ -164,4 +167,5 @@ class WriteEmbeddingsToTFRecord(WriteEmbeddings):
     """
 
     def format(self) -> TFRecordFormat:
-        return TFRecordFormat(example_features(self.spec, self.columns, self.top_k), rows_per_part(self.spec.dim))
+        features = example_features(self.spec, self.columns, self.top_k)
+        return TFRecordFormat(features, rows_per_part(self.spec.dim), refits=self.rewrites)

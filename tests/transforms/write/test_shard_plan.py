@@ -50,7 +50,9 @@ def test_names_have_their_number_and_the_total_in_five_digits() -> None:
     ]
 
 
-@pytest.mark.parametrize(("shard_bytes", "expected"), [(1000, 1), (100, 1), (99, 2), (50, 2), (30, 4), (1, 10)])
+@pytest.mark.parametrize(
+    ("shard_bytes", "expected"), [(1000, 1), (100, 1), (99, 1), (60, 2), (50, 2), (30, 3), (1, 10)]
+)
 def test_shard_bytes_decide_where_no_number_is_given(shard_bytes: int, expected: int) -> None:
     assert len(plan(6, 4, shard_bytes=shard_bytes)) == expected
 

@@ -1,0 +1,209 @@
+"""Compare uris with what stands, before anything is fetched: only what is new or may have changed goes on."""
+
+import collections
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.pvalue import AsSingleton, TaggedOutput
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from transforms.core.counters import count
+from transforms.core.elements import ImageUri
+from transforms.core.stage import Stage, typed
+from transforms.core.uri_sum import UriSum, uri_hash
+from transforms.storage.image_versions import version_here
+from transforms.storage.paths import scheme_of
+from transforms.storage.schemes import WEB
+from transforms.update.known import Known, carried_hash
+from transforms.update.outcomes import Held, Outcome, condition_for, is_tried, outcome_of, outcome_unasked, stands
+from transforms.update.rows import ABSENT
+from transforms.write.shard_format import EmbeddingsFormat
+
+AT_ONCE = 1024
+"""Uris that are looked up at a time."""
+SETTLED, NOTES = "settled", "notes"
+COUNTED = {Outcome.SAME: "skipped", Outcome.FAILED: "failed"}
+"""Kinds of the sums of what is only counted."""
+
+
+class Settled(NamedTuple):
+    """What was decided about a uri for a collection, without an embedding being made."""
+
+    collection: str
+    outcome: Outcome
+    source: ImageUri
+    held: Held
+
+
+class Note(NamedTuple):
+    """What a bundle of uris says of a collection.
+
+    `kind` is 'skipped' or 'failed', with a `UriSum` of uris that need no element of their own; 'seen', with the
+    positions of rows; 'seen_failures' or 'stale_failures', with hashes of uris.
+    """
+
+    collection: str
+    kind: str
+    value: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """How uris are compared with one collection.
+
+    Attributes:
+      name: the collection's name in this run.
+      format: the format that its rows are read from.
+      retry: which earlier failures are tried again, one of `transforms.update.outcomes.RETRIES`.
+      recheck_http: whether servers are asked if known images changed.
+    """
+
+    name: str
+    format: EmbeddingsFormat
+    retry: str = "transient"
+    recheck_http: bool = True
+
+
+def version_now(source: ImageUri) -> str | None:
+    """Return the present version of an image; None if only its storage knows."""
+    if source.version:
+        return source.version
+    return version_here(source.uri) if scheme_of(source.uri) in ("", "file") else None
+
+
+def decide(source: ImageUri, version: str | None, held: Held, rules: Rules) -> Outcome:
+    """Decide what is done about a uri for one collection, as far as can be said without a request."""
+    if version is not None:
+        return outcome_of(held, version, rules.retry)
+    if scheme_of(source.uri) in WEB and not rules.recheck_http:
+        return outcome_unasked(held, rules.retry)
+    never_read = held.failure and not (held.failure.version or held.row or held.part)
+    return Outcome.FAILED if never_read and not is_tried(held.failure, rules.retry) else Outcome.FETCH
+
+
+class Comparison:
+    """Compare uris with collections: [ImageUri] -> those to fetch; the rest is settled, or summed until the end.
+
+    Args:
+      rules: how to compare, for each collection.
+    """
+
+    def __init__(self, rules: Sequence[Rules]):
+        self._rules = rules
+        self._sums: dict[tuple[str, str], UriSum] = collections.defaultdict(UriSum)
+        self._lists: dict[tuple[str, str], list[Any]] = collections.defaultdict(list)
+
+    def __call__(self, sources: Sequence[ImageUri], known: Sequence[Known]) -> Iterator[ImageUri | Settled]:
+        """Yield the uris to fetch, and what is settled and needs more than to be counted."""
+        hashes, versions = [uri_hash(source.uri) for source in sources], list(map(version_now, sources))
+        needs: list[dict[str, Held]] = [{} for _ in sources]
+        for rules, one in zip(self._rules, known, strict=True):
+            carried = [carried_hash(rules.format.comparable(source.columns)) for source in sources]
+            at = one.rows.uris.find(hashes)
+            self._lists[rules.name, "seen"].append(at[at != ABSENT])
+            counted: dict[Outcome, list[bytes]] = {Outcome.SAME: [], Outcome.FAILED: []}
+            all_held = one.held(hashes, carried)
+            for source, hashed, version, held, need in zip(sources, hashes, versions, all_held, needs, strict=True):
+                outcome = decide(source, version, held, rules)
+                self._note_failure(rules.name, hashed, held, outcome)
+                if outcome is Outcome.FETCH:
+                    need[rules.name] = held
+                elif outcome is Outcome.SAME or (outcome is Outcome.FAILED and stands(held.failure)):
+                    counted[outcome].append(hashed)
+                else:
+                    yield Settled(rules.name, outcome, _with_version(source, version, held), held)
+            for outcome, found in counted.items():
+                self._sums[rules.name, COUNTED[outcome]] += UriSum.of_hashes(found)
+                count(f"uris-{COUNTED[outcome]}", len(found))
+        for source, need in zip(sources, needs, strict=True):
+            if need:
+                condition = condition_for(list(need.values()), self._rules[0].retry)
+                yield dataclasses.replace(source, held=need, known_version="" if source.version else condition)
+
+    def notes(self) -> Iterator[Note]:
+        """Yield what was summed."""
+        for (name, kind), sum_ in self._sums.items():
+            yield Note(name, kind, sum_)
+        for (name, kind), values in self._lists.items():
+            yield Note(name, kind, np.concatenate(values) if kind == "seen" else values)
+
+    def _note_failure(self, name: str, hashed: bytes, held: Held, outcome: Outcome) -> None:
+        if stands(held.failure):
+            self._lists[name, "seen_failures"].append(hashed)
+            if outcome is not Outcome.FAILED:
+                self._lists[name, "stale_failures"].append(hashed)
+
+
+def _with_version(source: ImageUri, version: str | None, held: Held) -> ImageUri:
+    if version is None:
+        # Not asked for: what is known stays.
+        row = held.row or held.part
+        version = row.asked if row else held.failure.version if held.failure else ""
+    return dataclasses.replace(source, version=version)
+
+
+class Compared(NamedTuple):
+    """Outputs of `CompareUris`."""
+
+    uris: beam.PCollection[ImageUri]
+    settled: beam.PCollection[Settled]
+    notes: beam.PCollection[Note]
+
+
+@dataclasses.dataclass
+class _Compare(beam.DoFn):
+    rules: Sequence[Rules]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def start_bundle(self) -> None:
+        self._comparison, self._waiting, self._known = Comparison(self.rules), list[ImageUri](), tuple[Known, ...]()
+
+    def process(self, source: ImageUri, *known: Known) -> Iterator[Any]:
+        self._waiting.append(source)
+        self._known = known
+        if len(self._waiting) >= AT_ONCE:
+            yield from self._flush()
+
+    def _flush(self) -> Iterator[Any]:
+        waiting, self._waiting = self._waiting, []
+        for found in self._comparison(waiting, self._known):
+            yield TaggedOutput(SETTLED, found) if isinstance(found, Settled) else found
+
+    def finish_bundle(self) -> Iterator[Any]:
+        notes = (TaggedOutput(NOTES, note) for note in self._comparison.notes())
+        for found in itertools.chain(self._flush() if self._waiting else (), notes):
+            yield _windowed(found)
+
+
+def _windowed(found: Any) -> Any:
+    if isinstance(found, TaggedOutput):
+        return TaggedOutput(found.tag, _windowed(found.value))
+    return WindowedValue(found, GlobalWindow().max_timestamp(), (GlobalWindow(),))
+
+
+@dataclasses.dataclass
+class CompareUris(Stage):
+    """Compare uris with what stands in collections: ImageUri -> Compared(ImageUri, Settled, Note).
+
+    Args:
+      rules: how to compare, for each collection.
+      known: what each collection holds, a PCollection of one `Known` each, in the same order.
+    """
+
+    takes = ImageUri
+
+    rules: Sequence[Rules]
+    known: Sequence[Any]
+
+    def expand(self, uris: beam.PCollection[ImageUri]) -> Compared:
+        found = uris | beam.ParDo(_Compare(self.rules), *map(AsSingleton, self.known)).with_outputs(
+            SETTLED, NOTES, main="uris"
+        )
+        return Compared(typed(found.uris, ImageUri), typed(found[SETTLED], Settled), typed(found[NOTES], Note))
