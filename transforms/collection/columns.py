@@ -3,6 +3,7 @@
 The Parquet schema, features.json, and the names that carried columns may not take all follow from here.
 """
 
+import base64
 import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -91,6 +92,16 @@ def embeddings_schema(spec: EmbeddingSpec, carried: pa.Schema | None = None, top
         [*(pa.field(column.name, column.arrow, column.nullable) for column in own), *(carried or ())],
         metadata={"embedding_spec": spec.to_json(), "embedding_spec_fingerprint": spec.fingerprint},
     )
+
+
+def schema_text(carried: pa.Schema) -> str:
+    """Return the schema of carried columns as text: Arrow's serialized form in base64."""
+    return base64.b64encode(carried.serialize().to_pybytes()).decode()
+
+
+def schema_of(text: str) -> pa.Schema:
+    """Return the schema that `schema_text` made into text; one without columns for ''."""
+    return pa.ipc.read_schema(pa.BufferReader(base64.b64decode(text))) if text else pa.schema([])
 
 
 def example_features(spec: EmbeddingSpec, carried: pa.Schema | None = None, top_k: int = 0) -> dict[str, Any]:

@@ -110,6 +110,12 @@ def is_scratch(name: str) -> bool:
     return name.startswith(SCRATCH)
 
 
+def is_part(name: str) -> bool:
+    """Whether a path below the output folder is a finished part of a run."""
+    extensions = tuple(kind.extension for kind in (*EMBEDDINGS.values(), FAILURES))
+    return is_scratch(name) and name.endswith(extensions)
+
+
 def run_of(name: str) -> str:
     """Return the id of the run that wrote a file, from its path below the output folder; '' for files of no run."""
     if is_scratch(name):

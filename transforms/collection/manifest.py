@@ -10,6 +10,9 @@ from transforms.collection.layout import FEATURES, MANIFEST, path_of
 from transforms.storage.files import read_whole
 from transforms.storage.versions import version_of
 
+RUNS_KEPT = 1000
+"""Maximum number of runs of which a manifest tells."""
+
 
 class Counts(TypedDict):
     """What became of the inputs: `inputs` is the sum of the others."""
@@ -22,11 +25,47 @@ class Counts(TypedDict):
 
 
 class FileEntry(TypedDict):
-    """A file of the run: its path below the output folder, its rows, its size in bytes."""
+    """A file of the collection: its path below the output folder, its rows, their uris' `UriSum` in hex, its bytes."""
 
     name: str
     rows: int
+    uris: str
     bytes: int
+
+
+class Changes(TypedDict):
+    """What a run changed: `rows = rows_before - changed - removed + embedded`.
+
+    `new` and `changed` are those embedded, `taken_over` of these the ones from runs that ended early; `revised` have
+    the same vector, and another version or other carried columns; `known_failures` were not tried again; `gone` are the
+    rows whose uris no input names any more, `removed` as many as were for that removed.
+    """
+
+    rows_before: int
+    new: int
+    changed: int
+    taken_over: int
+    revised: int
+    known_failures: int
+    gone: int
+    removed: int
+
+
+class RunEntry(TypedDict):
+    """A run that made or changed the collection."""
+
+    run_id: str
+    times: "Times"
+    counts: Counts
+    changes: Changes
+
+
+class Collection(TypedDict):
+    """All rows, and the runs that made them: the last RUNS_KEPT; `columns` is the Arrow schema of what lists carry."""
+
+    rows: int
+    columns: str
+    runs: list[RunEntry]
 
 
 class ReasonEntry(TypedDict):
@@ -69,6 +108,8 @@ class Manifest(TypedDict):
     counts: Counts
     embedding_spec: dict[str, Any]
     embedding_spec_fingerprint: str
+    collection: Collection
+    changes: Changes
     files: list[FileEntry]
     failures: dict[str, ReasonEntry]
     health: Health
@@ -100,16 +141,49 @@ def read_manifest(output: str) -> Manifest | None:
 
 
 def committed_run(output: str) -> str:
-    """Return the id of the run that stands in a folder; '' if there is none, or its manifest is no manifest.
+    """Return the id of the last run that is committed in a folder; '' if there is none.
 
     Raises:
       OSError: the folder cannot be read.
     """
-    try:
-        manifest = read_manifest(output)
-    except ValueError:
-        return ""
+    manifest = _readable(output)
     return manifest["run_id"] if manifest else ""
+
+
+def stands(output: str, run_id: str) -> bool:
+    """Whether a run is committed: it made or changed the collection that stands.
+
+    Raises:
+      OSError: the folder cannot be read.
+    """
+    manifest = _readable(output)
+    if manifest is None:
+        return False
+    return run_id in {manifest["run_id"], *(run["run_id"] for run in runs_of(manifest))}
+
+
+def named_files(output: str) -> set[str]:
+    """Return the paths below a folder of the files that its manifest names.
+
+    Raises:
+      OSError: the folder cannot be read.
+    """
+    manifest = _readable(output)
+    return {file["name"] for file in manifest.get("files", [])} if manifest else set()
+
+
+def runs_of(manifest: Manifest) -> list[RunEntry]:
+    """Return the runs that a manifest tells of, the last one last."""
+    runs: list[RunEntry] = manifest.get("collection", {}).get("runs", [])
+    return runs
+
+
+def _readable(output: str) -> Manifest | None:
+    """Return the manifest; None if there is none, or it is no manifest."""
+    try:
+        return read_manifest(output)
+    except ValueError:
+        return None
 
 
 def replaceable_versions(output: str) -> dict[str, str]:

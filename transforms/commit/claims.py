@@ -5,10 +5,12 @@ A run whose claim is gone is not committed: whoever removed the claim also remov
 """
 
 import contextlib
+import enum
 import json
 import os
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,7 +18,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from transforms.collection.layout import (
     LOCK,
+    PARTIAL,
     is_made_by_runs,
+    is_part,
     is_scratch,
     name_of,
     owner_path,
@@ -24,30 +28,42 @@ from transforms.collection.layout import (
     run_of,
     scratch_folder,
 )
-from transforms.collection.manifest import committed_run
+from transforms.collection.manifest import named_files, stands
 from transforms.commit import liveness
-from transforms.core.errors import one_line
+from transforms.core.errors import UsageError, one_line
 from transforms.storage import durable
 from transforms.storage.files import delete, files_below, read_whole
 from transforms.storage.paths import is_file, scheme_of
 from transforms.storage.versions import exclusive, put_if_unchanged, version_of
 
+PARTS_LAST = 7 * 86_400.0
+"""Seconds after which the parts of a run that ended early are removed, if no run has taken them over."""
+
 CLAIMS = 5
 """Attempts to claim a local folder, whose scratch folder another run may remove while it is empty."""
 
 
-def claim(output: str, run_id: str, local: bool) -> None:
+class Ended(enum.Enum):
+    """What is left of a run that was ended: all, since it is committed; its finished parts; or nothing."""
+
+    COMMITTED = "committed"
+    WITH_PARTS = "with parts"
+    REMOVED = "removed"
+
+
+def claim(output: str, run_id: str, local: bool, fingerprint: str = "") -> None:
     """Write a run's owner into its scratch folder, so that no other run removes its files.
 
     Args:
       output: folder that the run writes to.
       run_id: the run's id.
       local: whether this process runs it, rather than other machines.
+      fingerprint: that of the embeddings' spec, so that a later run knows whether it can take over finished parts.
 
     Raises:
       OSError, or what the filesystem raises: the folder cannot be written to.
     """
-    content = json.dumps(liveness.owner(local)).encode()
+    content = json.dumps(liveness.owner(local, fingerprint)).encode()
     for attempt in range(CLAIMS):
         with contextlib.suppress(*([FileNotFoundError] if attempt < CLAIMS - 1 else [])):
             if not scheme_of(output):
@@ -55,6 +71,26 @@ def claim(output: str, run_id: str, local: bool) -> None:
             with FileSystems.create(owner_path(output, run_id), "application/json") as f:
                 f.write(content)
             return
+
+
+def is_held(output: str, run_id: str) -> bool:
+    """Whether a run's claim on a folder is there, and the run has not ended."""
+    return liveness.is_claim(_owner(output, run_id))
+
+
+def _owner(output: str, run_id: str) -> Any:
+    """Return the content of a run's claim, whatever it is; None if there is none.
+
+    Raises:
+      OSError: the folder cannot be read.
+    """
+    path = owner_path(output, run_id)
+    if not is_file(path):
+        return None
+    try:
+        return json.loads(read_whole(path))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _renew(output: str, run_id: str) -> None:
@@ -84,39 +120,94 @@ def renewed(outputs: Sequence[str], run_id: str) -> Iterator[None]:
         ended.set()
 
 
-def discard(output: str, run_id: str) -> bool:
-    """Remove everything that a run wrote to an output folder, unless it is committed; return whether it is.
+def end(output: str, run_id: str, keep_parts: bool = False) -> Ended:
+    """End a run early, unless it is committed, and remove what it wrote to an output folder.
 
     From then on it cannot be committed any more, whatever still runs.
+
+    Args:
+      output: the folder.
+      run_id: the run's id.
+      keep_parts: whether its finished parts stay, so that a later run takes them over.
     """
     # Without its claim, a run has either ended or never begun.
-    held = is_file(owner_path(output, run_id))
+    held = is_held(output, run_id)
     with exclusive(path_of(output, LOCK)) if held else contextlib.nullcontext():
-        if committed_run(output) == run_id:
-            return True
-        delete([owner_path(output, run_id)])
-    remove(output, [m.path for m in files_below(output) if run_of(name_of(m.path, output)) == run_id])
+        if stands(output, run_id):
+            return Ended.COMMITTED
+        if held and keep_parts:
+            _mark_ended(output, run_id)
+        else:
+            delete([owner_path(output, run_id)])
+    names = {m.path: name_of(m.path, output) for m in files_below(output)}
+    mine = {path: name for path, name in names.items() if run_of(name) == run_id}
+    parts = [path for path, name in mine.items() if held and keep_parts and is_part(name)]
+    kept = {*parts, *([owner_path(output, run_id)] if parts else [])}
+    remove(output, [path for path in mine if path not in kept])
     _remove_empty_folders(output)
-    return False
+    return Ended.WITH_PARTS if parts else Ended.REMOVED
 
 
-def sweep(output: str, run_id: str) -> list[str]:
+def _mark_ended(output: str, run_id: str) -> None:
+    path, owner = owner_path(output, run_id), _owner(output, run_id)
+    partial = path_of(scratch_folder(output, run_id), f"{uuid.uuid4().hex}{PARTIAL}")
+    put_if_unchanged(json.dumps(liveness.ended(owner)), path, version_of(path), partial)
+
+
+def ended_runs(output: str, fingerprint: str, resume: str = "") -> dict[str, list[str]]:
+    """Return the finished parts of runs that ended early and made the same embeddings, newest run first.
+
+    Args:
+      output: the folder.
+      fingerprint: the fingerprint of the embedding spec.
+      resume: a run whose claim says nothing of whether it has ended; '' for none.
+
+    Returns:
+      Paths below the folder, by run.
+
+    Raises:
+      UsageError: the run to resume is at work, left nothing, or made other embeddings.
+    """
+    found: dict[str, list[str]] = {}
+    for run, files in sorted(_by_run(output).items(), reverse=True):
+        owner, parts = _owner(output, run), [n for n in (name_of(m.path, output) for m in files) if is_part(n)]
+        same = liveness.fingerprint_of(owner) == fingerprint
+        if run == resume:
+            if liveness.is_fresh(owner, _idle(files)):
+                raise UsageError(f"--resume {run}: that run wrote or renewed its claim lately; end it, or wait an hour")
+            if not same:
+                raise UsageError(f"--resume {run}: that run made other embeddings; give the flags that it had")
+        elif not same or _is_alive(output, run, files):
+            continue
+        if parts:
+            found[run] = parts
+    if resume and resume not in found:
+        raise UsageError(f"--resume {resume}: there are no finished parts of such a run in {output}")
+    return found
+
+
+def sweep(output: str, run_id: str, taken_over: Sequence[str] = (), keep_parts: bool = True) -> list[str]:
     """Remove what dead runs left behind, and this run's scratch folder.
+
+    Args:
+      output: the folder.
+      run_id: the id of the run that stands.
+      taken_over: runs of which it has taken over what they had finished.
+      keep_parts: whether the finished parts of others stay for a while.
 
     Returns:
       What could not be removed, a line per run.
     """
-    by_run: dict[str, list[Any]] = {}
-    for metadata in files_below(output):
-        by_run.setdefault(run_of(name_of(metadata.path, output)), []).append(metadata)
-    by_run.pop("", None)
-    left = []
-    for run, files in by_run.items():
+    named, left = named_files(output), []
+    for run, files in _by_run(output).items():
         try:
+            files = [m for m in files if name_of(m.path, output) not in named]
             if run == run_id:
                 files = [m for m in files if is_scratch(name_of(m.path, output))]
             elif _is_alive(output, run, files):
                 continue
+            elif keep_parts and run not in taken_over and _idle(files) < PARTS_LAST:
+                files = _but_parts(output, run, files)
             remove(output, [m.path for m in files])
         except Exception as e:
             left.append(f"what run {run} left in {output} cannot be removed: {one_line(e)}")
@@ -148,6 +239,28 @@ def _remove_empty_folders(output: str) -> None:
                         os.rmdir(entry.path)
 
 
+def _by_run(output: str) -> dict[str, list[Any]]:
+    """Return the metadata of all files in a folder that runs wrote, by run."""
+    found: dict[str, list[Any]] = {}
+    for metadata in files_below(output):
+        found.setdefault(run_of(name_of(metadata.path, output)), []).append(metadata)
+    found.pop("", None)
+    return found
+
+
+def _but_parts(output: str, run: str, files: list[Any]) -> list[Any]:
+    """Return files without the finished parts among them, and the claim that says whose they are."""
+    if not any(is_part(name_of(m.path, output)) for m in files):
+        return files
+    kept = owner_path(output, run)
+    return [m for m in files if m.path != kept and not is_part(name_of(m.path, output))]
+
+
+def _idle(files: list[Any]) -> float:
+    """Return the seconds since the newest of some files was written."""
+    return time.time() - max((m.last_updated_in_seconds or 0.0 for m in files), default=0.0)
+
+
 def _is_alive(output: str, run: str, files: list[Any]) -> bool:
     if not any(is_scratch(name_of(m.path, output)) for m in files):
         return False
@@ -161,5 +274,4 @@ def _is_alive(output: str, run: str, files: list[Any]) -> bool:
             return True
         except ValueError:
             owner = None
-    newest = max(m.last_updated_in_seconds or 0.0 for m in files)
-    return liveness.is_alive(owner, time.time() - newest)
+    return liveness.is_alive(owner, _idle(files))

@@ -15,10 +15,21 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.transforms.combiners import ToListCombineFn
 
-from transforms.collection.layout import FEATURES, LOCK, MANIFEST, name_of, owner_path, path_of, scratch_folder
-from transforms.collection.manifest import FileEntry, Manifest, committed_run, now, replaceable_versions
+from transforms.collection.layout import FEATURES, LOCK, MANIFEST, name_of, path_of, scratch_folder
+from transforms.collection.manifest import (
+    RUNS_KEPT,
+    FileEntry,
+    Manifest,
+    RunEntry,
+    Times,
+    committed_run,
+    now,
+    read_manifest,
+    replaceable_versions,
+    runs_of,
+)
 from transforms.commit.accounting import account
-from transforms.commit.claims import remove, sweep
+from transforms.commit.claims import is_held, remove, sweep
 from transforms.core.errors import RunError, one_line
 from transforms.core.printable import escaped
 from transforms.core.spec import EmbeddingSpec
@@ -48,24 +59,13 @@ class Commit:
     features: dict[str, Any] | None = None
     replaceable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     claimed: bool = False
+    columns: str = ""
+    updates: bool = False
+    resumes: tuple[str, ...] = ()
 
     def __call__(self, found: list[tuple[str, Any]]) -> Manifest:
         """Return the manifest as it was written."""
-        written = [value for _, value in found if isinstance(value, WrittenFile)]
-        files = [FileEntry(name=file.name, rows=file.uris.count, bytes=file.num_bytes) for file in written]
-        single = {kind: value for kind, value in found if kind in ("health", "reasons")}
-        manifest = Manifest(
-            run_id=self.run_id,
-            counts=account(found),
-            embedding_spec=dataclasses.asdict(self.spec),
-            embedding_spec_fingerprint=self.spec.fingerprint,
-            files=sorted(files, key=lambda file: file["name"]),
-            failures=single.get("reasons", {}),
-            health=single.get("health", {}),
-            features=self.features,
-            versions=versions(),
-            times={"started": self.started, "finished": now()},
-        )
+        manifest = self._manifest(found)
         with exclusive(path_of(self.output, LOCK)):
             # A runner may repeat a step that has succeeded.
             if committed_run(self.output) != self.run_id:
@@ -73,14 +73,38 @@ class Commit:
                 self._put_manifest(manifest)
             left = self._put_features()
         # The run stands; what happens from here on is said, and changes nothing about it.
-        for line in [*left, *sweep(self.output, self.run_id)]:
+        for line in [*left, *sweep(self.output, self.run_id, self.resumes)]:
             LOG.warning("%s", line)
         return manifest
+
+    def _manifest(self, found: list[tuple[str, Any]]) -> Manifest:
+        accounted = account(found)
+        written = [value for _, value in found if isinstance(value, WrittenFile)]
+        files = [file_entry(file) for file in sorted(written, key=lambda file: file.name)]
+        single = {kind: value for kind, value in found if kind in ("health", "reasons")}
+        times = Times(started=self.started, finished=now())
+        run = RunEntry(run_id=self.run_id, times=times, counts=accounted.counts, changes=accounted.changes)
+        before = read_manifest(self.output) if self.updates else None
+        earlier = runs_of(before) if before else []
+        return Manifest(
+            run_id=self.run_id,
+            counts=accounted.counts,
+            embedding_spec=dataclasses.asdict(self.spec),
+            embedding_spec_fingerprint=self.spec.fingerprint,
+            collection={"rows": accounted.rows, "columns": self.columns, "runs": [*earlier, run][-RUNS_KEPT:]},
+            changes=accounted.changes,
+            files=files,
+            failures=single.get("reasons", {}),
+            health=single.get("health", {}),
+            features=self.features,
+            versions=versions(),
+            times=times,
+        )
 
     def _check_files(self, manifest: Manifest) -> None:
         """Raise RunError if what the manifest would name is no longer there, or may soon be removed."""
         there = {name_of(file.path, self.output): file.size_in_bytes for file in files_below(self.output)}
-        if self.claimed and name_of(owner_path(self.output, self.run_id), self.output) not in there:
+        if self.claimed and not is_held(self.output, self.run_id):
             raise RunError(f"run {self.run_id} has lost its claim on {self.output}: it was ended, or taken for dead")
         for file in manifest["files"]:
             if there.get(file["name"]) != file["bytes"]:
@@ -140,6 +164,9 @@ class WriteManifest(beam.PTransform):
       features: the content of features.json; None if no TFRecord is written.
       replaceable: the `replaceable_versions` before the run began; None looks them up on construction.
       claimed: whether the run has claimed the folder, and is not to be committed once its claim is gone.
+      columns: the carried columns' Arrow schema as text, see `transforms.collection.columns.schema_text`.
+      updates: whether the run changes the collection that stands, rather than replacing it.
+      resumes: runs that ended early, of which this one has taken over what they had finished.
     """
 
     output: str
@@ -149,6 +176,9 @@ class WriteManifest(beam.PTransform):
     features: dict[str, Any] | None = None
     replaceable: Mapping[str, str] | None = None
     claimed: bool = False
+    columns: str = ""
+    updates: bool = False
+    resumes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -170,9 +200,15 @@ class WriteManifest(beam.PTransform):
         )
 
 
+def file_entry(file: WrittenFile) -> FileEntry:
+    """Return what the manifest says of a file."""
+    return FileEntry(name=file.name, rows=file.uris.count, uris=f"{file.uris.hashes:016x}", bytes=file.num_bytes)
+
+
 def _tagged(found: Mapping[str, Any]) -> Iterator[Any]:
     for kind, values in found.items():
-        if kind == "counts":
+        if kind in ("counts", "sums"):
+            # They say themselves of what kind they are.
             yield values
         else:
             yield values | f"Tag_{kind}" >> beam.Map(lambda value, kind=kind: (kind, value))

@@ -23,15 +23,43 @@ _BOOT = "/proc/sys/kernel/random/boot_id"
 _NAMESPACE = "/proc/self/ns/pid"
 
 
-def owner(local: bool) -> dict[str, Any]:
+_FINGERPRINT, _ENDED = "fingerprint", "ended"
+
+
+def owner(local: bool, fingerprint: str = "") -> dict[str, Any]:
     """Return what a claim says of its run.
 
     Args:
       local: whether this process runs it, rather than other machines.
+      fingerprint: that of the embeddings' spec.
     """
+    spec = {_FINGERPRINT: fingerprint}
     if not local:
-        return {"lapses_after": JOBS_LAST}
-    return {"lapses_after": LAPSES_AFTER, "pid": os.getpid(), **_place(), "process_started": _started(os.getpid())}
+        return {**spec, "lapses_after": JOBS_LAST}
+    process = {"pid": os.getpid(), **_place(), "process_started": _started(os.getpid())}
+    return {**spec, "lapses_after": LAPSES_AFTER, **process}
+
+
+def ended(owner: Any) -> dict[str, Any]:
+    """Return what the claim of a run says once the run has ended."""
+    return {_FINGERPRINT: fingerprint_of(owner), _ENDED: True}
+
+
+def is_claim(owner: Any) -> bool:
+    """Whether there is a claim, and its run has not said that it has ended."""
+    return isinstance(owner, dict) and not owner.get(_ENDED)
+
+
+def fingerprint_of(owner: Any) -> str:
+    """Return the fingerprint in a claim, '' if there is none."""
+    found = owner.get(_FINGERPRINT) if isinstance(owner, dict) else ""
+    return found if isinstance(found, str) else ""
+
+
+def is_fresh(owner: Any, idle: float) -> bool:
+    """Whether a run has not ended and was at work lately, wherever it runs; arguments as for `is_alive`."""
+    here = isinstance(owner, dict) and bool(_place()) and _place().items() <= owner.items()
+    return is_claim(owner) and (is_alive(owner, idle) if here else idle < LAPSES_AFTER)
 
 
 def is_alive(owner: Any, idle: float) -> bool:
@@ -42,6 +70,8 @@ def is_alive(owner: Any, idle: float) -> bool:
       idle: seconds since the run last wrote a file or renewed its claim.
     """
     claim = owner if isinstance(owner, dict) else {}
+    if claim.get(_ENDED):
+        return False
     here, pid = _place(), claim.get("pid")
     if here and isinstance(pid, int) and here.items() <= claim.items():
         return (bool(_started(pid)) and _started(pid) == claim.get("process_started")) or _is_hidden(pid)

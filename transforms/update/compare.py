@@ -58,12 +58,14 @@ class Rules:
 
     Attributes:
       name: the collection's name in this run.
-      format: the format that its rows are read from.
+      format_name: name of the format that its rows are read from.
+      format: that format.
       retry: which earlier failures are tried again, one of `transforms.update.outcomes.RETRIES`.
       recheck_http: whether servers are asked if known images changed.
     """
 
     name: str
+    format_name: str
     format: EmbeddingsFormat
     retry: str = "transient"
     recheck_http: bool = True

@@ -62,6 +62,10 @@ class UriHashes:
         pairs = np.stack([self.high[positions], self.low[positions]], axis=1).astype(">u8").tobytes()
         return [pairs[i : i + HASH_BYTES] for i in range(0, len(pairs), HASH_BYTES)]
 
+    def all(self) -> list[bytes]:
+        """Return all hashes: bytes [N][16]."""
+        return self.at(np.arange(len(self)))
+
 
 def _halves(hashes: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
     pairs = np.frombuffer(b"".join(hashes), ">u8").reshape(-1, 2).astype(np.uint64)

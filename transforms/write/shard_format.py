@@ -83,4 +83,4 @@ class EmbeddingsFormat(ShardFormat):
 
     @abc.abstractmethod
     def embeddings(self, path: str, wanted: Mapping[str, ImageUri]) -> Iterator[Embedding]:
-        """Read the rows of a file on any Beam filesystem whose uris are keys of `wanted`, as embeddings of its values."""
+        """Read the rows of a file on any Beam filesystem with the uris of `wanted`, as embeddings of its values."""

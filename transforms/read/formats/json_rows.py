@@ -6,13 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from transforms.collection.values import as_text
 from transforms.core.errors import one_line
 from transforms.read.bounds import MAX_COLUMNS
 from transforms.read.column_types import is_text
 from transforms.read.formats.list_files import opened
 from transforms.read.formats.text_lines import Lines
 from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, found_columns, typed_rows
-from transforms.read.values import as_text
 
 
 def columns(path: str, uri_column: str) -> ListColumns:

@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from transforms.collection.values import UNUSABLE, as_text, to_python
 from transforms.core.errors import UsageError, one_line
 from transforms.read.bounds import CELL_BYTES, CHUNK_BYTES, MAX_COLUMNS, ROW_BYTES, cell_bytes, too_large
 from transforms.read.column_types import carried_type, holds_long, is_bytes, is_text, plain_type
 from transforms.read.formats.csv_rows import unique
 from transforms.read.formats.list_files import opened
 from transforms.read.formats.text_rows import ListColumns, Row, faults_of
-from transforms.read.values import UNUSABLE, Values, as_text, carried_values, to_python
+from transforms.read.values import Values, carried_values
 
 BATCH_ROWS = 1 << 14
 """Maximum number of rows that are read at a time; fewer cost more, since each batch has its dictionaries anew."""
