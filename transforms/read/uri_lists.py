@@ -25,9 +25,10 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.collection.columns import FAILURE_COLUMNS, carried_names
+from transforms.collection.values import is_nested
 from transforms.core.errors import UsageError, did_you_mean, one_line
 from transforms.read.bounds import MAX_COLUMNS
-from transforms.read.column_types import common_type, is_nested
+from transforms.read.column_types import common_type
 from transforms.read.formats import csv_rows, json_rows, parquet_rows, plain_rows
 from transforms.read.formats.list_files import format_of
 from transforms.read.formats.text_rows import ListColumns, Row

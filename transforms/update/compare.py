@@ -84,8 +84,9 @@ def decide(source: ImageUri, version: str | None, held: Held, rules: Rules) -> O
         return outcome_of(held, version, rules.retry)
     if scheme_of(source.uri) in WEB and not rules.recheck_http:
         return outcome_unasked(held, rules.retry)
-    never_read = held.failure and not (held.failure.version or held.row or held.part)
-    return Outcome.FAILED if never_read and not is_tried(held.failure, rules.retry) else Outcome.FETCH
+    if held.failure and not (held.failure.version or held.row or held.part) and not is_tried(held.failure, rules.retry):
+        return Outcome.FAILED
+    return Outcome.FETCH
 
 
 class Comparison:

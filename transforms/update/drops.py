@@ -22,14 +22,14 @@ class Drops:
     Attributes:
       rows: of rows.
       failures: of failures.
-      gone: sum of the uris that no input names any more.
-      rewrites: whether each file is written again in any case, since the collection's columns have changed.
+      gone: sum of the uris of rows that no input names any more.
+      removed: sum of those of them whose rows are dropped for that.
     """
 
     rows: UriHashes
     failures: UriHashes
     gone: UriSum
-    rewrites: bool = False
+    removed: UriSum
 
 
 def replaced_by(embedding: Embedding, collection: str) -> Iterator[bytes]:
@@ -44,7 +44,6 @@ def drops_of(
     notes: Iterable[tuple[str, Any]],
     known: Known,
     remove_missing: bool,
-    rewrites: bool,
 ) -> Drops:
     """Return what is dropped.
 
@@ -53,7 +52,6 @@ def drops_of(
       notes: (kind, value) of the `Note`s of all bundles.
       known: what the collection holds.
       remove_missing: whether rows and failures go whose uris no input names any more.
-      rewrites: whether each file is written again in any case.
     """
     seen, seen_failures, stale = np.zeros(len(known.rows), bool), set[bytes](), set[bytes]()
     for kind, value in notes:
@@ -71,7 +69,8 @@ def drops_of(
     if remove_missing:
         rows.update(gone)
         stale |= standing - seen_failures
-    return Drops(UriHashes.of(list(rows)), UriHashes.of(list(stale)), UriSum.of_hashes(gone), rewrites)
+    missing = UriSum.of_hashes(gone)
+    return Drops(UriHashes.of(list(rows)), UriHashes.of(list(stale)), missing, missing if remove_missing else UriSum())
 
 
 def without_dropped(file: StandingFile, path: str, dropped: UriHashes, format_: ShardFormat) -> StandingFile:

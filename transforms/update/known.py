@@ -3,9 +3,12 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+import apache_beam as beam
 import numpy as np
+from apache_beam.transforms.combiners import ToListCombineFn
 
 from transforms.core.uri_sum import uri_hash
 from transforms.storage.files import read_locally
@@ -110,7 +113,7 @@ def _rows(number: int, file: KnownFile, format_: EmbeddingsFormat) -> Rows:
             "file": np.full(len(uris), number, np.uint32),
             "asked": [version if version.startswith(ASKED) else "" for version in versions],
         }
-        found.append(rows_of([uri_hash(uri) for uri in uris], **values))
+        found.append(rows_of([uri_hash(uri) for uri in uris], values))
     return merged(found)
 
 
@@ -137,3 +140,28 @@ def _failures(number: int, file: KnownFile) -> dict[bytes, HeldFailure]:
                 of_list=row["stage"] == "read",
             )
     return found
+
+
+@dataclasses.dataclass
+class ReadKnown(beam.PTransform):
+    """Read what the files of earlier runs hold: PBegin -> one Known.
+
+    Args:
+      files: the files, by their numbers.
+      formats: the collection's formats by name.
+    """
+
+    files: Sequence[KnownFile]
+    formats: Mapping[str, EmbeddingsFormat]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, root: Any) -> Any:
+        return (
+            root
+            | beam.Create(list(enumerate(self.files)), reshuffle=True)
+            | "Read" >> beam.MapTuple(known_of, formats=self.formats)
+            | beam.CombineGlobally(ToListCombineFn())
+            | "All" >> beam.Map(Known.all)
+        )

@@ -6,7 +6,8 @@ and the bytes of images are compared by 8 bytes each, and only for the same uri.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +101,7 @@ VALUES = {"version": np.uint64, "carried": np.uint64, "sha256": np.uint64, "file
 """Types of a row's values, by their names in `Rows`."""
 
 
-def rows_of(hashes: Sequence[bytes], **values: Sequence[object]) -> Rows:
+def rows_of(hashes: Sequence[bytes], values: Mapping[str, Any]) -> Rows:
     """Return rows from the hashes of their uris and all VALUES, in any order; of the same uri the first."""
     high, low = _halves(hashes)
     return _sorted(high, low, {name: np.array(values[name], dtype) for name, dtype in VALUES.items()})
@@ -110,7 +111,7 @@ def merged(parts: Iterable[Rows]) -> Rows:
     """Return all rows of several `Rows`; of the same uri the first."""
     found = list(parts)
     if not found:
-        return rows_of([], **{name: [] for name in VALUES})
+        return rows_of([], dict.fromkeys(VALUES, ()))
     high, low = (np.concatenate([getattr(part.uris, half) for part in found]) for half in ("high", "low"))
     return _sorted(high, low, {name: np.concatenate([getattr(part, name) for part in found]) for name in VALUES})
 

@@ -77,7 +77,8 @@ class ParquetFormat(EmbeddingsFormat):
                 table = pa.Table.from_batches([batch])
                 values = [to_python(fitted(table, field)) for field in carried]
                 rows = zip(*values, strict=True) if values else [()] * len(table)
-                yield RowKeys(*(table.column(name).to_pylist() for name in names[:3]), list(rows))
+                uris, versions, sha256 = (table.column(name).to_pylist() for name in names[:3])
+                yield RowKeys(uris, versions, sha256, list(rows))
 
     def comparable(self, columns: Mapping[str, Any]) -> Any:
         return tuple(columns.get(field.name) for field in self.schema if field.name not in OWN_NAMES)

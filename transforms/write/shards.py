@@ -122,7 +122,7 @@ class PlanShards:
         kind = self.format.kind
         planned = plan_shards(parts, kind, self.run_id, self.num_shards, self.shard_bytes)
         path = plan_path(self.output, self.run_id, kind)
-        partial = path_of(scratch_folder(self.output, self.run_id), kind.part_name())
+        partial = path_of(scratch_folder(self.output, self.run_id), kind.part_name() + PARTIAL)
         try:
             with exclusive(path_of(self.output, LOCK)):
                 put_if_unchanged(to_json(planned), path, "", partial)
@@ -149,7 +149,7 @@ class WriteShard(beam.DoFn):
         yield written
 
     def _copy(self, shard: Shard) -> WrittenFile:
-        partial = path_of(self.scratch, self.format.kind.part_name())
+        partial = path_of(self.scratch, self.format.kind.part_name() + PARTIAL)
         uris: list[UriSum] = []
         with written_locally(partial) as local:
             self.format.write(local, self._rows(shard, uris))

@@ -99,8 +99,10 @@ class TFRecordFormat(EmbeddingsFormat):
         with read_locally(path) as local:
             for chunk in self.read(local):
                 found = list(_parsed(chunk))
-                texts = [[_one(e, name).decode() for e in found] for name in ("uri", "version", "sha256")]
-                yield RowKeys(*texts, [self._carried(e) for e in found])
+                uris, versions, sha256 = (
+                    [_one(e, name).decode() for e in found] for name in ("uri", "version", "sha256")
+                )
+                yield RowKeys(uris, versions, sha256, [self._carried(e) for e in found])
 
     def comparable(self, columns: Mapping[str, Any]) -> Any:
         from transforms.core.tensorflow_setup import tf
@@ -122,8 +124,8 @@ class TFRecordFormat(EmbeddingsFormat):
         with read_locally(path) as local:
             for example in _parsed(itertools.chain.from_iterable(self.read(local))):
                 if source := wanted.get(_one(example, "uri").decode()):
-                    own = [_one(example, field.name) for field in dataclasses.fields(ImageFacts)]
-                    facts = ImageFacts(*(v.decode() if isinstance(v, bytes) else int(v) for v in own))
+                    width, height, format_, sha256 = (_one(example, f.name) for f in dataclasses.fields(ImageFacts))
+                    facts = ImageFacts(width, height, format_.decode(), sha256.decode())
                     vector = np.array(example.features.feature["embedding"].float_list.value, np.float32)
                     yield Embedding(source, facts, vector, _top(example))
 
