@@ -14,9 +14,18 @@ from pipelines.launch import launcher_for
 from pipelines.launch.dry_run import print_dry_run
 from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, Target, make_plan
-from pipelines.plan.stages import decode_of, embed_of, fetch_of, manifest_of, sinks_of
-from transforms import CountReasons, MeasureHealth, WriteFailures
+from pipelines.plan.stages import (
+    decode_of,
+    embed_of,
+    failures_sink_of,
+    fetch_differing_of,
+    manifest_of,
+    merge_of,
+    sinks_of,
+)
+from transforms import CountReasons, MeasureHealth
 from transforms.commit.budget import FailOverBudget
+from transforms.update.fetching import Standing, needed_by
 
 
 def run(settings: Settings, beam_args: list[str]) -> int:
@@ -38,11 +47,11 @@ def run(settings: Settings, beam_args: list[str]) -> int:
 def build(root: beam.Pipeline, plan: Plan) -> None:
     """Apply a plan to the root of a pipeline: fetch and decode each image once, and embed it with each backbone."""
     uris, unread, counts = root | plan.source
-    images, unfetched = uris | fetch_of(plan)
+    images, unfetched, standing = uris | fetch_differing_of(plan)
     pixels, undecoded = images | decode_of(plan)
+    lost = (unread, unfetched, undecoded)
     manifests = [
-        pixels
-        | target.backbone.name >> EmbedAndCommit(plan, target, counts=counts, lost=(unread, unfetched, undecoded))
+        pixels | target.backbone.name >> EmbedAndCommit(plan, target, counts, lost, standing.get(target.backbone.name))
         for target in plan.targets
     ]
     if plan.settings.no_wait:
@@ -59,12 +68,14 @@ class EmbedAndCommit(beam.PTransform):
       target: the backbone, and where its embeddings go.
       counts: counts of the inputs, as `ReadImageUris` gives them.
       lost: the failures of the stages before.
+      standing: what stands in the target's folder, None for nothing.
     """
 
     plan: Plan
     target: Target
     counts: Any
     lost: tuple[Any, ...]
+    standing: Standing | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -72,13 +83,16 @@ class EmbedAndCommit(beam.PTransform):
     def expand(self, pixels: Any) -> Any:
         plan, target = self.plan, self.target
         embed = embed_of(plan, target).with_resource_hints(**plan.where.resource_hints)
-        embeddings, unembedded = pixels | "Embed" >> embed
-        failures = (*self.lost, unembedded) | "Failures" >> beam.Flatten()
-        written = [embeddings | f"Write_{format_}" >> sink for format_, sink in sinks_of(plan, target)]
-        outcome = {
-            "counts": self.counts,
+        embeddings, unembedded = needed_by(pixels, target.backbone.name) | "Embed" >> embed
+        failures = needed_by((*self.lost, unembedded) | "AllLost" >> beam.Flatten(), target.backbone.name)
+        outcome, files = {"counts": self.counts}, None
+        if self.standing:
+            embeddings, failures, files, sums = (embeddings, failures) | merge_of(plan, target, self.standing)
+            outcome |= {"standing": files, "sums": sums}
+        written = [embeddings | f"Write_{format_}" >> sink for format_, sink in sinks_of(plan, target, files)]
+        outcome |= {
             "embeddings": written | "Written" >> beam.Flatten(),
-            "failures": failures | "WriteFailures" >> WriteFailures(target.output, plan.run_id),
+            "failures": failures | "WriteFailures" >> failures_sink_of(plan, target, files),
             "health": embeddings | "Health" >> beam.CombineGlobally(MeasureHealth()),
             "reasons": failures | "Reasons" >> beam.CombineGlobally(CountReasons()).without_defaults(),
         }

@@ -3,6 +3,7 @@
 However a run ends, nothing half-written stays, unless its job runs on elsewhere; and what is committed stands.
 """
 
+import collections
 import contextlib
 import dataclasses
 import shlex
@@ -13,7 +14,7 @@ from pipelines.console.interrupts import ignore_signals, raise_when_interrupted
 from pipelines.console.lines import complain
 from pipelines.plan.plan import Plan
 from pipelines.plan.runner import Runner
-from transforms.commit.claims import claim, discard, renewed
+from transforms.commit.claims import Ended, claim, end, renewed
 from transforms.core.errors import Interrupted, RunError, UsageError, one_line
 from transforms.core.printable import printable
 from transforms.storage.gcs import install_hint
@@ -58,19 +59,19 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         if held.runs_on:
             raise Interrupted(held.runs_on) from e
         ignore_signals()
-        end = end_early(plan, held)
-        if not say_if_committed(end, held.interrupted):
+        ended = end_early(plan, held)
+        if not say_if_committed(ended, held.interrupted):
             again = printable(shlex.join(["embed-images", *plan.settings.command_line]))
-            message = f"{held.interrupted}, {end}; to start again:\n  {again}"
+            message = f"{held.interrupted}, {ended}; to {'go on' if ended.has_parts else 'start again'}:\n  {again}"
             raise Interrupted(message, leaves_threads=held.leaves_threads) from e
     except UsageError:
-        discard_outputs(plan)
+        end_outputs(plan)
         raise
     except RunError as e:
         # A RunError says that the run has ended: nothing runs on.
-        end = discard_outputs(plan)
-        if not say_if_committed(end, str(e)):
-            raise RunError(f"{printable(str(e))}; {end}") from e
+        ended = end_outputs(plan)
+        if not say_if_committed(ended, str(e)):
+            raise RunError(f"{printable(str(e))}; {ended}") from e
     except Exception as e:
         if plan.settings.verbose:
             complain(*traceback.format_exc().splitlines())
@@ -78,9 +79,9 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         if held.runs_on:
             # Last, since it ends with a command to copy.
             raise RunError(f"{why}; {held.runs_on}") from e
-        end = end_early(plan, held)
-        if not say_if_committed(end, why):
-            raise RunError(f"{why}; {end}") from e
+        ended = end_early(plan, held)
+        if not say_if_committed(ended, why):
+            raise RunError(f"{why}; {ended}") from e
     # What is left to do takes a moment, and the exit code must say that the run stands.
     ignore_signals()
 
@@ -97,16 +98,19 @@ class End:
       committed: outputs whose manifest is this run's, which stand.
       left: what could not be ended or removed, in words.
       whole: whether all outputs are committed.
+      has_parts: whether finished parts were kept, from which the same command goes on.
     """
 
     committed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     whole: bool = False
+    has_parts: bool = False
 
     def __str__(self) -> str:
         stands = [f"{', '.join(self.committed)} is committed and stands"] if self.committed else []
         nothing = "nothing else was kept" if self.committed else "nothing half-written was kept"
-        return "; ".join([*stands, *(self.left or [nothing])])
+        kept = "what it finished is kept, and the same command goes on from there" if self.has_parts else nothing
+        return "; ".join([*stands, *(self.left or [kept])])
 
 
 def end_early(plan: Plan, held: Claim) -> End:
@@ -114,18 +118,18 @@ def end_early(plan: Plan, held: Claim) -> End:
     try:
         if held.cancel:
             held.cancel()
-        return discard_outputs(plan)
+        return end_outputs(plan)
     except Exception as e:
         left = f"its job may run on, but will not be committed ({one_line(e)})"
-        end = discard_outputs(plan)
-        return dataclasses.replace(end, left=(left, *end.left))
+        ended = end_outputs(plan)
+        return dataclasses.replace(ended, left=(left, *ended.left))
 
 
-def say_if_committed(end: End, why: str) -> bool:
+def say_if_committed(ended: End, why: str) -> bool:
     """Whether a run had succeeded before it ended; if so, print why it ended."""
-    if end.whole:
+    if ended.whole:
         complain(f"embed-images: the run was committed, and stands; after it: {why}")
-    return end.whole
+    return ended.whole
 
 
 def claim_outputs(plan: Plan) -> None:
@@ -136,24 +140,25 @@ def claim_outputs(plan: Plan) -> None:
     """
     for target in plan.targets:
         try:
-            claim(target.output, plan.run_id, local=_is_here(plan))
+            claim(target.output, plan.run_id, _is_here(plan), target.spec.fingerprint)
         except Exception as e:
             raise UsageError(
                 f"cannot write to --output {target.output}: {one_line(e)}{install_hint(target.output)}"
             ) from e
 
 
-def discard_outputs(plan: Plan) -> End:
-    """Remove what a run wrote, unless it is committed, and keep it from being committed."""
-    committed, left = [], []
+def end_outputs(plan: Plan) -> End:
+    """End a run, unless it is committed: from then on it cannot be, and only its finished parts stay."""
+    found: dict[Ended, list[str]] = collections.defaultdict(list)
+    left = []
     for target in plan.targets:
         # The storage that failed the run may fail this as well, which must not hide why the run failed.
         try:
-            if discard(target.output, plan.run_id):
-                committed.append(target.output)
+            found[end(target.output, plan.run_id, plan.settings.existing != "replace")].append(target.output)
         except Exception as e:
             left.append(f"what it wrote to {target.output} cannot be removed: {one_line(e)}")
-    return End(tuple(committed), tuple(left), whole=len(committed) == len(plan.targets))
+    committed = tuple(found[Ended.COMMITTED])
+    return End(committed, tuple(left), len(committed) == len(plan.targets), bool(found[Ended.WITH_PARTS]))
 
 
 def cause(message: str) -> str:

@@ -24,6 +24,7 @@ from pipelines.options.arguments import (
 from pipelines.options.gpus import GPUS
 from pipelines.options.settings import Settings
 from transforms.backbones.engines import AUTO, ENGINES
+from transforms.collection.choices import EXISTING, RETRIES
 from transforms.core import retries
 from transforms.core.errors import UsageError, did_you_mean
 from transforms.core.spec import (
@@ -40,6 +41,10 @@ NEEDED = ("input", "output")
 """Flags that every run needs. The parser does not require them, since --list_backbones needs neither."""
 
 
+REMOVED = {"--overwrite": "--existing replace"}
+"""Flags of earlier versions, and what says the same now."""
+
+
 class CommandOnly(argparse._StoreAction):
     """A switch for a person at a terminal; templates have no such parameter, since nobody watches them."""
 
@@ -54,6 +59,7 @@ def parser() -> Parser:
     )
     switch: dict[str, Any] = {"type": yes_or_no, "nargs": "?", "const": True, "default": False, "metavar": "true|false"}
     _add_data(p.add_argument_group("what goes in and out").add_argument, switch)
+    _add_collection(p.add_argument_group("what stands already").add_argument, switch)
     _add_backbone(p.add_argument_group("the backbone").add_argument, switch)
     _add_images(p.add_argument_group("fetching and decoding").add_argument, switch)
     _add_run(p.add_argument_group("the run").add_argument, switch)
@@ -102,7 +108,36 @@ def _add_data(add: Any, switch: dict[str, Any]) -> None:
         metavar="BYTES",
         help="target size of a file (default 256 MiB)",
     )
-    add("--overwrite", **switch, help="replace the finished run in the output folder once the new one is complete")
+
+
+def _add_collection(add: Any, switch: dict[str, Any]) -> None:
+    add(
+        "--existing",
+        choices=EXISTING,
+        default="refuse",
+        help="what to do about a collection that stands in --output: refuse (default), replace it once the new one is "
+        "complete, or update it: embed what is new or has changed, and skip the rest",
+    )
+    add("--remove_missing", **switch, help="with --existing update, drop the rows whose uri no input names any more")
+    add(
+        "--retry",
+        choices=RETRIES,
+        default="transient",
+        help="which earlier failures to try again: transient (default), all, or none; an image that has changed is "
+        "always tried",
+    )
+    add(
+        "--recheck_http",
+        **{**switch, "default": True},
+        help="ask servers whether known images have changed (default true); false takes them as unchanged",
+    )
+    add(
+        "--resume",
+        default="",
+        metavar="RUN",
+        help="take over the finished parts of this run, of which it cannot be known here that it has ended; those of "
+        "runs that have are taken over anyway, but for --existing replace",
+    )
 
 
 def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
@@ -289,6 +324,9 @@ def parse(argv: list[str]) -> tuple[Settings, list[str]]:
     """
     began = time.monotonic()
     parsed, beam_args = parser().parse_known_args(argv)
+    for flag, instead in REMOVED.items():
+        if any(argument.partition("=")[0] == flag for argument in beam_args):
+            raise UsageError(f"{flag} is no longer a flag; use {instead}")
     settings = Settings.of(parsed, tuple(argv), began)
     if settings.list_backbones:
         return settings, beam_args
@@ -302,6 +340,10 @@ def parse(argv: list[str]) -> tuple[Settings, list[str]]:
         raise UsageError("a weights file is for one --backbone; give one, or imagenet or random weights")
     if settings.weights_sha256 and not settings.own_weights:
         raise UsageError("--weights_sha256 is for a weights file; give its path as --weights")
+    if settings.resume and settings.existing == "replace":
+        raise UsageError("--resume takes over what a run has finished, and --existing replace begins anew; give one")
+    if settings.remove_missing and settings.existing != "update":
+        raise UsageError("--remove_missing is for --existing update")
     return settings, beam_args
 
 

@@ -22,7 +22,12 @@ class Settings:
     output_format: tuple[str, ...]
     num_shards: int | None
     shard_bytes: int
-    overwrite: bool
+
+    existing: str
+    remove_missing: bool
+    retry: str
+    recheck_http: bool
+    resume: str
 
     backbone: tuple[str, ...]
     backbone_kwargs: dict[str, Any]

@@ -1,5 +1,6 @@
 """Checks before any work is done; each refusal is one line that says what to do."""
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 
@@ -28,11 +29,26 @@ def check_gpu(backbones: Sequence[Backbone]) -> None:
             )
 
 
-def check_output(output: str, source: ReadImageUris, overwrite: bool) -> Mapping[str, str]:
-    """Refuse an output folder that cannot be written to, holds a finished run, or would become input.
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """An output folder as it was found.
 
-    Returns:
-      The folder's `replaceable_versions`: this run may not replace what is written there after this check.
+    Attributes:
+      replaceable: its `replaceable_versions`: a run may not replace what is written there after they were looked up.
+      manifest: the manifest of the collection that stands there and is to be updated; else None.
+    """
+
+    replaceable: Mapping[str, str]
+    manifest: Manifest | None = None
+
+
+def check_output(output: str, source: ReadImageUris, existing: str) -> Output:
+    """Refuse an output folder that cannot be written to, holds what must stay, or would become input.
+
+    Args:
+      output: the folder.
+      source: what is read.
+      existing: what to do about a collection that stands, one of `transforms.collection.choices.EXISTING`.
 
     Raises:
       UsageError: the folder cannot be used.
@@ -48,31 +64,34 @@ def check_output(output: str, source: ReadImageUris, overwrite: bool) -> Mapping
             raise UsageError(f"--output {output} lies in an --input folder and would become input; choose another")
     try:
         replaceable = replaceable_versions(output)
-        finished = _finished(output, overwrite)
+        manifest = _manifest(output, existing)
     except (OSError, ValueError, ImportError) as e:
         if isinstance(e, UsageError):
             raise
         raise UsageError(f"cannot read --output {output}: {one_line(e)}{install_hint(output)}") from e
-    if finished and _is_flat(finished):
+    if manifest and _is_flat(manifest):
         raise UsageError(
             f"--output {output} holds a run of an older version, with all files in one folder; choose another folder"
         )
-    if finished and not overwrite:
-        raise UsageError(f"--output {output} holds a finished run; choose another folder, or add --overwrite")
+    if manifest and existing == "refuse":
+        raise UsageError(
+            f"--output {output} holds a collection; add --existing update to bring it in step with the input, or "
+            "--existing replace, or choose another folder"
+        )
     if not scheme_of(output):
         _check_writable(output)
-    return replaceable
+    return Output(replaceable, manifest if existing == "update" else None)
 
 
-def _finished(output: str, overwrite: bool) -> Manifest | None:
+def _manifest(output: str, existing: str) -> Manifest | None:
     try:
         return read_manifest(output)
     except ValueError as e:
-        if overwrite:
+        if existing == "replace":
             return None
         raise UsageError(
             f"--output {output} has a manifest.json that is no manifest ({one_line(e)}); choose another folder, or "
-            "replace it by --overwrite"
+            "replace it with --existing replace"
         ) from e
 
 

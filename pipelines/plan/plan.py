@@ -5,12 +5,14 @@ import os
 from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
 
 from pipelines.options.placeholders import filled, filled_output
 from pipelines.options.settings import Settings
 from pipelines.plan.backbone_of import backbone_of
 from pipelines.plan.checks import check_gpu, check_output
 from pipelines.plan.runner import Where
+from pipelines.plan.standing import Standing, standing_in, widened
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
 from transforms.backbones import name_classes
 from transforms.collection.layout import new_run_id
@@ -30,12 +32,18 @@ class Target:
       spec: how its embeddings are made.
       output: folder that the embeddings go to.
       replaceable: versions of the files there that the run may replace.
+      standing: what stands there before the run.
     """
 
     backbone: Backbone
     spec: EmbeddingSpec
     output: str
     replaceable: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    standing: Standing = dataclasses.field(default_factory=Standing)
+
+    def is_rewritten(self, columns: pa.Schema) -> bool:
+        """Whether all files of the collection are written again, since it carries other columns now."""
+        return self.standing.manifest is not None and self.standing.columns != columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +89,7 @@ def make_plan(settings: Settings, where: Where) -> Plan:
     source = ReadImageUris(list(inputs), settings.uri_column)
     folder = canonical_uri(output)
     outputs = [folder if len(backbones) == 1 else os.path.join(folder, b.name) for b in backbones]
-    replaceable = [check_output(path, source, settings.overwrite) for path in outputs]
+    found = [check_output(path, source, settings.existing) for path in outputs]
     largest = max((b.size for b in backbones), key=max)
     if settings.require_gpu and where.embeds_here:
         check_gpu(backbones)
@@ -90,7 +98,11 @@ def make_plan(settings: Settings, where: Where) -> Plan:
         if backbone.top_k:
             # Now, since the names of the classes may have to be downloaded.
             name_classes(np.zeros((1, spec.dim), np.float32), backbone.top_k)
-    targets = tuple(Target(*target) for target in zip(backbones, specs, outputs, replaceable, strict=True))
+    targets = tuple(
+        Target(backbone, spec, path, one.replaceable, standing_in(path, one.manifest, spec, settings))
+        for backbone, spec, path, one in zip(backbones, specs, outputs, found, strict=True)
+    )
+    source.carry(widened([*(target.standing.columns for target in targets), source.columns]))
     return Plan(run_id, now(), settings, where, source, targets)
 
 

@@ -1,11 +1,20 @@
 """The stages of a plan: the transforms, given plain values; the pipeline and the dry run use the same ones."""
 
 from collections.abc import Iterator
+from typing import Any, cast
+
+import apache_beam as beam
 
 from pipelines.plan.plan import Plan, Target
-from transforms import DecodeImages, EmbedImages, FetchImages, WriteManifest
-from transforms.collection.columns import example_features
+from transforms import DecodeImages, EmbedImages, FetchImages, WriteFailures, WriteManifest
+from transforms.collection.columns import example_features, schema_text
+from transforms.collection.layout import format_of
+from transforms.update.compare import Rules
+from transforms.update.fetching import FetchDiffering, Standing
+from transforms.update.merge import MergeWithStanding
 from transforms.write.embeddings import WriteEmbeddings
+from transforms.write.failures import FailuresFormat
+from transforms.write.shard_format import EmbeddingsFormat, ShardFormat
 from transforms.write.sinks import SINKS
 
 
@@ -18,6 +27,44 @@ def fetch_of(plan: Plan) -> FetchImages:
         timeout=settings.fetch_timeout,
         allow_private_hosts=settings.allow_private_hosts,
         allowed_prefixes=settings.allowed_prefix,
+    )
+
+
+def formats_of(plan: Plan, target: Target) -> dict[str, ShardFormat]:
+    """Return the formats of a target's files by name, '' for failures."""
+    return {"": FailuresFormat(), **{format_: sink.format() for format_, sink in sinks_of(plan, target)}}
+
+
+def fetch_differing_of(plan: Plan) -> FetchDiffering:
+    """Return how a plan fetches the images that its targets do not have."""
+    settings, read = plan.settings, plan.settings.output_format[0]
+    rules = [
+        Rules(
+            target.backbone.name,
+            read,
+            cast(EmbeddingsFormat, formats_of(plan, target)[read]),
+            settings.retry,
+            settings.recheck_http,
+        )
+        for target in plan.targets
+    ]
+    return FetchDiffering(
+        fetch_of(plan), rules, [target.standing.known(target.output, read) for target in plan.targets]
+    )
+
+
+def merge_of(plan: Plan, target: Target, standing: Standing) -> MergeWithStanding:
+    """Return how a plan merges what is new with what stands for one of its targets."""
+    read = plan.settings.output_format[0]
+    return MergeWithStanding(
+        target.backbone.name,
+        target.output,
+        standing,
+        target.standing.known(target.output, read),
+        target.standing.files(),
+        formats_of(plan, target),
+        read,
+        plan.settings.remove_missing,
     )
 
 
@@ -45,8 +92,14 @@ def embed_of(plan: Plan, target: Target) -> EmbedImages:
     )
 
 
-def sinks_of(plan: Plan, target: Target) -> Iterator[tuple[str, WriteEmbeddings]]:
-    """Yield the sinks for one of a plan's targets, each with its format."""
+def sinks_of(plan: Plan, target: Target, standing: Any = None) -> Iterator[tuple[str, WriteEmbeddings]]:
+    """Yield the sinks for one of a plan's targets, each with its format.
+
+    Args:
+      plan: the plan.
+      target: one of its targets.
+      standing: PCollection of the target's StandingFiles, None for none.
+    """
     for format_ in plan.settings.output_format:
         yield (
             format_,
@@ -58,8 +111,22 @@ def sinks_of(plan: Plan, target: Target) -> Iterator[tuple[str, WriteEmbeddings]
                 top_k=target.backbone.top_k,
                 num_shards=plan.settings.num_shards,
                 shard_bytes=plan.settings.shard_bytes,
+                standing=files_of(standing, format_),
+                rewrites=target.is_rewritten(plan.source.columns),
             ),
         )
+
+
+def failures_sink_of(plan: Plan, target: Target, standing: Any = None) -> WriteFailures:
+    """Return the sink of failures for one of a plan's targets; arguments as for `sinks_of`."""
+    return WriteFailures(target.output, plan.run_id, standing=files_of(standing, ""))
+
+
+def files_of(standing: Any, format_: str) -> Any:
+    """Return the StandingFiles of a format among those of all formats, '' for failures; None for None."""
+    if standing is None:
+        return None
+    return standing | f"Standing_{format_ or 'failures'}" >> beam.Filter(lambda file: format_of(file.name) == format_)
 
 
 def manifest_of(plan: Plan, target: Target) -> WriteManifest:
@@ -73,4 +140,8 @@ def manifest_of(plan: Plan, target: Target) -> WriteManifest:
         features=features if "tfrecord" in plan.settings.output_format else None,
         replaceable=target.replaceable,
         claimed=True,
+        columns=schema_text(plan.source.columns),
+        top_k=target.backbone.top_k,
+        updates=target.standing.manifest is not None,
+        resumes=target.standing.resumes,
     )

@@ -110,6 +110,7 @@ class Manifest(TypedDict):
     embedding_spec_fingerprint: str
     collection: Collection
     changes: Changes
+    top_k: int
     files: list[FileEntry]
     failures: dict[str, ReasonEntry]
     health: Health

@@ -60,6 +60,7 @@ class Commit:
     replaceable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     claimed: bool = False
     columns: str = ""
+    top_k: int = 0
     updates: bool = False
     resumes: tuple[str, ...] = ()
 
@@ -93,6 +94,7 @@ class Commit:
             embedding_spec_fingerprint=self.spec.fingerprint,
             collection={"rows": accounted.rows, "columns": self.columns, "runs": [*earlier, run][-RUNS_KEPT:]},
             changes=accounted.changes,
+            top_k=self.top_k,
             files=files,
             failures=single.get("reasons", {}),
             health=single.get("health", {}),
@@ -165,6 +167,7 @@ class WriteManifest(beam.PTransform):
       replaceable: the `replaceable_versions` before the run began; None looks them up on construction.
       claimed: whether the run has claimed the folder, and is not to be committed once its claim is gone.
       columns: the carried columns' Arrow schema as text, see `transforms.collection.columns.schema_text`.
+      top_k: number of classes that each row has.
       updates: whether the run changes the collection that stands, rather than replacing it.
       resumes: runs that ended early, of which this one has taken over what they had finished.
     """
@@ -177,6 +180,7 @@ class WriteManifest(beam.PTransform):
     replaceable: Mapping[str, str] | None = None
     claimed: bool = False
     columns: str = ""
+    top_k: int = 0
     updates: bool = False
     resumes: tuple[str, ...] = ()
 

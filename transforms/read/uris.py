@@ -108,6 +108,10 @@ class ReadImageUris(Stage):
         """The carried columns of all uri lists, with the types that the output gives them."""
         return self.carried.schema
 
+    def carry(self, columns: pa.Schema) -> None:
+        """Give the carried columns the types, and the order, of a schema that has all of them."""
+        self.carried = dataclasses.replace(self.carried, schema=columns)
+
     def rows(self) -> Iterator[ImageUri | None]:
         """Read the uris in this process, without Beam, including duplicates; None for a row that cannot be read."""
         for source in self.sources:

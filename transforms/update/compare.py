@@ -60,7 +60,7 @@ class Rules:
       name: the collection's name in this run.
       format_name: name of the format that its rows are read from.
       format: that format.
-      retry: which earlier failures are tried again, one of `transforms.update.outcomes.RETRIES`.
+      retry: which earlier failures are tried again, one of `transforms.collection.choices.RETRIES`.
       recheck_http: whether servers are asked if known images changed.
     """
 

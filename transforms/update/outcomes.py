@@ -6,9 +6,6 @@ from collections.abc import Sequence
 
 from transforms.update.rows import hash8
 
-RETRIES = ("transient", "all", "none")
-"""Which earlier failures are tried again."""
-
 
 class Outcome(enum.Enum):
     """What is done about a uri for one collection."""
@@ -78,7 +75,7 @@ def stands(failure: HeldFailure | None) -> bool:
 
 
 def is_tried(failure: HeldFailure, retry: str) -> bool:
-    """Whether an earlier failure is tried again, by one of RETRIES."""
+    """Whether an earlier failure is tried again, by one of `transforms.collection.choices.RETRIES`."""
     return failure.of_list or retry == "all" or (retry == "transient" and failure.transient)
 
 

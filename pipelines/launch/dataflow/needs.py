@@ -2,7 +2,7 @@
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
-from pipelines.launch.claimed import claim_outputs, discard_outputs
+from pipelines.launch.claimed import claim_outputs, end_outputs
 from pipelines.launch.dataflow.contradictions import container_versions, own_versions
 from pipelines.launch.dataflow.estimate import check_memory
 from pipelines.launch.dataflow.job import DataflowJob
@@ -21,7 +21,7 @@ def need_lines(plan: Plan, job: DataflowJob) -> list[str]:
     needs, machine = check_memory(plan, job), job.machine
     check_staging(job, plan)
     claim_outputs(plan)
-    left = discard_outputs(plan).left
+    left = end_outputs(plan).left
     if left:
         # The job would fail at this as well: it names files by copying and removing them.
         raise UsageError(left[0])

@@ -1,0 +1,130 @@
+"""What stands in an output folder before a run: the collection that it updates, the parts that it takes over."""
+
+import dataclasses
+import os
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from pipelines.options.settings import Settings
+from transforms.collection.columns import schema_of
+from transforms.collection.layout import EMBEDDINGS, FAILURES, format_of, path_of
+from transforms.collection.manifest import Manifest
+from transforms.commit.claims import ended_runs
+from transforms.core.errors import UsageError
+from transforms.core.spec import EmbeddingSpec
+from transforms.core.uri_sum import UriSum
+from transforms.read.column_types import common_type
+from transforms.storage.files import files_below
+from transforms.update.known import KnownFile
+from transforms.write.shard_plan import StandingFile
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """What stands in an output folder.
+
+    Attributes:
+      manifest: the manifest of the collection that the run updates, None for none.
+      parts: finished parts of runs that ended early, by run: paths below the folder.
+    """
+
+    manifest: Manifest | None = None
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def resumes(self) -> tuple[str, ...]:
+        """The runs that are taken over."""
+        return tuple(run for run, _ in self.parts)
+
+    @property
+    def columns(self) -> pa.Schema:
+        """The columns that the collection carries."""
+        return schema_of(self.manifest["collection"]["columns"] if self.manifest else "")
+
+    def files(self) -> list[StandingFile]:
+        """Return the files of the collection."""
+        entries = self.manifest["files"] if self.manifest else []
+        return [
+            StandingFile(entry["name"], UriSum(entry["rows"], int(entry["uris"], 16)), entry["bytes"])
+            for entry in entries
+        ]
+
+    def known(self, output: str, format_: str) -> list[KnownFile]:
+        """Return the files that inputs are compared with: those of failures, and those of one format.
+
+        Args:
+          output: the folder.
+          format_: name of the format that rows are read from.
+        """
+        standing = [(entry.name, False) for entry in self.files()]
+        parts = [(name, True) for _, names in self.parts for name in names]
+        read = (EMBEDDINGS[format_].extension, FAILURES.extension)
+        return [
+            KnownFile(path_of(output, name), is_part, format_ if name.endswith(read[0]) else "")
+            for name, is_part in [*standing, *parts]
+            if name.endswith(read)
+        ]
+
+
+def standing_in(output: str, manifest: Manifest | None, spec: EmbeddingSpec, settings: Settings) -> Standing:
+    """Return what stands in a folder that a run writes to.
+
+    Raises:
+      UsageError: the collection cannot be updated with these settings.
+    """
+    if manifest:
+        _check_same(output, manifest, spec, settings)
+    parts = {} if settings.existing == "replace" else ended_runs(output, spec.fingerprint, settings.resume)
+    return Standing(manifest, tuple((run, tuple(names)) for run, names in parts.items()))
+
+
+def _check_same(output: str, manifest: Manifest, spec: EmbeddingSpec, settings: Settings) -> None:
+    instead = "choose another folder, or --existing replace"
+    if "collection" not in manifest:
+        raise UsageError(f"--output {output} was made by an earlier version, and cannot be updated; {instead}")
+    if manifest["embedding_spec_fingerprint"] != spec.fingerprint:
+        old, new = manifest["embedding_spec"], dataclasses.asdict(spec)
+        differ = [
+            f"{name} {_short(old.get(name))} became {_short(new[name])}" for name in new if _differ(old, new, name)
+        ]
+        raise UsageError(f"--output {output} holds embeddings of another spec: {', '.join(differ)}; {instead}")
+    made = tuple(dict.fromkeys(filter(None, (format_of(entry["name"]) for entry in manifest["files"]))))
+    if made and set(made) != set(settings.output_format):
+        raise UsageError(
+            f"--output {output} holds {','.join(made)}; give --output_format {','.join(made)}, or {instead}"
+        )
+    if manifest["top_k"] != settings.top_k:
+        raise UsageError(f"--output {output} was made with --top_k {manifest['top_k']}; give it, or {instead}")
+    names = {entry["name"] for entry in manifest["files"]}
+    _check_foreign(output, names)
+
+
+def _differ(old: dict[str, object], new: dict[str, object], name: str) -> bool:
+    return _short(old.get(name)) != _short(new[name])
+
+
+def _short(value: object) -> str:
+    text = str(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= 24 else text[:12] + "…"
+
+
+def _check_foreign(output: str, names: set[str]) -> None:
+    """Refuse files that no run wrote, since readers of the folder take them for part of the collection."""
+    from transforms.collection.layout import FEATURES, name_of, run_of
+
+    for metadata in files_below(output):
+        name = name_of(metadata.path, output)
+        folder = os.path.dirname(name)
+        if folder in (FAILURES.folder, *EMBEDDINGS) and not run_of(name) and name != FEATURES:
+            raise UsageError(f"--output {output} holds {name}, which no run wrote; move it elsewhere")
+
+
+def widened(schemas: Iterable[pa.Schema]) -> pa.Schema:
+    """Return all columns of several schemas, each in the narrowest type that holds the values of all."""
+    types: dict[str, pa.DataType] = {}
+    for schema in schemas:
+        for field in schema:
+            old = types.setdefault(field.name, field.type)
+            types[field.name] = old if old == field.type else common_type(old, field.type, holds_long=True)
+    return pa.schema(list(types.items()))
