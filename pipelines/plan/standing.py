@@ -85,9 +85,8 @@ def _check_same(output: str, manifest: Manifest, spec: EmbeddingSpec, settings: 
         raise UsageError(f"--output {output} was made by an earlier version, and cannot be updated; {instead}")
     if manifest["embedding_spec_fingerprint"] != spec.fingerprint:
         old, new = manifest["embedding_spec"], dataclasses.asdict(spec)
-        differ = [
-            f"{name} {_short(old.get(name))} became {_short(new[name])}" for name in new if _differ(old, new, name)
-        ]
+        texts = [(name, _short(old.get(name)), _short(value)) for name, value in new.items()]
+        differ = [f"{name} {before} became {now}" for name, before, now in texts if before != now]
         raise UsageError(f"--output {output} holds embeddings of another spec: {', '.join(differ)}; {instead}")
     made = tuple(dict.fromkeys(filter(None, (format_of(entry["name"]) for entry in manifest["files"]))))
     if made and set(made) != set(settings.output_format):
@@ -98,10 +97,6 @@ def _check_same(output: str, manifest: Manifest, spec: EmbeddingSpec, settings: 
         raise UsageError(f"--output {output} was made with --top_k {manifest['top_k']}; give it, or {instead}")
     names = {entry["name"] for entry in manifest["files"]}
     _check_foreign(output, names)
-
-
-def _differ(old: dict[str, object], new: dict[str, object], name: str) -> bool:
-    return _short(old.get(name)) != _short(new[name])
 
 
 def _short(value: object) -> str:

@@ -195,6 +195,10 @@ def test_a_uri_list_with_everything_is_accounted_for(photos: pathlib.Path, tmp_p
         ("read", "bad_row"),
         ("read", "no_uri"),
     ]
+    looked_at = {path.name: path.stat() for path in (odd, photos / "broken.jpg")}
+    versions = {name: f"mtime:{found.st_mtime_ns},size:{found.st_size}" for name, found in looked_at.items()}
+    assert {f["version"] for f in lost} == {versions["broken.jpg"], ""}
+    assert dict(zip(table.uri, table.version, strict=True))[str(odd)] == versions[odd.name]
     named = {"manifest.json", "tfrecord/features.json", *(f["name"] for f in manifest["files"])}
     assert {str(path.relative_to(output)) for path in files_below(output)} == named
     assert sorted(path.name for path in output.iterdir()) == ["failures", "manifest.json", "parquet", "tfrecord"]

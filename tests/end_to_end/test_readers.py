@@ -22,7 +22,7 @@ from pipelines.command import main
 from tests.conftest import sample_image
 
 Rows = list[dict[str, Any]]
-COLUMNS = ["uri", "embedding", "width", "height", "format", "sha256", "label", "n"]
+COLUMNS = ["uri", "embedding", "width", "height", "format", "sha256", "version", "label", "n"]
 SHARDS = 3
 
 
@@ -69,7 +69,9 @@ def expected(photos: pathlib.Path, output: pathlib.Path) -> list[list[Any]]:
     for i in range(10):
         path = photos / f"{i}.{'png' if i % 3 else 'jpg'}"
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        by_hand.append([str(path), 64 + i, 48 + 2 * i, "PNG" if i % 3 else "JPEG", sha256, f"label ä {i % 4}", i])
+        version = f"mtime:{path.stat().st_mtime_ns},size:{path.stat().st_size}"
+        facts = [64 + i, 48 + 2 * i, "PNG" if i % 3 else "JPEG", sha256, version]
+        by_hand.append([str(path), *facts, f"label ä {i % 4}", i])
     assert [[uri, *rest] for uri, _, *rest in rows] == sorted(by_hand)
     return rows
 

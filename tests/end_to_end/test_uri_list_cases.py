@@ -69,7 +69,7 @@ def run(folder: pathlib.Path, *lists: pathlib.Path) -> tuple[pa.Table, int]:
 
 def carried(table: pa.Table) -> list[Any]:
     """Return the first carried column, times as numbers."""
-    column = table.column(6).combine_chunks()
+    column = table.column(7).combine_chunks()
     return list((column.cast(pa.int64()) if pa.types.is_temporal(column.type) else column).to_pylist())
 
 

@@ -93,6 +93,11 @@ class GcsServer:
         quoted = urllib.parse.quote(name, safe="")
         return self._ask("GET", f"/download/storage/v1/b/{self.bucket}/o/{quoted}?alt=media")
 
+    def generation(self, name: str) -> str:
+        """Return an object's generation, as its metadata says it."""
+        quoted = urllib.parse.quote(name, safe="")
+        return str(json.loads(self._ask("GET", f"/storage/v1/b/{self.bucket}/o/{quoted}"))["generation"])
+
     def names(self, prefix: str = "") -> list[str]:
         """List the names of objects."""
         query = urllib.parse.urlencode({"prefix": prefix, "maxResults": 1000})

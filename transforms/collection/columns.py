@@ -56,6 +56,7 @@ def embedding_columns(dim: int, dtype: str, top_k: int = 0) -> tuple[Column, ...
         Column("height", pa.int32(), "int64", (), lambda e: e.facts.height),
         Column("format", pa.string(), "string", (), lambda e: e.facts.format),
         Column("sha256", pa.string(), "string", (), lambda e: e.facts.sha256),
+        Column("version", pa.string(), "string", (), lambda e: e.source.version, nullable=False),
     )
     top = (
         Column("top_class_ids", pa.list_(pa.string()), "string", None, lambda e: [id_ for id_, _, _ in e.top]),
@@ -65,7 +66,10 @@ def embedding_columns(dim: int, dtype: str, top_k: int = 0) -> tuple[Column, ...
     return own + top if top_k else own
 
 
-FAILURE_COLUMNS = ("uri", *(field.name for field in dataclasses.fields(Failure) if field.name != "source"))
+OF_SOURCE = ("uri", "version")
+"""Columns of a failures file that say which input was lost; the others say how."""
+
+FAILURE_COLUMNS = (*OF_SOURCE, *(field.name for field in dataclasses.fields(Failure) if field.name != "source"))
 """Names of a failures file's own columns, in their order."""
 
 OWN_NAMES = frozenset({column.name for column in embedding_columns(1, "float32", top_k=1)} | {*FAILURE_COLUMNS})

@@ -20,6 +20,7 @@ class ImageUri:
 
     Attributes:
       version: what tells the image from its earlier and later selves, as far as it is known; '' where nothing does.
+        After the fetch, that of the bytes that were read. Its forms: `transforms.storage.image_versions`.
       held: by its name, what each collection that needs the image has of it; None where all need it, and have nothing.
       known_version: a version that needs no fetch; '' where there is none.
     """
@@ -33,17 +34,10 @@ class ImageUri:
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """The encoded bytes of an image, as they were fetched.
-
-    Attributes:
-      generation: version of the stored object; None if the storage keeps no versions.
-      num_bytes: size of the stored object; None in the same case.
-    """
+    """The encoded bytes of an image, as they were fetched."""
 
     source: ImageUri
     data: bytes
-    generation: int | None = None
-    num_bytes: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,13 +22,14 @@ from transforms.core import retries
 from transforms.core.errors import ImageError, one_line
 from transforms.fetch.connections import ForbiddenAddressError, connections, cut_at
 from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, origin
+from transforms.storage.image_versions import Content, answer_version
 
 MAX_REDIRECTS = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class HttpFetch:
-    """Fetch the body of a uri within limits: str -> bytes.
+    """Fetch the body of a uri within limits: str -> Content.
 
     Args:
       max_bytes: maximum size of the decoded body.
@@ -46,8 +47,8 @@ class HttpFetch:
     pause: float = retries.PAUSE
     allowed: AllowedPrefixes = EVERYWHERE
 
-    def __call__(self, uri: str) -> bytes:
-        """Return the body; raise ImageError."""
+    def __call__(self, uri: str) -> Content:
+        """Return the body and its version; raise ImageError."""
         deadline = time.monotonic() + self.timeout
         for attempt in range(1, self.attempts + 1):
             try:
@@ -59,7 +60,7 @@ class HttpFetch:
                 time.sleep(pause)
         raise AssertionError("at least one attempt returns or raises")
 
-    def _attempt(self, uri: str, deadline: float, attempt: int) -> bytes:
+    def _attempt(self, uri: str, deadline: float, attempt: int) -> Content:
         fail = functools.partial(ImageError, attempts=attempt)
         try:
             with self._open(uri, deadline, fail) as response:
@@ -69,7 +70,7 @@ class HttpFetch:
                 # Headers or a body that end with the connection look complete even if they were cut.
                 if time.monotonic() >= deadline:
                     raise TimeoutError
-                return body
+                return Content(body, _version_of(response))
         except (LocationValueError, UnicodeError) as e:
             raise fail("bad_uri", one_line(e)) from e
         except ForbiddenAddressError as e:
@@ -141,6 +142,10 @@ class _RetryLaterError(Exception):
     def __init__(self, failure: ImageError, after: float = 0.0):
         super().__init__(str(failure))
         self.failure, self.after = failure, after
+
+
+def _version_of(response: Any) -> str:
+    return answer_version(response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
 
 
 def _retry_after(response: Any) -> float:

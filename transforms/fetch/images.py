@@ -19,7 +19,8 @@ from transforms.core.thread_map import ThreadMap
 from transforms.fetch.http import HttpFetch
 from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, place_of
 from transforms.storage.gcs import INSTALL, INSTALLED
-from transforms.storage.gcs_download import DownloadError, GcsDownload, GcsObject
+from transforms.storage.gcs_download import DownloadError, GcsDownload
+from transforms.storage.image_versions import Content, file_version, is_listed
 from transforms.storage.paths import canonical_uri, local_path, scheme_of
 from transforms.storage.schemes import WEB, how_to_install
 
@@ -35,8 +36,8 @@ _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 """Flags, where the platform has them, with which no file is waited for while it is opened."""
 
 
-def fetch_local(path: str, max_bytes: int) -> bytes:
-    """Read a regular file of the local disk: path -> bytes; raise ImageError."""
+def fetch_local(path: str, max_bytes: int) -> Content:
+    """Read a regular file of the local disk: path -> Content; raise ImageError."""
     try:
         # Opening a device may do something, so what is none is refused before; and again, should it have been replaced.
         _refuse_all_but_files(path, os.stat(path))
@@ -57,7 +58,8 @@ def fetch_local(path: str, max_bytes: int) -> bytes:
         raise ImageError("io_error", one_line(e), transient=True) from e
     if found.st_size > max_bytes or len(data) > max_bytes:
         raise ImageError("too_many_bytes", f"more than {max_bytes} bytes")
-    return data
+    # Looked at before it was read: what changes meanwhile has another version later.
+    return Content(data, file_version(found.st_mtime_ns, found.st_size))
 
 
 def _refuse_all_but_files(path: str, found: os.stat_result) -> None:
@@ -98,8 +100,8 @@ def _exists(uri: str) -> bool:
         return True
 
 
-def fetch_object(uri: str, download: GcsDownload) -> GcsObject:
-    """Download an object of Cloud Storage: 'gs://bucket/name' -> GcsObject; raise ImageError."""
+def fetch_object(uri: str, download: GcsDownload) -> Content:
+    """Download an object of Cloud Storage: 'gs://bucket/name' -> Content; raise ImageError."""
     if not INSTALLED:
         raise ImageError("unsupported_scheme", f"nothing here reads gs:// uris; run: {INSTALL}")
     try:
@@ -112,7 +114,7 @@ def fetch_object(uri: str, download: GcsDownload) -> GcsObject:
 
 @dataclasses.dataclass(frozen=True)
 class Fetch:
-    """Fetch one image by its uri's scheme: ImageUri -> Image; raise ImageError.
+    """Fetch one image by its uri's scheme: ImageUri -> Image, of the version that was read; raise ImageError.
 
     Args: as for `FetchImages`.
     """
@@ -123,24 +125,27 @@ class Fetch:
     allowed: AllowedPrefixes = EVERYWHERE
 
     def __call__(self, source: ImageUri) -> Image:
-        image = self._image(source)
+        data, version = self._content(source)
         count("images-fetched")
-        count("bytes-fetched", len(image.data))
-        return image
+        count("bytes-fetched", len(data))
+        # A list's own version is the list's to change.
+        version = source.version if is_listed(source.version) else version
+        return Image(dataclasses.replace(source, version=version), data)
 
-    def _image(self, source: ImageUri) -> Image:
+    def _content(self, source: ImageUri) -> Content:
         uri, scheme = source.uri, scheme_of(source.uri)
         self.allowed.check(uri)
         if scheme == "gs":
-            return Image(source, *fetch_object(uri, self.gcs))
+            return fetch_object(uri, self.gcs)
         if scheme in WEB:
-            return Image(source, self.http(uri))
+            return self.http(uri)
         if scheme in ("", "file"):
             path = local_path(uri) if scheme else uri
             # What was checked is opened, not what a link leads to by then.
             path = os.path.realpath(path) if self.allowed.prefixes else path
-            return Image(source, fetch_local(path, self.max_image_bytes))
-        return Image(source, fetch_from_filesystem(uri, self.max_image_bytes))
+            return fetch_local(path, self.max_image_bytes)
+        # Filesystems tell a file's version when they list it, not when they read it.
+        return Content(fetch_from_filesystem(uri, self.max_image_bytes), source.version)
 
 
 @dataclasses.dataclass

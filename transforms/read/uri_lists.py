@@ -150,7 +150,8 @@ def _with_partitions(found: ListColumns, partitions: Mapping[str, str | None]) -
 def _names(names: Iterable[str], uri_column: str) -> dict[str, str]:
     """Return the names in the output of a list's columns, without the uri and a failures file's own columns."""
     all_names = list(names)
-    own = FAILURE_COLUMNS if set(FAILURE_COLUMNS) <= set(all_names) else ()
+    # Failures files did not always tell a version.
+    own = FAILURE_COLUMNS if {*FAILURE_COLUMNS} - {"version"} <= set(all_names) else ()
     return {name: new for name, new in carried_names(all_names).items() if name != uri_column and name not in own}
 
 

@@ -19,6 +19,7 @@ from transforms.core import retries
 from transforms.core.counters import count
 from transforms.core.errors import one_line
 from transforms.storage.gcs import bucket_exists, client, session, split, stat
+from transforms.storage.image_versions import Content, object_version
 from transforms.storage.pace import Pace
 
 try:
@@ -61,17 +62,16 @@ Failing = Callable[..., DownloadError]
 """DownloadError, with the number of the attempt filled in."""
 
 
-class GcsObject(NamedTuple):
-    """A downloaded object: its bytes, its generation (None if the server names none), its stored size in bytes."""
+class Stored(NamedTuple):
+    """How an object is stored: its version, '' if the server names none, and its content encoding."""
 
-    data: bytes
-    generation: int | None
-    num_bytes: int
+    version: str
+    encoding: str
 
 
 @dataclasses.dataclass(frozen=True)
 class GcsDownload:
-    """Download an object within limits: 'gs://bucket/name' -> GcsObject.
+    """Download an object within limits: 'gs://bucket/name' -> Content.
 
     Args:
       max_bytes: maximum size of the object; also after inflating, if it is stored as gzip.
@@ -87,15 +87,15 @@ class GcsDownload:
     pause: float = retries.PAUSE
     patience: float = math.inf
 
-    def __call__(self, uri: str) -> GcsObject:
+    def __call__(self, uri: str) -> Content:
         """Return the object; raise DownloadError."""
         sink = io.BytesIO()
-        generation, encoding = self.copy(uri, sink)
+        version, encoding = self.copy(uri, sink)
         data = sink.getvalue()
-        return GcsObject(self._inflated(data) if encoding == "gzip" else data, generation, len(data))
+        return Content(self._inflated(data) if encoding == "gzip" else data, version)
 
-    def copy(self, uri: str, sink: IO[bytes]) -> tuple[int | None, str]:
-        """Write an object's bytes as they are stored; return its generation and content encoding; raise DownloadError.
+    def copy(self, uri: str, sink: IO[bytes]) -> Stored:
+        """Write an object's bytes as they are stored; raise DownloadError.
 
         Args:
           sink: emptied before each attempt.
@@ -132,9 +132,7 @@ class GcsDownload:
                 return found
         raise AssertionError("the loop returns or raises")
 
-    def _attempt(
-        self, uri: str, place: tuple[str, str], sink: IO[bytes], deadline: float, fail: Failing
-    ) -> tuple[int | None, str]:
+    def _attempt(self, uri: str, place: tuple[str, str], sink: IO[bytes], deadline: float, fail: Failing) -> Stored:
         try:
             with self._open(place, deadline) as response:
                 if response.status_code != 200:
@@ -143,8 +141,8 @@ class GcsDownload:
                     raise fail("too_many_bytes", f"more than {self.max_bytes} bytes")
                 crc32c = self._stream(response, sink, deadline, fail)
                 self._check(response, uri, sink.tell(), crc32c, fail)
-                generation = response.headers.get("X-Goog-Generation")
-                return int(generation) if generation else None, response.headers.get("Content-Encoding", "")
+                version = object_version(response.headers.get("X-Goog-Generation", ""))
+                return Stored(version, response.headers.get("Content-Encoding", ""))
         except (GoogleAuthError, RequestException, HTTPError, TimeoutError) as e:
             if time.monotonic() >= deadline:
                 raise fail("timeout", f"no whole answer in {self.timeout:g} s", transient=True) from e

@@ -1,9 +1,15 @@
-"""Hashes and sizes of files and folders."""
+"""Hashes and sizes of files and folders, and seals.
+
+A seal is a file in a folder, written last, that tells whether the folder's files are still what they were.
+"""
 
 import hashlib
 import os
 import stat
 from collections.abc import Iterator
+
+SEAL = "SHA256SUMS"
+"""Name of a seal, which holds the lines of `listing_of`."""
 
 
 def sha256_of_files(path: str) -> str:
@@ -34,6 +40,27 @@ def listing_of(folder: str, but: str = "") -> bytes:
     # Escaped, so that no name can pass for the lines of several files.
     names = {name: name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n") for name in sorted(files)}
     return b"".join(b"%s  %s\n" % (_sha256(files[name]).encode(), escaped) for name, escaped in names.items())
+
+
+def seal(folder: str) -> None:
+    """Seal a folder that has no seal; raise OSError if that fails."""
+    listing = listing_of(folder)
+    with open(os.path.join(folder, SEAL), "wb") as f:
+        f.write(listing)
+
+
+def is_sealed(folder: str) -> bool:
+    """Whether a folder has a seal, whatever became of its files since."""
+    return os.path.isfile(os.path.join(folder, SEAL))
+
+
+def is_intact(folder: str) -> bool:
+    """Whether a folder holds the files that were sealed, with the same bytes, and no others."""
+    try:
+        with open(os.path.join(folder, SEAL), "rb") as f:
+            return f.read() == listing_of(folder, but=SEAL)
+    except OSError:
+        return False
 
 
 def check_regular(path: str) -> None:

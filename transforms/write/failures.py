@@ -8,7 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from transforms.collection.columns import FAILURE_COLUMNS
+from transforms.collection.columns import FAILURE_COLUMNS, OF_SOURCE
 from transforms.collection.layout import FAILURES, FileKind
 from transforms.core.failures import Failure
 from transforms.core.stage import Stage
@@ -42,7 +42,7 @@ class FailuresFormat(ShardFormat):
 
 def failure_to_json(failure: Failure) -> str:
     """Return one line of JSON; values for which JSON has no type are text there, bytes that are none in base64."""
-    own = {name: failure.source.uri if name == "uri" else getattr(failure, name) for name in FAILURE_COLUMNS}
+    own = {name: getattr(failure.source if name in OF_SOURCE else failure, name) for name in FAILURE_COLUMNS}
     return json.dumps({**own, **failure.source.columns}, ensure_ascii=False, default=_as_text)
 
 

@@ -22,7 +22,7 @@ KEY_ROWS = 1 << 16
 ROW_GROUP_BYTES = 16 << 20
 """Target size of a row group in memory, in bytes."""
 
-UNIQUE = ("uri", "sha256", "embedding")
+UNIQUE = ("uri", "sha256", "version", "embedding")
 """Columns whose values seldom repeat, so that a dictionary would be wasted on them."""
 
 

@@ -20,10 +20,10 @@ from transforms.collection.columns import (
 from transforms.core.elements import Embedding, ImageFacts, ImageUri
 from transforms.core.failures import Failure
 
-PLAIN = ["uri", "embedding", "width", "height", "format", "sha256"]
+PLAIN = ["uri", "embedding", "width", "height", "format", "sha256", "version"]
 TOP = ["top_class_ids", "top_class_names", "top_scores"]
 ROW = Embedding(
-    ImageUri("/a.jpg", {"label": 7, "list_uri": "b.jpg"}),
+    ImageUri("/a.jpg", {"label": 7, "list_uri": "b.jpg"}, "generation:17"),
     ImageFacts(640, 480, "JPEG", "ab"),
     np.array([1, 2, 3], np.float32),
     (("n1", "tabby", 0.75), ("n2", "tiger cat", 0.25)),
@@ -57,11 +57,12 @@ def test_the_schema_has_the_declared_types_and_the_spec() -> None:
         "height": "int32",
         "format": "string",
         "sha256": "string",
+        "version": "string",
         "top_class_ids": "list<item: string>",
         "top_class_names": "list<item: string>",
         "top_scores": "list<item: float>",
     }
-    assert [field.name for field in schema if not field.nullable] == ["uri", "embedding"]
+    assert [field.name for field in schema if not field.nullable] == ["uri", "embedding", "version"]
     assert schema.metadata == {
         b"embedding_spec": SPEC.to_json().encode(),
         b"embedding_spec_fingerprint": SPEC.fingerprint.encode(),
@@ -78,6 +79,7 @@ def test_the_features_have_the_declared_shapes_and_kinds() -> None:
         "height": feature("int64"),
         "format": feature("string"),
         "sha256": feature("string"),
+        "version": feature("string"),
         "top_class_ids": sequence("string"),
         "top_class_names": sequence("string"),
         "top_scores": sequence("float32"),
@@ -125,10 +127,11 @@ def test_a_carried_column_is_a_sequence_of_the_kind_that_holds_its_values(type_:
 
 
 def test_the_own_names_are_all_that_an_output_file_may_hold() -> None:
-    failures = ("uri", "stage", "reason", "kind", "error", "message", "attempts")
+    failures = ("uri", "version", "stage", "reason", "kind", "error", "message", "attempts")
     assert failures == FAILURE_COLUMNS
     assert {*PLAIN, *TOP, *failures} == OWN_NAMES
-    assert set(FAILURE_COLUMNS) == {field.name for field in dataclasses.fields(Failure)} - {"source"} | {"uri"}
+    lost = {field.name for field in dataclasses.fields(Failure)} - {"source"}
+    assert set(FAILURE_COLUMNS) == lost | {"uri", "version"}
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *TOP, "stage", "reason", "kind", "error", "message", "attempts"])
@@ -170,6 +173,7 @@ def test_the_value_of_a_column_is_that_of_the_embedding_or_of_its_uri() -> None:
         "height": 480,
         "format": "JPEG",
         "sha256": "ab",
+        "version": "generation:17",
         "top_class_ids": ["n1", "n2"],
         "top_class_names": ["tabby", "tiger cat"],
         "top_scores": [0.75, 0.25],

@@ -71,7 +71,7 @@ def test_the_next_address_is_dialled_where_one_does_not_answer(
     port = serve(lambda request: answer(request, 200, b"there")).rpartition(":")[2]
     names["h.example"] = ["8.8.8.1", "8.8.8.2", "127.0.0.1"]
     fetch = HttpFetch(timeout=1.2, allow_private_hosts=True)
-    assert fetch(f"http://h.example:{port}/a.jpg") == b"there"
+    assert fetch(f"http://h.example:{port}/a.jpg").data == b"there"
     assert [address for address, _ in dialled] == names["h.example"]
 
 

@@ -34,7 +34,11 @@ def lost(function: Callable[..., Any], *arguments: Any) -> ImageError:
     return error.value
 
 
-@pytest.mark.parametrize("function", [fetch_local, fetch_from_filesystem])
+def read_local(path: str, max_bytes: int) -> bytes:
+    return fetch_local(path, max_bytes).data
+
+
+@pytest.mark.parametrize("function", [read_local, fetch_from_filesystem])
 def test_a_file_is_read_as_it_is(tmp_path: pathlib.Path, function: Callable[..., bytes]) -> None:
     for name in ("a.jpg", "a b#1%.jpg", "Käse.jpg", "looks-compressed.jpg.gz"):
         path, data = tmp_path / name, name.encode() + b"\x1f\x8b\x00"
@@ -42,7 +46,7 @@ def test_a_file_is_read_as_it_is(tmp_path: pathlib.Path, function: Callable[...,
         assert function(str(path), 1000) == data
 
 
-@pytest.mark.parametrize("function", [fetch_local, fetch_from_filesystem])
+@pytest.mark.parametrize("function", [read_local, fetch_from_filesystem])
 def test_max_bytes_is_the_most_that_is_read(tmp_path: pathlib.Path, function: Callable[..., bytes]) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(bytes(1000))
@@ -73,7 +77,7 @@ def test_a_file_that_the_system_makes_up_is_not_waited_for() -> None:
 
 def test_an_empty_file_has_no_bytes(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.jpg").touch()
-    assert fetch_local(str(tmp_path / "a.jpg"), 1000) == b""
+    assert read_local(str(tmp_path / "a.jpg"), 1000) == b""
 
 
 @pytest.mark.parametrize(
@@ -166,20 +170,50 @@ def test_a_filesystem_that_cannot_be_made_is_the_failure_of_its_row(monkeypatch:
     assert (error.reason, error.transient) == ("unsupported_scheme", False)
 
 
-def test_an_object_is_fetched_with_its_generation_and_its_stored_size(gcs: GcsServer) -> None:
+def test_an_object_is_fetched_as_it_is_now(gcs: GcsServer) -> None:
     source = ImageUri(gcs.put("a b#1.jpg", b"bucket"), {"label": 1})
     found = FETCH(source)
-    assert (found.source, found.data, found.num_bytes) == (source, b"bucket", 6)
+    assert (found.source.uri, found.source.columns, found.data) == (source.uri, {"label": 1}, b"bucket")
     gcs.put("a b#1.jpg", b"newer")
-    again = FETCH(source)
-    assert (again.data, again.num_bytes) == (b"newer", 5)
+    assert FETCH(source).data == b"newer"
 
 
-def test_a_newer_object_has_a_higher_generation(strict_gcs: GcsServer) -> None:
-    first, second = (FETCH(ImageUri(strict_gcs.put("a.jpg", data))).generation for data in (b"1", b"2"))
-    assert first is not None
-    assert second is not None
-    assert first < second
+def test_an_image_has_the_version_that_was_read_wherever_it_is(
+    strict_gcs: GcsServer, tmp_path: pathlib.Path, serve: Callable[..., str]
+) -> None:
+    path, date = tmp_path / "a.jpg", "Sun, 06 Nov 1994 08:49:37 GMT"
+    path.write_bytes(b"disk")
+    tagged = serve(lambda request: answer(request, 200, b"web", ETag='W/"1"', Last_Modified=date))
+    dated = serve(lambda request: answer(request, 200, b"web", Last_Modified=date))
+    silent = serve(lambda request: answer(request, 200, b"web"))
+    expected = {
+        str(path): f"mtime:{path.stat().st_mtime_ns},size:4",
+        f"file://{path}": f"mtime:{path.stat().st_mtime_ns},size:4",
+        (uri := strict_gcs.put("a.jpg", b"bucket")): f"generation:{strict_gcs.generation('a.jpg')}",
+        f"{tagged}/a.jpg": 'etag:W/"1"',
+        f"{dated}/a.jpg": f"last-modified:{date}",
+        f"{silent}/a.jpg": "",
+    }
+    for known in ("", "generation:1", "listed:7"):
+        found = {uri: FETCH(ImageUri(uri, {"n": 1}, known)).source for uri in expected}
+        assert [source.columns for source in found.values()] == [{"n": 1}] * len(expected)
+        versions = {uri: source.version for uri, source in found.items()}
+        assert versions == (dict.fromkeys(expected, "listed:7") if known == "listed:7" else expected)
+    strict_gcs.put("a.jpg", b"newer")
+    assert FETCH(ImageUri(uri)).source.version == f"generation:{strict_gcs.generation('a.jpg')}" != expected[uri]
+
+
+def test_a_filesystem_that_tells_no_version_leaves_that_of_its_listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transforms.fetch.images.fetch_from_filesystem", lambda *_: b"far")
+    for version in ("", "mtime:1000000000,size:3"):
+        assert FETCH(ImageUri("hdfs://h/a.jpg", {}, version)) == Image(ImageUri("hdfs://h/a.jpg", {}, version), b"far")
+
+
+def test_what_cannot_be_fetched_keeps_the_version_that_was_known(tmp_path: pathlib.Path) -> None:
+    source = ImageUri(str(tmp_path / "none.jpg"), {}, "mtime:1,size:2")
+    with beam.Pipeline(FnApiRunner()) as p:
+        _, unfetched = p | beam.Create([source]) | FetchImages()
+        assert_that(unfetched | beam.Map(lambda failure: failure.source), equal_to([source]))
 
 
 @pytest.mark.parametrize(
@@ -236,8 +270,9 @@ def test_each_object_leaves_as_an_image_or_a_failure(gcs: GcsServer) -> None:
     gone = ImageUri(f"gs://{gcs.bucket}/none.jpg", {"n": 1})
     with beam.Pipeline(FnApiRunner()) as p:
         images, unfetched = p | beam.Create([*map(ImageUri, data), gone]) | FetchImages(attempts=8)
-        found = images | beam.Map(lambda image: Image(image.source, image.data, None, image.num_bytes))
-        assert_that(found, equal_to([Image(ImageUri(u), d, None, 500) for u, d in data.items()]), label="images")
+        assert_that(
+            images | beam.Map(lambda image: (image.source.uri, image.data)), equal_to([*data.items()]), label="i"
+        )
         assert_that(unfetched | beam.Map(lambda f: (f.source, f.reason)), equal_to([(gone, "not_found")]), label="lost")
 
 
@@ -249,7 +284,8 @@ def test_a_uri_is_fetched_by_its_scheme(tmp_path: pathlib.Path, serve: Callable[
     uris = {str(path): b"disk", quoted: b"disk", f"{server}/a.jpg": b"web", f"HTTP{server[4:]}": b"web"}
     for uri, data in uris.items():
         source = ImageUri(uri, {"label": 1})
-        assert FETCH(source) == Image(source, data)
+        image = FETCH(source)
+        assert (image.source.uri, image.source.columns, image.data) == (uri, {"label": 1}, data)
     assert lost(FETCH, ImageUri("xyzzy://h/a.jpg")).reason == "unsupported_scheme"
 
 
@@ -295,7 +331,8 @@ def test_each_uri_leaves_as_an_image_or_a_failure(
     with beam.Pipeline(FnApiRunner()) as p:
         fetch = FetchImages(num_threads=num_threads, allow_private_hosts=True)
         images, unfetched = p | beam.Create([*found, *gone]) | fetch
-        assert_that(images, equal_to([Image(s, files.get(s.uri, b"web")) for s in found]), label="images")
+        read = images | beam.Map(lambda image: (image.source.uri, image.source.columns["n"], image.data))
+        assert_that(read, equal_to([(s.uri, s.columns["n"], files.get(s.uri, b"web")) for s in found]), label="images")
         assert_that(
             unfetched | beam.Map(lambda f: (f.source, f.stage, f.reason, f.kind, f.attempts)),
             equal_to([(gone[0], "fetch", "not_found", "permanent", 1), (gone[1], "fetch", "http_404", "permanent", 1)]),

@@ -187,6 +187,18 @@ def test_the_columns_of_a_failures_file_are_not_carried(tmp_path: pathlib.Path) 
     assert read(path) == [("", {"uri": "x", "label": 1})]
 
 
+def test_a_failures_file_that_tells_no_versions_is_one_all_the_same(tmp_path: pathlib.Path) -> None:
+    row = {name: "x" for name in FAILURE_COLUMNS if name != "version"}
+    assert read(written(tmp_path, "failures.jsonl", json.dumps({**row, "label": 1}))) == [
+        ("", {"uri": "x", "label": 1})
+    ]
+
+
+def test_a_lists_own_version_is_carried(tmp_path: pathlib.Path) -> None:
+    path = written(tmp_path, "x.csv", "uri,version\na.jpg,v2\n")
+    assert read(path) == [("", {"uri": "a.jpg", "list_version": "v2"})]
+
+
 def test_bytes_that_are_no_utf8_are_kept_in_uris_and_told_in_columns(tmp_path: pathlib.Path) -> None:
     """(2d) Latin-1 became `caf?` without a word."""
     path = written(tmp_path, "x.csv", b"uri,s\n\xfc.jpg,b\na.jpg,caf\xe9\n")

@@ -28,8 +28,7 @@ def lost(function: Callable[..., Any], *arguments: Any) -> DownloadError:
 )
 def test_an_object_is_downloaded_by_its_name_as_it_is(gcs: GcsServer, name: str) -> None:
     data = name.encode() + b"\x1f\x8b\x00"
-    downloaded = DOWNLOAD(gcs.put(name, data))
-    assert (downloaded.data, downloaded.num_bytes) == (data, len(data))
+    assert DOWNLOAD(gcs.put(name, data)).data == data
 
 
 @pytest.mark.parametrize("name", ["#1.jpg", "a#b/c.jpg", "a//b/../c.jpg", "gs://b.jpg"])
@@ -43,9 +42,9 @@ def test_one_request_downloads_an_object(gcs: GcsServer) -> None:
     assert len(gcs.log) == 1
 
 
-def test_the_generation_grows_with_each_version(strict_gcs: GcsServer) -> None:
-    first, second = (DOWNLOAD(strict_gcs.put("a.jpg", data)).generation for data in (b"1", b"2"))
-    assert (first or 0) < (second or 0)
+def test_the_version_is_the_generation_of_what_came(strict_gcs: GcsServer) -> None:
+    for data in (b"1", b"2"):
+        assert DOWNLOAD(strict_gcs.put("a.jpg", data)) == (data, f"generation:{strict_gcs.generation('a.jpg')}")
 
 
 def test_an_empty_object_has_no_bytes(strict_gcs: GcsServer) -> None:

@@ -1,4 +1,4 @@
-"""Hashes and sizes are those of the bytes, and of all files of a folder."""
+"""Hashes and sizes are those of the bytes, and of all files of a folder; a seal tells any change of it."""
 
 import hashlib
 import os
@@ -7,7 +7,16 @@ import subprocess
 
 import pytest
 
-from transforms.storage.hashing import check_regular, listing_of, sha256_of_files, size_of_files
+from transforms.storage.hashing import (
+    SEAL,
+    check_regular,
+    is_intact,
+    is_sealed,
+    listing_of,
+    seal,
+    sha256_of_files,
+    size_of_files,
+)
 
 
 @pytest.fixture
@@ -81,3 +90,47 @@ def test_the_size_of_a_folder_is_that_of_all_files_below_it(folder: pathlib.Path
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FileNotFoundError):
         sha256_of_files(str(tmp_path / "none"))
+
+
+@pytest.fixture
+def sealed(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A sealed folder."""
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    (tmp_path / "folder" / "a").write_bytes(b"1")
+    (tmp_path / "folder" / "deep" / "b").write_bytes(b"2")
+    seal(str(tmp_path / "folder"))
+    return tmp_path / "folder"
+
+
+def test_a_seal_is_what_sha256sum_checks(sealed: pathlib.Path) -> None:
+    assert is_sealed(str(sealed))
+    assert is_intact(str(sealed))
+    checked = subprocess.run(["sha256sum", "-c", SEAL], cwd=sealed, capture_output=True, text=True, check=True).stdout
+    assert checked == "a: OK\ndeep/b: OK\n"
+    assert is_intact(str(sealed.rename(sealed.with_name("elsewhere"))))
+
+
+@pytest.mark.parametrize("change", ["bytes", "name", "more", "less", "seal", "line", "pipe"])
+def test_a_seal_is_broken_with_any_change(change: str, sealed: pathlib.Path) -> None:
+    if change == "bytes":
+        (sealed / "deep" / "b").write_bytes(b"3")
+    elif change == "name":
+        (sealed / "a").rename(sealed / "c")
+    elif change == "more":
+        (sealed / "deep" / "c").write_bytes(b"")
+    elif change == "less":
+        (sealed / "a").unlink()
+    elif change == "seal":
+        (sealed / SEAL).write_bytes(b"")
+    elif change == "line":
+        (sealed / SEAL).write_bytes((sealed / SEAL).read_bytes().splitlines(keepends=True)[0])
+    else:
+        os.mkfifo(sealed / "pipe")
+    assert is_sealed(str(sealed))
+    assert not is_intact(str(sealed))
+
+
+def test_a_folder_without_a_seal_is_not_intact(tmp_path: pathlib.Path) -> None:
+    for path in (tmp_path, tmp_path / "none"):
+        assert not is_sealed(str(path))
+        assert not is_intact(str(path))

@@ -18,13 +18,16 @@ from transforms.write.shard_format import PART_ROWS
 
 
 def failure(uri: str, **columns: Any) -> Failure:
-    return Failure(ImageUri(uri, columns), "decode", "corrupt", "permanent", "ValueError", f"{uri} is broken", 2)
+    return Failure(
+        ImageUri(uri, columns, "generation:17"), "decode", "corrupt", "permanent", "ValueError", f"{uri} is broken", 2
+    )
 
 
 def test_a_line_holds_the_failure_and_the_carried_columns() -> None:
     row = json.loads(failure_to_json(failure("ä b.jpg", label="x", seen=datetime.date(2026, 1, 2), tags=["a", None])))
     assert row == {
         "uri": "ä b.jpg",
+        "version": "generation:17",
         "stage": "decode",
         "reason": "corrupt",
         "kind": "permanent",
@@ -45,7 +48,7 @@ def test_bytes_are_text_or_base64() -> None:
 
 def test_the_own_columns_come_first_and_text_is_readable() -> None:
     line = failure_to_json(failure("ä.jpg", label="x"))
-    assert line.startswith('{"uri": "ä.jpg", "stage": "decode", "reason": "corrupt", "kind": "permanent", "error": ')
+    assert line.startswith('{"uri": "ä.jpg", "version": "generation:17", "stage": "decode", "reason": "corrupt", ')
     assert line.endswith('"attempts": 2, "label": "x"}')
 
 

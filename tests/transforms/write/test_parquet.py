@@ -70,14 +70,16 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, np.
 
 def test_vectors_are_lists_of_float32_that_are_never_null(written: tuple[pathlib.Path, np.ndarray]) -> None:
     schema = pq.read_schema(written[0] / "embeddings-run-00000-of-00003.parquet")
-    assert schema.names == ["uri", "embedding", "width", "height", "format", "sha256"]
+    assert schema.names == ["uri", "embedding", "width", "height", "format", "sha256", "version"]
     assert schema.field("embedding").type.value_type == pa.float32()
     assert not schema.field("embedding").nullable
     assert not schema.field("embedding").type.value_field.nullable
-    assert [str(schema.field(name).type) for name in ("uri", "width", "height", "format", "sha256")] == [
+    assert not schema.field("version").nullable
+    assert [str(schema.field(name).type) for name in ("uri", "width", "height", "format", "sha256", "version")] == [
         "string",
         "int32",
         "int32",
+        "string",
         "string",
         "string",
     ]

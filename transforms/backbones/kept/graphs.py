@@ -22,7 +22,7 @@ from transforms.backbones.engines.devices import has_gpu
 from transforms.backbones.weights.identity import identity_of
 from transforms.core.errors import UsageError, one_line
 from transforms.storage import cache
-from transforms.storage.seals import is_intact, is_sealed, seal
+from transforms.storage.hashing import is_intact, is_sealed, seal
 
 FORMAT = 12
 """Version of what an entry holds, and of the code that builds graphs: raise it when either changes."""
