@@ -25,7 +25,7 @@ from pipelines.plan.stages import (
 )
 from transforms import CountReasons, MeasureHealth
 from transforms.commit.budget import FailOverBudget
-from transforms.update.fetching import Standing, needed_by
+from transforms.update.fetching import NeededBy, Standing
 
 
 def run(settings: Settings, beam_args: list[str]) -> int:
@@ -83,8 +83,9 @@ class EmbedAndCommit(beam.PTransform):
     def expand(self, pixels: Any) -> Any:
         plan, target = self.plan, self.target
         embed = embed_of(plan, target).with_resource_hints(**plan.where.resource_hints)
-        embeddings, unembedded = needed_by(pixels, target.backbone.name) | "Embed" >> embed
-        failures = needed_by((*self.lost, unembedded) | "AllLost" >> beam.Flatten(), target.backbone.name)
+        needed = NeededBy(target.backbone.name)
+        embeddings, unembedded = pixels | "Needed" >> needed | "Embed" >> embed
+        failures = (*self.lost, unembedded) | "AllLost" >> beam.Flatten() | "NeededLost" >> needed
         outcome, files = {"counts": self.counts}, None
         if self.standing:
             embeddings, failures, files, sums = (embeddings, failures) | merge_of(plan, target, self.standing)

@@ -70,9 +70,21 @@ def _of(found: Any, collection: str, what: str) -> Any:
     return found | f"{what}_{collection}" >> beam.Filter(lambda one: one.collection == collection)
 
 
-def needed_by(found: Any, collection: str) -> Any:
-    """Keep what a collection needs: a PCollection of anything with a `source` -> the same."""
-    return found | f"NeededBy_{collection}" >> beam.Filter(is_needed, collection)
+@dataclasses.dataclass
+class NeededBy(beam.PTransform):
+    """Keep what a collection needs: anything with a `source` -> the same.
+
+    Args:
+      collection: name of the collection in this run.
+    """
+
+    collection: str
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, found: Any) -> Any:
+        return typed(found | beam.Filter(is_needed, self.collection), found.element_type)
 
 
 def is_needed(element: Any, collection: str) -> bool:

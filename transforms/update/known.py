@@ -161,7 +161,7 @@ class ReadKnown(beam.PTransform):
         return (
             root
             | beam.Create(list(enumerate(self.files)), reshuffle=True)
-            | "Read" >> beam.MapTuple(known_of, formats=self.formats)
+            | "Read" >> beam.Map(lambda numbered, formats: known_of(*numbered, formats), self.formats)
             | beam.CombineGlobally(ToListCombineFn())
             | "All" >> beam.Map(Known.all)
         )

@@ -23,6 +23,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from transforms.collection.layout import LOCK, PARTIAL, path_of, plan_path, scratch_folder
 from transforms.core.counters import count, timed
 from transforms.core.errors import UsageError
+from transforms.core.stage import typed
 from transforms.core.uri_sum import UriSum
 from transforms.storage.files import move, read_locally, read_whole, written_locally
 from transforms.storage.gcs import LostRaceError
@@ -103,7 +104,7 @@ class PlanShards:
     shard_bytes: int
     rewrites: bool = False
 
-    def __call__(self, found: Iterable[Part | StandingFile]) -> list[Shard | TaggedOutput]:
+    def __call__(self, found: Iterable[Part | StandingFile]) -> list[Any]:
         """Return the shards that are to be written, and the WrittenFiles that stay, tagged KEPT."""
         all_found = list(found)
         parts = [one for one in all_found if isinstance(one, Part) and one.rows]
@@ -219,8 +220,8 @@ class WriteShards(beam.PTransform):
             | "PlanShards" >> beam.FlatMap(plan).with_outputs(KEPT, main="shards")
         )
         written = (
-            planned.shards
+            typed(planned.shards, Shard)
             | "SpreadShards" >> beam.Reshuffle()
             | "WriteShard" >> beam.ParDo(WriteShard(self.format, self.output, scratch))
         )
-        return (written, planned[KEPT]) | "Files" >> beam.Flatten()
+        return (written, typed(planned[KEPT], WrittenFile)) | "Files" >> beam.Flatten()
