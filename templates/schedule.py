@@ -141,10 +141,10 @@ def checked_parameters(given: list[str]) -> dict[str, str]:
         if name not in pairs:
             raise UsageError(f"--parameter {name}=... is missing")
     settings, _ = parse([f"--{name}={value}" for name, value in pairs.items()])
-    if not settings.overwrite and not re.search(r"\{(date|run)\}", settings.output):
+    if settings.existing == "refuse" and not re.search(r"\{(date|run)\}", settings.output):
         raise UsageError(
             "--parameter output is the same every night, and the second would be refused: "
-            "put {date} or {run} into it, or add --parameter overwrite=true"
+            "put {date} or {run} into it, or leave out --parameter existing=refuse"
         )
     return pairs
 

@@ -117,7 +117,7 @@ def test_a_finished_run_is_not_overwritten_unasked(
     arguments = ["--input", photos, "--output", tmp_path / "out", "--weights", "random", "--image_size", 32]
     assert main([str(argument) for argument in arguments]) == 0
     capsys.readouterr()
-    assert "holds a finished run; choose another folder, or add --overwrite" in refused(capsys, *arguments)
+    assert "holds a collection; add --existing update to bring it in step with the input, or --existing replace, or choose another folder" in refused(capsys, *arguments)
 
 
 def everything_below(folder: pathlib.Path) -> dict[str, tuple[int, bytes]]:
@@ -146,7 +146,7 @@ def test_the_flat_output_of_an_older_version_is_refused_and_not_touched(
         if (output / folder).exists():
             (output / folder).rmdir()
     before = everything_below(output)
-    for flags in ([], ["--overwrite"], ["--overwrite", "--dry_run"]):
+    for flags in ([], ["--existing=replace"], ["--existing=replace", "--dry_run"]):
         line = refused(capsys, *arguments, *flags)
         assert f"--output {output} holds a run of an older version, with all files in one folder; choose" in line
         assert everything_below(output) == before

@@ -84,7 +84,7 @@ def killed(
 ) -> list[bool]:
     """Kill runs at their n-th change, look at what there is, and run them again; return which were killed."""
     outputs = {n: folder / f"out-{n}" for n in numbers}
-    argv = {n: command(images, out, f"--output_format={format_}", "--overwrite") for n, out in outputs.items()}
+    argv = {n: command(images, out, f"--output_format={format_}", "--existing=replace") for n, out in outputs.items()}
     old = ""
     if finished:
         old = standing(finished)
@@ -142,7 +142,7 @@ def test_a_run_that_is_killed_leaves_a_whole_one(
 def race(runs: ForkedRuns, images: pathlib.Path, output: pathlib.Path, *flags: str) -> None:
     """Let two runs race, the second of which has more flags."""
     before = standing(output)
-    overwrite = ["--overwrite"] if before else []
+    overwrite = ["--existing=replace"] if before else []
     first, second = command(images, output, *overwrite), command(images, output, *overwrite, *flags)
     ends = runs({"argv": first}, {"argv": second})
     assert sorted(code for code, _ in ends) == [0, 1], ends

@@ -231,7 +231,7 @@ def test_overwrite_replaces_a_finished_run(photos: pathlib.Path, tmp_path: pathl
     before = {path: path.read_bytes() for path in files_below(output)}
     assert run(*arguments) == 2
     assert {path: path.read_bytes() for path in files_below(output)} == before
-    assert run(*arguments, "--overwrite", "--num_shards", "2") == 0
+    assert run(*arguments, "--existing=replace", "--num_shards", "2") == 0
     after = files_below(output)
     assert set(before) & set(after) == {output / "manifest.json"}
     assert after == sorted([output / "manifest.json", *(output / f["name"] for f in manifest_of(output)["files"])])

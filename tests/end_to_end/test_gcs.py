@@ -152,7 +152,7 @@ def test_a_finished_run_is_refused_and_replaced_when_told_so(
     first = manifest_of(gcs, "out")
     assert run("--input", photos, "--output", output, *LIGHT) == 2
     assert "holds a finished run" in capsys.readouterr().err
-    assert run("--input", photos, "--output", output, "--overwrite", *LIGHT) == 0
+    assert run("--input", photos, "--output", output, "--existing=replace", *LIGHT) == 0
     second = manifest_of(gcs, "out")
     assert first["run_id"] != second["run_id"]
     assert sorted(gcs.names("out/")) == sorted(["out/manifest.json", *(f"out/{f['name']}" for f in second["files"])])

@@ -44,7 +44,7 @@ def test_the_main_job_needs_nothing_that_only_linux_has(
     """Twice, since the second run takes the lock, the cache and the folder of the first; what stands is whole."""
     command = [sys.executable, "-c", HIDDEN, "--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT]
     environment = {**os.environ, "EMBED_IMAGES_CACHE": str(tmp_path / "cache")}
-    for flags in ([], ["--overwrite"]):
+    for flags in ([], ["--existing=replace"]):
         ended = subprocess.run(
             [*command, "--engine", engine, *flags], env=environment, capture_output=True, text=True, check=False
         )

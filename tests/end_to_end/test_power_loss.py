@@ -67,7 +67,7 @@ def test_after_a_loss_of_power_the_old_run_stands_or_the_new_one(
             shutil.copytree(finished, output)
             old = standing(output)
             subprocess.run(["sync", "-f", folder], check=True)
-            argv = command(images, output, f"--output_format={format_}", "--overwrite")
+            argv = command(images, output, f"--output_format={format_}", "--existing=replace")
             ((code, errors),) = runs({"argv": argv, "kill_at": n, "below": str(output)})
             shutil.copyfile(device, lost)
             assert code in (-9, 0), errors

@@ -27,7 +27,7 @@ def files_in(folder: pathlib.Path | str) -> list[str]:
 @pytest.fixture
 def settings(photos: pathlib.Path, tmp_path: pathlib.Path) -> Settings:
     """The settings of a small run that may replace another."""
-    return settings_of(photos, tmp_path / "out", "--overwrite")
+    return settings_of(photos, tmp_path / "out", "--existing=replace")
 
 
 @pytest.fixture

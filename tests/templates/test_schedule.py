@@ -128,7 +128,7 @@ def test_what_would_fail_at_night_is_refused_today(
 
 
 def test_one_folder_for_every_night_is_taken_where_it_is_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
-    again = [*GIVEN, "--parameter=output=gs://b/out", "--parameter=overwrite=true"]
+    again = [*GIVEN, "--parameter=output=gs://b/out", "--parameter=existing=replace"]
     assert printed([*FLAGS, *again], capsys)["body"]["launchParameter"]["parameters"]["output"] == "gs://b/out"
 
 

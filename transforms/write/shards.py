@@ -52,7 +52,6 @@ class WriteParts(beam.DoFn):
 
     format: ShardFormat
     scratch: str
-    seconds: float = PART_SECONDS
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -65,7 +64,7 @@ class WriteParts(beam.DoFn):
         if not self._elements:
             self._since = now
         self._elements.append(element)
-        if len(self._elements) >= self.format.rows_per_part or now - self._since > self.seconds:
+        if len(self._elements) >= self.format.rows_per_part or now - self._since > PART_SECONDS:
             yield self._flush()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:

@@ -105,7 +105,7 @@ def test_what_is_kept_is_not_built_again(arguments: list[str], environment: dict
         code, out, err = run(NOTED + COMMAND, arguments, environment)
         assert (code, err) == (0, "")
         assert out[:2] == ["MobileNetV2 before", f"{started} started"]
-        arguments = [*arguments, "--overwrite"]
+        arguments = [*arguments, "--existing=replace"]
 
 
 @pytest.mark.parametrize(
