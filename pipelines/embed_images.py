@@ -38,7 +38,7 @@ def run(settings: Settings, beam_args: list[str]) -> int:
 def build(root: beam.Pipeline, plan: Plan) -> None:
     """Apply a plan to the root of a pipeline: fetch and decode each image once, and embed it with each backbone."""
     uris, unread, counts = root | plan.source
-    images, unfetched = uris | fetch_of(plan)
+    images, _unchanged, unfetched = uris | fetch_of(plan)
     pixels, undecoded = images | decode_of(plan)
     manifests = [
         pixels

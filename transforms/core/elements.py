@@ -21,11 +21,14 @@ class ImageUri:
     Attributes:
       version: what tells the image from its earlier and later selves, as far as it is known; '' where nothing does.
         After the fetch, that of the bytes that were read. Its forms: `transforms.storage.image_versions`.
+      known_version: that of the bytes which an earlier run read: an image that still has it is not fetched again. ''
+        asks for nothing.
     """
 
     uri: str
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     version: str = ""
+    known_version: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
