@@ -25,7 +25,7 @@ def embed_and_write(photos: str, output: str, backbone: Backbone) -> None:
     read = ReadImageUris([photos])
     with beam.Pipeline(FnApiRunner()) as root:
         uris, unread, _ = root | read
-        images, unfetched = uris | FetchImages()
+        images, _, unfetched = uris | FetchImages()
         pixels, undecoded = images | DecodeImages([backbone.size])
         embeddings, unembedded = pixels | EmbedImages(backbone)
         _ = embeddings | WriteEmbeddingsToParquet(output, "run-1", embedding_spec(backbone), read.columns)

@@ -4,15 +4,16 @@ python -m templates.schedule --project my-project --region europe-west4 --cron '
     --template gs://my-bucket/templates/embed_images.json --temp_location gs://my-bucket/tmp \\
     --service_account launcher@my-project.iam.gserviceaccount.com \\
     --worker_account worker@my-project.iam.gserviceaccount.com \\
-    --parameter input=gs://my-bucket/photos/{date} --parameter output=gs://my-bucket/embeddings/{date}
+    --parameter input=gs://my-bucket/photos --parameter output=gs://my-bucket/embeddings
 
-The request is the same every night; what differs, `{date}` and `{run}`, is filled in when the job is launched, in UTC.
+The request is the same every night, and brings one collection in step with its input: `--parameter existing=update` goes
+without saying. `{date}` and `{run}` in a path are filled in when the job is launched, in UTC.
 
 If a night's job still runs when the next is launched, the launch returns that job, or an error, and starts nothing: the
 jobs of a schedule have one name, and Dataflow has one active job of a name in a region. The same holds for a launch
 that is retried because its answer was lost. Even if two runs meet, under different names, no run overwrites another's
-files, and each manifest names only the files of its own run: of two runs at once in one folder one is committed, the
-other fails and says which stands.
+files: of two runs at once in one folder one is committed, the other fails and says which stands, and what it finished
+is taken over the next night.
 """
 
 import argparse
@@ -41,6 +42,9 @@ FIELDS = ("description", "schedule", "time_zone", "http_target", "attempt_deadli
 
 LAUNCHER_MACHINE = "n1-standard-2"
 """Machine of the launcher, which loads the model to build the graph; Google's default has 3.75 GB, half as much."""
+
+DEFAULTS = {"existing": "update"}
+"""Parameters of a night that none are given for: each brings the same collection in step with the input."""
 
 DEADLINE_SECONDS = 180
 RETRIES = 3
@@ -129,7 +133,7 @@ def checked_parameters(given: list[str]) -> dict[str, str]:
     Raises:
       UsageError: one is unknown, missing or wrong; or each night would write to the same folder.
     """
-    pairs = dict(text.partition("=")[::2] for text in given)
+    pairs = {**DEFAULTS, **dict(text.partition("=")[::2] for text in given)}
     known = {parameter["name"]: parameter for parameter in metadata()["parameters"]}
     for name, value in pairs.items():
         if name not in known:

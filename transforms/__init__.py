@@ -3,7 +3,7 @@
     uris ──► image bytes ──► pixels ──► embeddings ──► files ──► manifest
 
     uris, unread, counts = root | ReadImageUris(["photos/"])
-    images, unfetched = uris | FetchImages()
+    images, unchanged, unfetched = uris | FetchImages()
     pixels, undecoded = images | DecodeImages()
     embeddings, unembedded = pixels | EmbedImages(Backbone("MobileNetV2"))
 

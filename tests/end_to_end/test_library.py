@@ -28,7 +28,7 @@ def test_the_transforms_compose_into_a_pipeline_of_ones_own(photos: pathlib.Path
     output = str(tmp_path / "out")
     with beam.Pipeline(FnApiRunner()) as root:
         uris, unread, _ = root | ReadImageUris([str(photos)])
-        images, unfetched = uris | FetchImages(num_threads=0)
+        images, _, unfetched = uris | FetchImages(num_threads=0)
         pixels, undecoded = images | DecodeImages([backbone.size], num_threads=0)
         shapes = (
             pixels | beam.Map(lambda p: tuple((a.shape, str(a.dtype)) for a in p.by_size.values())) | beam.Distinct()

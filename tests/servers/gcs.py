@@ -39,7 +39,7 @@ class GcsServer:
     """A server and one bucket of it: puts and gets its objects, breaks the answers, and keeps a log of requests.
 
     `retry_after` is the header of that name, of all answers that are a status; `page` the length of a list's pages, 0
-    for the server's own.
+    for the server's own; `peers` holds the connection of each request.
     """
 
     def __init__(self, kind: str, backend: str, url: str):
@@ -48,6 +48,7 @@ class GcsServer:
         self.retry_after, self.page = "", 0
         self.action: Callable[[], object] = lambda: None
         self.log: list[str] = []
+        self.peers: list[tuple[str, int]] = []
         self.lock = threading.Lock()
 
     def fail(self, what: int | str, times: int = 1, matching: str = DOWNLOAD) -> None:
@@ -98,6 +99,15 @@ class GcsServer:
         quoted = urllib.parse.quote(name, safe="")
         return str(json.loads(self._ask("GET", f"/storage/v1/b/{self.bucket}/o/{quoted}"))["generation"])
 
+    def is_unchanged(self, path: str) -> bool:
+        """Whether a request names, as not wanted, the generation that its object has; neither backend looks at it."""
+        asked = urllib.parse.urlsplit(path)
+        unwanted = urllib.parse.parse_qs(asked.query).get("ifGenerationNotMatch")
+        if not unwanted:
+            return False
+        status, _, answer = ask(self.backend, "GET", asked.path.removeprefix("/download"), b"", {})
+        return status == 200 and unwanted == [str(json.loads(answer)["generation"])]
+
     def names(self, prefix: str = "") -> list[str]:
         """List the names of objects."""
         query = urllib.parse.urlencode({"prefix": prefix, "maxResults": 1000})
@@ -128,6 +138,7 @@ def proxy(server: GcsServer) -> type[http.server.BaseHTTPRequestHandler]:
 
         def relay(self) -> None:
             body = self.body()
+            server.peers.append(self.client_address)
             # A batch is matched by what it deletes, too.
             parts = re.findall(rb"^DELETE \S+", body, re.MULTILINE) if self.path.startswith("/batch") else []
             fault = server.take(" ".join([self.command, self.path, *(part.decode() for part in parts)]))
@@ -139,6 +150,9 @@ def proxy(server: GcsServer) -> type[http.server.BaseHTTPRequestHandler]:
                 return
             if fault == "before":
                 server.action()
+            if server.is_unchanged(self.path):
+                self.reply(304, [], b"")
+                return
             # fake-gcs-server answers only those parts of a batch that have an id, which Google's client gives none.
             body = re.sub(rb"(Content-Type: application/http)(\r?\n)", rb"\1\2Content-ID: <part>\2", body)
             asked = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
@@ -172,7 +186,9 @@ def proxy(server: GcsServer) -> type[http.server.BaseHTTPRequestHandler]:
             for name, value in headers:
                 if name.lower() not in HOP:
                     self.send_header(name, value.replace(f"http://{server.backend}", server.url))
-            self.send_header("Content-Length", str(len(answer)))
+            # With 304 it would be the length of what is not sent.
+            if status != 304:
+                self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(answer[: len(answer) // 2] if cut else answer)

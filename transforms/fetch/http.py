@@ -11,6 +11,7 @@ import functools
 import ssl
 import time
 import urllib.parse
+from collections.abc import Mapping
 from typing import Any
 
 import urllib3
@@ -20,9 +21,10 @@ from urllib3.util.ssl_match_hostname import CertificateError
 
 from transforms.core import retries
 from transforms.core.errors import ImageError, one_line
+from transforms.fetch.conditions import condition_on, version_told
 from transforms.fetch.connections import ForbiddenAddressError, connections, cut_at
 from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, origin
-from transforms.storage.image_versions import Content, answer_version
+from transforms.storage.image_versions import Content, UnchangedError, check_changed
 
 MAX_REDIRECTS = 5
 
@@ -47,12 +49,12 @@ class HttpFetch:
     pause: float = retries.PAUSE
     allowed: AllowedPrefixes = EVERYWHERE
 
-    def __call__(self, uri: str) -> Content:
-        """Return the body and its version; raise ImageError."""
+    def __call__(self, uri: str, known: str = "") -> Content:
+        """Return the body and its version; raise ImageError, or UnchangedError if the version is the known one."""
         deadline = time.monotonic() + self.timeout
         for attempt in range(1, self.attempts + 1):
             try:
-                return self._attempt(uri, deadline, attempt)
+                return self._attempt(uri, known, deadline, attempt)
             except _RetryLaterError as e:
                 pause = min(max(e.after, self.pause * 2 ** (attempt - 1)), retries.LONGEST_PAUSE)
                 if attempt == self.attempts or time.monotonic() + pause >= deadline:
@@ -60,17 +62,21 @@ class HttpFetch:
                 time.sleep(pause)
         raise AssertionError("at least one attempt returns or raises")
 
-    def _attempt(self, uri: str, deadline: float, attempt: int) -> Content:
+    def _attempt(self, uri: str, known: str, deadline: float, attempt: int) -> Content:
         fail = functools.partial(ImageError, attempts=attempt)
         try:
-            with self._open(uri, deadline, fail) as response:
+            condition = condition_on(known)
+            with self._open(uri, condition, deadline, fail) as response:
+                _check_time(deadline)
+                if response.status == 304 and condition:
+                    _keep_connection(response)
+                    raise UnchangedError(known)
                 self._check_status(response, fail)
+                check_changed(version := version_told(response.headers), known)
                 with cut_at(deadline, response.shutdown):
                     body = self._body(response, fail)
-                # Headers or a body that end with the connection look complete even if they were cut.
-                if time.monotonic() >= deadline:
-                    raise TimeoutError
-                return Content(body, _version_of(response))
+                _check_time(deadline)
+                return Content(body, version)
         except (LocationValueError, UnicodeError) as e:
             raise fail("bad_uri", one_line(e)) from e
         except ForbiddenAddressError as e:
@@ -87,7 +93,7 @@ class HttpFetch:
             error = type(e).__name__
             raise _RetryLaterError(fail("connection", one_line(e), transient=True, error=error)) from e
 
-    def _open(self, uri: str, deadline: float, fail: Any) -> Any:
+    def _open(self, uri: str, condition: Mapping[str, str], deadline: float, fail: Any) -> Any:
         pool, first = connections(self.allow_private_hosts), parse_url(uri)
         for _ in range(MAX_REDIRECTS + 1):
             self.allowed.check(uri)
@@ -98,7 +104,7 @@ class HttpFetch:
             response = pool.request(
                 "GET",
                 uri,
-                headers={**pool.headers, **own},
+                headers={**pool.headers, **own, **condition},
                 preload_content=False,
                 retries=False,
                 redirect=False,
@@ -144,8 +150,17 @@ class _RetryLaterError(Exception):
         self.failure, self.after = failure, after
 
 
-def _version_of(response: Any) -> str:
-    return answer_version(response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
+def _check_time(deadline: float) -> None:
+    # Headers or a body that end with the connection look complete even if they were cut.
+    if time.monotonic() >= deadline:
+        raise TimeoutError
+
+
+def _keep_connection(response: Any) -> None:
+    """Finish an answer without a body, so that its connection can be used again."""
+    # Where a body would have been chunked, urllib3 waits for its chunks.
+    if not response.chunked:
+        response.drain_conn()
 
 
 def _retry_after(response: Any) -> float:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import TaggedOutput
 
 from transforms.core import retries
 from transforms.core.counters import count
@@ -20,15 +21,19 @@ from transforms.fetch.http import HttpFetch
 from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, place_of
 from transforms.storage.gcs import INSTALL, INSTALLED
 from transforms.storage.gcs_download import DownloadError, GcsDownload
-from transforms.storage.image_versions import Content, file_version, is_listed
+from transforms.storage.image_versions import Content, UnchangedError, check_changed, file_version, is_listed
 from transforms.storage.paths import canonical_uri, local_path, scheme_of
 from transforms.storage.schemes import WEB, how_to_install
+
+UNCHANGED = "unchanged"
+"""Tag of the output for images of the version that is known."""
 
 
 class Fetched(NamedTuple):
     """Outputs of `FetchImages`."""
 
     images: beam.PCollection[Image]
+    unchanged: beam.PCollection[ImageUri]
     unfetched: beam.PCollection[Failure]
 
 
@@ -36,8 +41,8 @@ _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 """Flags, where the platform has them, with which no file is waited for while it is opened."""
 
 
-def fetch_local(path: str, max_bytes: int) -> Content:
-    """Read a regular file of the local disk: path -> Content; raise ImageError."""
+def fetch_local(path: str, max_bytes: int, known: str = "") -> Content:
+    """Read a regular file of the local disk: path -> Content; raise ImageError or UnchangedError."""
     try:
         # Opening a device may do something, so what is none is refused before; and again, should it have been replaced.
         _refuse_all_but_files(path, os.stat(path))
@@ -47,6 +52,8 @@ def fetch_local(path: str, max_bytes: int) -> Content:
             if not found.st_size and hasattr(os, "fstatvfs") and not os.fstatvfs(f.fileno()).f_blocks:
                 # Reading it may wait for ever, or change something: /proc/kmsg does both.
                 raise ImageError("not_a_file", f"{path} is made up by the system while it is read")
+            # Looked at before it is read: what changes meanwhile has another version later.
+            check_changed(version := file_version(found.st_mtime_ns, found.st_size), known)
             data = f.read(max_bytes + 1) if found.st_size <= max_bytes else b""
     except (FileNotFoundError, NotADirectoryError) as e:
         raise ImageError("not_found", f"no such file: {path}") from e
@@ -58,8 +65,7 @@ def fetch_local(path: str, max_bytes: int) -> Content:
         raise ImageError("io_error", one_line(e), transient=True) from e
     if found.st_size > max_bytes or len(data) > max_bytes:
         raise ImageError("too_many_bytes", f"more than {max_bytes} bytes")
-    # Looked at before it was read: what changes meanwhile has another version later.
-    return Content(data, file_version(found.st_mtime_ns, found.st_size))
+    return Content(data, version)
 
 
 def _refuse_all_but_files(path: str, found: os.stat_result) -> None:
@@ -100,12 +106,12 @@ def _exists(uri: str) -> bool:
         return True
 
 
-def fetch_object(uri: str, download: GcsDownload) -> Content:
-    """Download an object of Cloud Storage: 'gs://bucket/name' -> Content; raise ImageError."""
+def fetch_object(uri: str, download: GcsDownload, known: str = "") -> Content:
+    """Download an object of Cloud Storage: 'gs://bucket/name' -> Content; raise ImageError or UnchangedError."""
     if not INSTALLED:
         raise ImageError("unsupported_scheme", f"nothing here reads gs:// uris; run: {INSTALL}")
     try:
-        return download(uri)
+        return download(uri, known)
     except DownloadError as e:
         error = ImageError(e.reason, str(e), transient=e.transient, error=e.error, attempts=e.attempts)
         # A failure shows the class of the cause, not that of the wrapper.
@@ -114,7 +120,9 @@ def fetch_object(uri: str, download: GcsDownload) -> Content:
 
 @dataclasses.dataclass(frozen=True)
 class Fetch:
-    """Fetch one image by its uri's scheme: ImageUri -> Image, of the version that was read; raise ImageError.
+    """Fetch one image by its uri's scheme: ImageUri -> Image, of the version that was read.
+
+    Raises ImageError, or UnchangedError for an image that still has its known version.
 
     Args: as for `FetchImages`.
     """
@@ -128,29 +136,45 @@ class Fetch:
         data, version = self._content(source)
         count("images-fetched")
         count("bytes-fetched", len(data))
-        # A list's own version is the list's to change.
-        version = source.version if is_listed(source.version) else version
-        return Image(dataclasses.replace(source, version=version), data)
+        return Image(_of_version(source, version), data)
 
     def _content(self, source: ImageUri) -> Content:
         uri, scheme = source.uri, scheme_of(source.uri)
         self.allowed.check(uri)
         if scheme == "gs":
-            return fetch_object(uri, self.gcs)
+            return fetch_object(uri, self.gcs, source.known_version)
         if scheme in WEB:
-            return self.http(uri)
+            return self.http(uri, source.known_version)
         if scheme in ("", "file"):
             path = local_path(uri) if scheme else uri
             # What was checked is opened, not what a link leads to by then.
             path = os.path.realpath(path) if self.allowed.prefixes else path
-            return fetch_local(path, self.max_image_bytes)
+            return fetch_local(path, self.max_image_bytes, source.known_version)
         # Filesystems tell a file's version when they list it, not when they read it.
         return Content(fetch_from_filesystem(uri, self.max_image_bytes), source.version)
 
 
+@dataclasses.dataclass(frozen=True)
+class _UnchangedAside:
+    """Tag what is unchanged: ImageUri -> Image | TaggedOutput(ImageUri), with the version that was found."""
+
+    fetch: Fetch
+
+    def __call__(self, source: ImageUri) -> Image | TaggedOutput:
+        try:
+            return self.fetch(source)
+        except UnchangedError as e:
+            return TaggedOutput(UNCHANGED, _of_version(source, e.version))
+
+
+def _of_version(source: ImageUri, version: str) -> ImageUri:
+    # A list's own version is the list's to change.
+    return source if is_listed(source.version) else dataclasses.replace(source, version=version)
+
+
 @dataclasses.dataclass
 class FetchImages(Stage):
-    """Fetch images: ImageUri -> Fetched(Image, Failure).
+    """Fetch images that are not of the version that is known: ImageUri -> Fetched(Image, ImageUri, Failure).
 
     Args:
       max_image_bytes: maximum size of an encoded image, in bytes; checked while it streams.
@@ -191,6 +215,7 @@ class FetchImages(Stage):
         return Fetch(self.max_image_bytes, http, gcs, allowed)
 
     def expand(self, uris: beam.PCollection[ImageUri]) -> Fetched:
-        fetch = ThreadMap(failures_of("fetch", self.function, ImageUri), self.num_threads)
-        fetched = uris | beam.ParDo(fetch).with_outputs(FAILURES, main="images")
-        return Fetched(typed(fetched.images, Image), typed(fetched[FAILURES], Failure))
+        fetch = ThreadMap(failures_of("fetch", _UnchangedAside(self.function), ImageUri), self.num_threads)
+        fetched = uris | beam.ParDo(fetch).with_outputs(UNCHANGED, FAILURES, main="images")
+        images, unchanged, unfetched = fetched.images, fetched[UNCHANGED], fetched[FAILURES]
+        return Fetched(typed(images, Image), typed(unchanged, ImageUri), typed(unfetched, Failure))

@@ -19,7 +19,14 @@ from transforms.core import retries
 from transforms.core.counters import count
 from transforms.core.errors import one_line
 from transforms.storage.gcs import bucket_exists, client, session, split, stat
-from transforms.storage.image_versions import Content, object_version
+from transforms.storage.image_versions import (
+    GENERATION,
+    Content,
+    UnchangedError,
+    check_changed,
+    object_version,
+    told_by,
+)
 from transforms.storage.pace import Pace
 
 try:
@@ -87,18 +94,19 @@ class GcsDownload:
     pause: float = retries.PAUSE
     patience: float = math.inf
 
-    def __call__(self, uri: str) -> Content:
-        """Return the object; raise DownloadError."""
+    def __call__(self, uri: str, known: str = "") -> Content:
+        """Return the object; raise DownloadError, or UnchangedError if its version is the known one."""
         sink = io.BytesIO()
-        version, encoding = self.copy(uri, sink)
+        version, encoding = self.copy(uri, sink, known)
         data = sink.getvalue()
         return Content(self._inflated(data) if encoding == "gzip" else data, version)
 
-    def copy(self, uri: str, sink: IO[bytes]) -> Stored:
-        """Write an object's bytes as they are stored; raise DownloadError.
+    def copy(self, uri: str, sink: IO[bytes], known: str = "") -> Stored:
+        """Write an object's bytes as they are stored; raise DownloadError, or UnchangedError.
 
         Args:
           sink: emptied before each attempt.
+          known: version whose bytes are not wanted.
         """
         try:
             bucket, name = split(uri)
@@ -118,7 +126,10 @@ class GcsDownload:
             sink.truncate()
             try:
                 fail = functools.partial(_failure, attempts=attempt)
-                found = self._attempt(uri, (bucket, name), sink, deadline, fail)
+                found = self._attempt(uri, (bucket, name), sink, known, deadline, fail)
+            except UnchangedError:
+                PACE.answered()
+                raise
             except RefusedError as e:
                 error, until = e, min(until, turn + self.patience)
                 PACE.refused(turn, e.after)
@@ -132,16 +143,23 @@ class GcsDownload:
                 return found
         raise AssertionError("the loop returns or raises")
 
-    def _attempt(self, uri: str, place: tuple[str, str], sink: IO[bytes], deadline: float, fail: Failing) -> Stored:
+    def _attempt(
+        self, uri: str, place: tuple[str, str], sink: IO[bytes], known: str, deadline: float, fail: Failing
+    ) -> Stored:
         try:
-            with self._open(place, deadline) as response:
+            with self._open(place, known, deadline) as response:
+                if response.status_code == 304 and _condition(known):
+                    # To its end, so that the connection can be used again.
+                    response.raw.drain_conn()
+                    raise UnchangedError(known)
                 if response.status_code != 200:
                     raise self._refused(response, uri, place, fail)
                 if int(response.headers.get("X-Goog-Stored-Content-Length", 0)) > self.max_bytes:
                     raise fail("too_many_bytes", f"more than {self.max_bytes} bytes")
+                version = object_version(response.headers.get("X-Goog-Generation", ""))
+                check_changed(version, known)
                 crc32c = self._stream(response, sink, deadline, fail)
                 self._check(response, uri, sink.tell(), crc32c, fail)
-                version = object_version(response.headers.get("X-Goog-Generation", ""))
                 return Stored(version, response.headers.get("Content-Encoding", ""))
         except (GoogleAuthError, RequestException, HTTPError, TimeoutError) as e:
             if time.monotonic() >= deadline:
@@ -152,7 +170,7 @@ class GcsDownload:
                 raise fail("permission_denied", f"no credentials for {uri}: {one_line(e)}") from e
             raise fail("connection", one_line(e), transient=True) from e
 
-    def _open(self, place: tuple[str, str], deadline: float) -> Any:
+    def _open(self, place: tuple[str, str], known: str, deadline: float) -> Any:
         bucket, name = place
         url = f"{client().api_endpoint}/download/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}"
         left = deadline - time.monotonic()
@@ -160,9 +178,8 @@ class GcsDownload:
             raise TimeoutError
         # The service knows only the checksum of the stored bytes, so what is stored as gzip must arrive as gzip.
         headers = {"Accept-Encoding": "gzip"}
-        return session().get(
-            url, params={"alt": "media"}, headers=headers, stream=True, timeout=left, allow_redirects=False
-        )
+        params = {"alt": "media", **_condition(known)}
+        return session().get(url, params=params, headers=headers, stream=True, timeout=left, allow_redirects=False)
 
     def _stream(self, response: Any, sink: IO[bytes], deadline: float, fail: Failing) -> bytes:
         checksum = google_crc32c.Checksum()
@@ -217,6 +234,12 @@ class GcsDownload:
         if len(inflated) > self.max_bytes:
             raise DownloadError("too_many_bytes", f"inflates to more than {self.max_bytes} bytes")
         return inflated
+
+
+def _condition(known: str) -> dict[str, str]:
+    """Return the parameter after which the service answers 304 if it still has the known version."""
+    generation = told_by(known, GENERATION)
+    return {"ifGenerationNotMatch": generation} if generation.isascii() and generation.isdigit() else {}
 
 
 def _failure(reason: str, message: str, **details: Any) -> DownloadError:

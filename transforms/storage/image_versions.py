@@ -25,6 +25,20 @@ class Content(NamedTuple):
     version: str
 
 
+class UnchangedError(Exception):
+    """Nothing was read at a uri, since its bytes are those of the version that is known."""
+
+    def __init__(self, version: str):
+        super().__init__(f"still of the version {version}")
+        self.version = version
+
+
+def check_changed(version: str, known: str) -> None:
+    """Raise UnchangedError if a version is the known one; '' is none."""
+    if version and version == known:
+        raise UnchangedError(version)
+
+
 def object_version(generation: str) -> str:
     """Return the version of an object of Cloud Storage; '' if its generation is not known."""
     return f"{GENERATION}:{generation}" if generation else ""

@@ -104,7 +104,7 @@ def test_a_mixture_of_elements_is_refused() -> None:
 
 
 def test_the_losses_of_a_stage_do_not_fit_into_the_next() -> None:
-    _, unfetched = beam.Pipeline() | beam.Create([SOURCE]) | FetchImages()
+    _, _, unfetched = beam.Pipeline() | beam.Create([SOURCE]) | FetchImages()
     with pytest.raises(TypeCheckError, match="DecodeImages takes a PCollection of Image, not one of Failure"):
         _ = unfetched | DecodeImages()
 
@@ -199,11 +199,11 @@ def test_each_stage_says_of_what_type_its_outputs_are(tmp_path: pathlib.Path) ->
     (tmp_path / "a.jpg").touch()
     root = beam.Pipeline()
     uris, unread, _ = root | ReadImageUris([str(tmp_path / "a.jpg")])
-    images, unfetched = uris | FetchImages()
+    images, unchanged, unfetched = uris | FetchImages()
     pixels, undecoded = images | DecodeImages()
     embeddings, unembedded = pixels | EmbedImages()
-    outputs = [uris, images, pixels, embeddings]
-    assert [output.element_type for output in outputs] == [ImageUri, Image, Pixels, Embedding]
+    outputs = [uris, images, unchanged, pixels, embeddings]
+    assert [output.element_type for output in outputs] == [ImageUri, Image, ImageUri, Pixels, Embedding]
     assert {lost.element_type for lost in (unread, unfetched, undecoded, unembedded)} == {Failure}
     files = [
         embeddings | WriteEmbeddingsToParquet("out", "RUN", SPEC),

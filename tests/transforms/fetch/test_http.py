@@ -18,12 +18,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conftest import Handler, answer
+from tests.servers.web import Resource
 from transforms.core.errors import ImageError
 from transforms.core.retries import TRANSIENT_STATUSES
 from transforms.fetch.connections import USER_AGENT
 from transforms.fetch.http import MAX_REDIRECTS, HttpFetch
 from transforms.fetch.prefixes import AllowedPrefixes
 from transforms.fetch.public_hosts import is_public
+from transforms.storage.image_versions import UnchangedError
 
 Serve = Callable[..., str]
 Request = http.server.BaseHTTPRequestHandler
@@ -422,3 +424,81 @@ def test_a_redirect_is_followed_only_to_where_fetching_is_allowed(serve: Serve) 
     assert (error.reason, error.transient, strangers) == ("forbidden_prefix", False, [])
     assert lost(f"{inside}/c", fetch).reason == "forbidden_prefix"
     assert len(asked) == 2
+
+
+DATES = ["Sun, 06 Nov 1994 08:49:37 GMT", "Mon, 07 Nov 1994 08:49:37 GMT"]
+
+
+def version_if_unchanged(uri: str, known: str) -> str:
+    with pytest.raises(UnchangedError) as unchanged:
+        FETCH(uri, known)
+    return unchanged.value.version
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "version"),
+    [
+        ({"etag": '"1"', "last_modified": DATES[0]}, {"etag": '"2"', "last_modified": DATES[0]}, 'etag:"{}"'),
+        ({"etag": 'W/"1"'}, {"etag": 'W/"2"'}, 'etag:W/"{}"'),
+        ({"last_modified": DATES[0]}, {"last_modified": DATES[1]}, ""),
+    ],
+)
+def test_a_body_is_sent_only_if_it_is_of_another_version(
+    serve: Serve, old: dict[str, str], new: dict[str, str], version: str
+) -> None:
+    versions = [version.format(n) or f"last-modified:{DATES[n - 1]}" for n in (1, 2)]
+    resource = Resource(b"old", **old)
+    uri = serve(resource)
+    assert FETCH(uri) == (b"old", versions[0])
+    assert version_if_unchanged(uri, versions[0]) == versions[0]
+    vars(resource).update(body=b"new", **new)
+    assert FETCH(uri, versions[0]) == (b"new", versions[1])
+    assert [len(conditions) for conditions in resource.conditions] == [0, 1, 1]
+
+
+def test_answers_without_a_body_leave_the_connection_open(serve: Serve) -> None:
+    resource = Resource(b"x", etag='"1"')
+    uri = serve(resource)
+    for _ in range(3):
+        version_if_unchanged(uri, 'etag:"1"')
+    assert FETCH(uri).data == b"x"
+    assert len(set(resource.peers)) == 1
+
+
+def test_a_server_that_ignores_conditions_is_asked_once_all_the_same(serve: Serve) -> None:
+    handler, paths = in_turn(status(200, b"x", ETag="no-tag"))
+    assert version_if_unchanged(serve(handler), "etag:no-tag") == "etag:no-tag"
+    assert FETCH(serve(handler), 'etag:"1"') == (b"x", "etag:no-tag")
+    assert len(paths) == 2
+
+
+def test_a_version_that_servers_do_not_tell_asks_for_nothing(serve: Serve) -> None:
+    handler, _ = in_turn(status(200, b"x"), status(304))
+    uri = serve(handler)
+    assert FETCH(uri, "listed:7") == (b"x", "")
+    with pytest.raises(ImageError, match="the server answered 304"):
+        FETCH(uri, "listed:7")
+
+
+def test_a_condition_goes_with_redirects_and_further_attempts(serve: Serve) -> None:
+    resource = Resource(b"x", etag='"1"')
+    end = serve(in_turn(status(503), reset, resource)[0])
+    handler, paths = in_turn(status(302, Location=end))
+    assert version_if_unchanged(serve(handler), 'etag:"1"') == 'etag:"1"'
+    assert resource.conditions == [{"If-None-Match": '"1"'}]
+    assert len(paths) == 3
+
+
+def test_an_unchanged_answer_is_held_to_the_limits_of_others(
+    serve: Serve, trickle: Callable[[bytes, bytes], Handler]
+) -> None:
+    start = b"HTTP/1.1 304 Not Modified\r\n"
+    with pytest.raises(ImageError) as error:
+        HURRIED(serve(trickle(start, b"X-A: b\r\n")), 'etag:"1"')
+    assert error.value.reason == "timeout"
+    # The header says how a body would have come, and none comes.
+    chunked = serve(sends(start + b"Transfer-Encoding: chunked\r\n\r\n"))
+    assert version_if_unchanged(chunked, 'etag:"1"') == 'etag:"1"'
+    with pytest.raises(ImageError) as error:
+        HttpFetch()(chunked, 'etag:"1"')
+    assert error.value.reason == "forbidden_address"

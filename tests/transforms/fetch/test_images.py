@@ -1,5 +1,6 @@
 """Images are fetched whole from disk, Cloud Storage, filesystems and http, or lost with a reason."""
 
+import dataclasses
 import os
 import pathlib
 import random
@@ -15,6 +16,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from tests.conftest import answer
 from tests.servers.gcs import GcsServer
+from tests.servers.web import Resource
 from transforms import FetchImages, Image, ImageError, ImageUri
 from transforms.core.counters import counted
 from transforms.core.errors import UsageError
@@ -209,10 +211,54 @@ def test_a_filesystem_that_tells_no_version_leaves_that_of_its_listing(monkeypat
         assert FETCH(ImageUri("hdfs://h/a.jpg", {}, version)) == Image(ImageUri("hdfs://h/a.jpg", {}, version), b"far")
 
 
+def test_what_still_has_its_known_version_leaves_unread(
+    gcs: GcsServer, tmp_path: pathlib.Path, serve: Callable[..., str]
+) -> None:
+    tagged, dated = Resource(b"web", etag='"1"'), Resource(b"web", last_modified="Sun, 06 Nov 1994 08:49:37 GMT")
+    (tmp_path / "a.jpg").write_bytes(b"disk")
+    looked_at = os.stat(tmp_path / "a.jpg")
+    same = {
+        str(tmp_path / "a.jpg"): f"mtime:{looked_at.st_mtime_ns},size:4",
+        gcs.put("a.jpg", b"bucket"): f"generation:{gcs.generation('a.jpg')}",
+        f"{serve(tagged)}/a.jpg": 'etag:"1"',
+        f"{serve(dated)}/a.jpg": f"last-modified:{dated.last_modified}",
+    }
+    # Other bytes of the same size and time: it was not read again.
+    (tmp_path / "a.jpg").write_bytes(b"DISK")
+    os.utime(tmp_path / "a.jpg", ns=(looked_at.st_atime_ns, looked_at.st_mtime_ns))
+    sources = [ImageUri(uri, {"n": n}, "", known) for n, (uri, known) in enumerate(same.items())]
+    listed = [dataclasses.replace(source, version="listed:7") for source in sources]
+    changed = [ImageUri(uri, {}, "", "listed:7") for uri in same]
+    with beam.Pipeline(FnApiRunner()) as p:
+        fetch = FetchImages(allow_private_hosts=True)
+        images, unchanged, unfetched = p | beam.Create([*sources, *listed, *changed]) | fetch
+        expected = [*(dataclasses.replace(source, version=source.known_version) for source in sources), *listed]
+        assert_that(unchanged, equal_to(expected), label="unchanged")
+        assert_that(images | beam.Map(lambda image: image.source.uri), equal_to(list(same)), label="images")
+        assert_that(unfetched, equal_to([]), label="failures")
+    assert len(tagged.conditions) == len(dated.conditions) == 3
+
+
+def test_a_file_that_changed_is_read(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"old")
+    known = FETCH(ImageUri(str(path))).source.version
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    image = FETCH(ImageUri(str(path), known_version=known))
+    assert (image.data, image.source.known_version) == (b"old", known)
+    assert image.source.version == f"mtime:{path.stat().st_mtime_ns},size:3" != known
+
+
+def test_what_is_no_file_any_more_is_lost_whatever_is_known(tmp_path: pathlib.Path) -> None:
+    found = tmp_path.stat()
+    known = f"mtime:{found.st_mtime_ns},size:{found.st_size}"
+    assert lost(FETCH, ImageUri(str(tmp_path), known_version=known)).reason == "not_a_file"
+
+
 def test_what_cannot_be_fetched_keeps_the_version_that_was_known(tmp_path: pathlib.Path) -> None:
     source = ImageUri(str(tmp_path / "none.jpg"), {}, "mtime:1,size:2")
     with beam.Pipeline(FnApiRunner()) as p:
-        _, unfetched = p | beam.Create([source]) | FetchImages()
+        _, _, unfetched = p | beam.Create([source]) | FetchImages()
         assert_that(unfetched | beam.Map(lambda failure: failure.source), equal_to([source]))
 
 
@@ -269,7 +315,7 @@ def test_each_object_leaves_as_an_image_or_a_failure(gcs: GcsServer) -> None:
         gcs.fail(fault, times=2)
     gone = ImageUri(f"gs://{gcs.bucket}/none.jpg", {"n": 1})
     with beam.Pipeline(FnApiRunner()) as p:
-        images, unfetched = p | beam.Create([*map(ImageUri, data), gone]) | FetchImages(attempts=8)
+        images, _, unfetched = p | beam.Create([*map(ImageUri, data), gone]) | FetchImages(attempts=8)
         assert_that(
             images | beam.Map(lambda image: (image.source.uri, image.data)), equal_to([*data.items()]), label="i"
         )
@@ -330,7 +376,7 @@ def test_each_uri_leaves_as_an_image_or_a_failure(
     gone = [ImageUri(f"{photos}/none.jpg", {"n": -1}), ImageUri(f"{server}/b.jpg")]
     with beam.Pipeline(FnApiRunner()) as p:
         fetch = FetchImages(num_threads=num_threads, allow_private_hosts=True)
-        images, unfetched = p | beam.Create([*found, *gone]) | fetch
+        images, _, unfetched = p | beam.Create([*found, *gone]) | fetch
         read = images | beam.Map(lambda image: (image.source.uri, image.source.columns["n"], image.data))
         assert_that(read, equal_to([(s.uri, s.columns["n"], files.get(s.uri, b"web")) for s in found]), label="images")
         assert_that(
@@ -349,7 +395,7 @@ def test_the_limits_of_a_run_hold_for_each_fetch(photos: pathlib.Path, serve: Ca
     for fetch, expected in reasons:
         with beam.Pipeline(FnApiRunner()) as p:
             uris = [ImageUri(str(photos / "a" / "1.jpg")), ImageUri(f"{server}/a.jpg")]
-            images, unfetched = p | beam.Create(uris) | fetch
+            images, _, unfetched = p | beam.Create(uris) | fetch
             assert_that(images, equal_to([]), label="images")
             assert_that(unfetched | beam.Map(lambda f: f.reason), equal_to(expected), label="reasons")
 
@@ -372,7 +418,7 @@ def test_only_what_is_below_an_allowed_prefix_is_fetched(
     fetch = FetchImages(allow_private_hosts=True, allowed_prefixes=("photos/a", f"{server}/pub/"))
     monkeypatch.chdir("/")
     with beam.Pipeline(FnApiRunner()) as p:
-        images, unfetched = p | beam.Create([ImageUri(uri) for uri in [*allowed, *forbidden]]) | fetch
+        images, _, unfetched = p | beam.Create([ImageUri(uri) for uri in [*allowed, *forbidden]]) | fetch
         assert_that(images | beam.Map(lambda image: image.source.uri), equal_to(allowed), label="images")
         found = unfetched | beam.Map(lambda failure: (failure.source.uri, failure.reason, failure.kind))
         expected = [(uri, "forbidden_prefix", "permanent") for uri in forbidden]

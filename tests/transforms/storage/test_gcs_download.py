@@ -12,6 +12,7 @@ from google.cloud import storage
 from tests.servers.gcs import GcsServer
 from transforms.core.counters import reset_tally, tally
 from transforms.storage.gcs_download import DownloadError, GcsDownload, MissingObjectError, download
+from transforms.storage.image_versions import UnchangedError
 
 DOWNLOAD = GcsDownload(1000, timeout=20.0, attempts=3, pause=0.001)
 
@@ -45,6 +46,58 @@ def test_one_request_downloads_an_object(gcs: GcsServer) -> None:
 def test_the_version_is_the_generation_of_what_came(strict_gcs: GcsServer) -> None:
     for data in (b"1", b"2"):
         assert DOWNLOAD(strict_gcs.put("a.jpg", data)) == (data, f"generation:{strict_gcs.generation('a.jpg')}")
+
+
+def test_an_object_is_sent_only_if_it_is_of_another_version(gcs: GcsServer) -> None:
+    uri = gcs.put("a.jpg", b"old")
+    known = f"generation:{gcs.generation('a.jpg')}"
+    for _ in range(2):
+        with pytest.raises(UnchangedError) as unchanged:
+            DOWNLOAD(uri, known)
+        assert unchanged.value.version == known
+    gcs.put("a.jpg", b"new")
+    assert DOWNLOAD(uri, known).data == b"new"
+    assert gcs.asked("ifGenerationNotMatch=") == len(gcs.log) == 3
+    assert lost(DOWNLOAD, f"gs://{gcs.bucket}/none.jpg", known).reason == "not_found"
+
+
+def test_answers_without_bytes_leave_the_connection_open(gcs: GcsServer) -> None:
+    uri = gcs.put("a.jpg", b"x")
+    known = f"generation:{gcs.generation('a.jpg')}"
+    for _ in range(3):
+        with pytest.raises(UnchangedError):
+            DOWNLOAD(uri, known)
+    assert DOWNLOAD(uri).data == b"x"
+    assert len(set(gcs.peers[-4:])) == 1
+
+
+@pytest.mark.parametrize("known", ["", "generation:", "generation:²", "generation:1&x=2", 'etag:"1"', "listed:1"])
+def test_a_version_that_is_no_generation_asks_for_nothing(gcs: GcsServer, known: str) -> None:
+    uri = gcs.put("a.jpg", b"x")
+    assert DOWNLOAD(uri, known).data == b"x"
+    assert "ifGenerationNotMatch" not in gcs.log[0]
+    gcs.fail(304)
+    assert lost(DOWNLOAD, uri, known).reason == "http_304"
+
+
+def test_a_condition_goes_with_further_attempts(gcs: GcsServer) -> None:
+    uri = gcs.put("a.jpg", b"x")
+    known = f"generation:{gcs.generation('a.jpg')}"
+    for fault in (429, 500, "reset"):
+        gcs.fail(fault)
+    with pytest.raises(UnchangedError):
+        DOWNLOAD(uri, known)
+    assert gcs.asked("ifGenerationNotMatch=") == len(gcs.log) == 4
+
+
+def test_a_service_that_ignores_conditions_is_asked_once_all_the_same(
+    strict_gcs: GcsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = strict_gcs.put("a.jpg", b"x")
+    monkeypatch.setattr(strict_gcs, "is_unchanged", lambda path: False)
+    with pytest.raises(UnchangedError):
+        DOWNLOAD(uri, f"generation:{strict_gcs.generation('a.jpg')}")
+    assert len(strict_gcs.log) == 1
 
 
 def test_an_empty_object_has_no_bytes(strict_gcs: GcsServer) -> None:
