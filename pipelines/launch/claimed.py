@@ -14,7 +14,8 @@ from pipelines.console.interrupts import ignore_signals, raise_when_interrupted
 from pipelines.console.lines import complain
 from pipelines.plan.plan import Plan
 from pipelines.plan.runner import Runner
-from transforms.commit.claims import Ended, claim, end, renewed
+from transforms.commit.claims import claim, renewed
+from transforms.commit.leftovers import Ended, end
 from transforms.core.errors import Interrupted, RunError, UsageError, one_line
 from transforms.core.printable import printable
 from transforms.storage.gcs import install_hint

@@ -144,4 +144,5 @@ def manifest_of(plan: Plan, target: Target) -> WriteManifest:
         top_k=target.backbone.top_k,
         updates=target.standing.manifest is not None,
         resumes=target.standing.resumes,
+        keeps_parts=plan.settings.existing != "replace",
     )

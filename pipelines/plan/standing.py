@@ -10,7 +10,7 @@ from pipelines.options.settings import Settings
 from transforms.collection.columns import schema_of
 from transforms.collection.layout import EMBEDDINGS, FAILURES, format_of, path_of
 from transforms.collection.manifest import Manifest
-from transforms.commit.claims import ended_runs
+from transforms.commit.leftovers import ended_runs
 from transforms.core.errors import UsageError
 from transforms.core.spec import EmbeddingSpec
 from transforms.core.uri_sum import UriSum

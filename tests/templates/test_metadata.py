@@ -193,7 +193,7 @@ def test_two_nights_that_overlap_in_one_folder_harm_neither_each_other_nor_a_rea
     assert found == stood[1] | {f"{folder}/manifest.json"}
     third = launch(dataflow, environment, {**parameters, "output": folder})
     assert third.returncode == 2
-    assert third.stderr.endswith("holds a collection; add --existing update to bring it in step with the input, or --existing replace, or choose another folder\n")
+    assert third.stderr.endswith("or --existing replace, or choose another folder\n")
 
 
 @pytest.mark.parametrize(("more", "image"), [({}, IMAGE), ({"gpu": "nvidia-l4"}, f"{IMAGE}-cuda")])

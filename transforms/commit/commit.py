@@ -29,7 +29,8 @@ from transforms.collection.manifest import (
     runs_of,
 )
 from transforms.commit.accounting import account
-from transforms.commit.claims import is_held, remove, sweep
+from transforms.commit.claims import is_held
+from transforms.commit.leftovers import remove, sweep
 from transforms.core.errors import RunError, one_line
 from transforms.core.printable import escaped
 from transforms.core.spec import EmbeddingSpec
@@ -63,6 +64,7 @@ class Commit:
     top_k: int = 0
     updates: bool = False
     resumes: tuple[str, ...] = ()
+    keeps_parts: bool = True
 
     def __call__(self, found: list[tuple[str, Any]]) -> Manifest:
         """Return the manifest as it was written."""
@@ -74,7 +76,7 @@ class Commit:
                 self._put_manifest(manifest)
             left = self._put_features()
         # The run stands; what happens from here on is said, and changes nothing about it.
-        for line in [*left, *sweep(self.output, self.run_id, self.resumes)]:
+        for line in [*left, *sweep(self.output, self.run_id, self.resumes, self.keeps_parts)]:
             LOG.warning("%s", line)
         return manifest
 
@@ -170,6 +172,7 @@ class WriteManifest(beam.PTransform):
       top_k: number of classes that each row has.
       updates: whether the run changes the collection that stands, rather than replacing it.
       resumes: runs that ended early, of which this one has taken over what they had finished.
+      keeps_parts: whether what others that ended early have finished stays for a while.
     """
 
     output: str
@@ -183,6 +186,7 @@ class WriteManifest(beam.PTransform):
     top_k: int = 0
     updates: bool = False
     resumes: tuple[str, ...] = ()
+    keeps_parts: bool = True
 
     def __post_init__(self) -> None:
         super().__init__()

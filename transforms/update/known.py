@@ -161,7 +161,7 @@ class ReadKnown(beam.PTransform):
         return (
             root
             | beam.Create(list(enumerate(self.files)), reshuffle=True)
-            | "Read" >> beam.Map(lambda numbered, formats: known_of(*numbered, formats), self.formats)
+            | "Read" >> beam.Map(lambda one, formats: known_of(one[0], one[1], formats), self.formats)
             | beam.CombineGlobally(ToListCombineFn())
             | "All" >> beam.Map(Known.all)
         )

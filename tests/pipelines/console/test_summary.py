@@ -126,7 +126,18 @@ def test_a_retry_takes_the_failures_of_this_run_alone_and_leaves_overwriting_to_
     spec: EmbeddingSpec, tmp_path: pathlib.Path
 ) -> None:
     found = manifest(spec, 0, {"timeout": 1}, (FAILED,))
-    typed = ("--input", "a", "b c", "--existing=replace", "--output", "x", "--backbone=A,B", "--dry_run", "--layer", "a b")
+    typed = (
+        "--input",
+        "a",
+        "b c",
+        "--existing=replace",
+        "--output",
+        "x",
+        "--backbone=A,B",
+        "--dry_run",
+        "--layer",
+        "a b",
+    )
     line = summary_lines(target(tmp_path / "[1]", spec), found, STATS, typed)[-1]
     assert shlex.split(line.partition(":")[2]) == [
         *("embed-images", "--input", f"{tmp_path}/[[]1]/failures/failures-RUN-*.jsonl"),

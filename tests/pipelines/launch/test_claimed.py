@@ -16,21 +16,28 @@ import pytest
 
 from pipelines.command import main
 from pipelines.console.interrupts import SIGNALS, ignore_signals, raise_when_interrupted
-from pipelines.launch.claimed import Claim, End, cause, claim_outputs, claimed, discard_outputs
+from pipelines.launch.claimed import Claim, End, cause, claim_outputs, claimed, end_outputs
 from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, make_plan
 from pipelines.plan.runner import Runner, Where
 from tests.pipelines.conftest import LIGHT, files_in, settings_of
-from transforms.commit.claims import discard
+from transforms.commit.leftovers import Ended, end
 from transforms.core.errors import Interrupted, RunError, UsageError
 
+TWO = ["--backbone=MobileNet,MobileNetV2"]
 RUNS_ON = "no longer followed; the job runs on, to cancel it:\n  cancel a-job"
 
 
 @pytest.fixture
 def plan(photos: pathlib.Path, tmp_path: pathlib.Path) -> Plan:
-    """The plan of a run with two outputs."""
-    return make_plan(settings_of(photos, tmp_path / "out", "--backbone=MobileNet,MobileNetV2"), Where())
+    """The plan of a run with two outputs, which keeps nothing that it has not committed."""
+    return make_plan(settings_of(photos, tmp_path / "out", *TWO, "--existing=replace"), Where())
+
+
+@pytest.fixture
+def keeping(photos: pathlib.Path, tmp_path: pathlib.Path) -> Plan:
+    """The plan of a run with two outputs, which keeps its finished parts."""
+    return make_plan(settings_of(photos, tmp_path / "out", *TWO), Where())
 
 
 def verbose(plan: Plan) -> Plan:
@@ -59,13 +66,13 @@ def fail(raised: BaseException) -> None:
     raise raised
 
 
-def ended(plan: Plan, held: Claim, end: Callable[[], Any]) -> BaseException:
+def ended(plan: Plan, held: Claim, last: Callable[[], Any]) -> BaseException:
     """Return what a run raises that has written something when it ends so."""
     with contextlib.ExitStack() as caught:
         failure = caught.enter_context(pytest.raises((Exception, KeyboardInterrupt)))
         with claimed(plan, held):
             write_some(plan)
-            end()
+            last()
     return failure.value
 
 
@@ -119,6 +126,33 @@ def test_an_interrupted_run_keeps_nothing_and_says_how_to_start_again(leaves_thr
     assert files_in(folder(plan)) == []
 
 
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        (
+            KeyboardInterrupt(),
+            "interrupted, what it finished is kept, and the same command goes on from there; to go on:",
+        ),
+        (OSError("no room"), "; what it finished is kept, and the same command goes on from there"),
+        (RunError("the job ended as FAILED"), "; what it finished is kept, and the same command goes on from there"),
+    ],
+    ids=["KeyboardInterrupt", "OSError", "RunError"],
+)
+def test_finished_parts_are_kept_with_a_claim_that_says_that_the_run_has_ended(
+    raised: BaseException, says: str, keeping: Plan
+) -> None:
+    failure = ended(keeping, Claim(), lambda: fail(raised))
+    assert says in str(failure).split("\n")[0]
+    for index, target in enumerate(keeping.targets):
+        scratch = pathlib.Path(target.output, f".run-{keeping.run_id}")
+        assert sorted(path.name for path in scratch.iterdir()) == ["owner.json", "part.parquet"]
+        assert json.loads((scratch / "owner.json").read_text()) == {
+            "ended": True,
+            "fingerprint": target.spec.fingerprint,
+        }
+        assert not shard(keeping, index).exists()
+
+
 def test_the_claims_own_words_begin_its_messages(plan: Plan) -> None:
     held = Claim(failed="the job was not submitted", interrupted="interrupted while it was submitted")
     assert str(ended(plan, held, lambda: fail(ValueError("no quota")))).startswith(
@@ -140,13 +174,13 @@ def test_a_second_signal_does_not_keep_a_run_from_being_cleaned_up(plan: Plan, m
 
     sent = []
 
-    def impatient(output: str, run_id: str) -> bool:
+    def impatient(output: str, run_id: str, keep_parts: bool) -> Ended:
         for number in SIGNALS:
             os.kill(os.getpid(), number)
             sent.append(number)
-        return discard(output, run_id)
+        return end(output, run_id, keep_parts)
 
-    monkeypatch.setattr(module, "discard", impatient)
+    monkeypatch.setattr(module, "end", impatient)
     assert isinstance(ended(plan, Claim(), lambda: fail(KeyboardInterrupt())), Interrupted)
     assert sent == [*SIGNALS, *SIGNALS]
     assert files_in(folder(plan)) == []
@@ -314,7 +348,7 @@ def test_a_claim_names_this_process_only_where_it_does_the_work(runner: Runner, 
     claim_outputs(plan)
     owner = pathlib.Path(plan.targets[0].output, f".run-{plan.run_id}", "owner.json")
     assert ("pid" in json.loads(owner.read_text())) is (runner is Runner.LOCAL)
-    assert discard_outputs(plan) == End()
+    assert end_outputs(plan) == End()
     assert files_in(folder(plan)) == []
 
 

@@ -67,14 +67,17 @@ def test_an_output_beside_the_input_with_its_name_as_a_start_is_none_inside(phot
 def test_a_finished_run_is_refused_unless_it_may_be_replaced(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     name = "parquet/embeddings-20260101T000000-a1b2c3-00000-of-00001.parquet"
     out = with_manifest(tmp_path / "out", name, "failures/failures-20260101T000000-a1b2c3-00000-of-00001.jsonl")
-    with pytest.raises(UsageError, match="holds a collection; add --existing update to bring it in step with the input, or --existing replace, or choose another folder"):
+    with pytest.raises(
+        UsageError,
+        match="holds a collection; add --existing update",
+    ):
         planned(photos, out)
     assert planned(photos, out, "--existing=replace").targets
 
 
 def test_a_finished_run_that_wrote_nothing_is_replaced_too(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     out = with_manifest(tmp_path / "out")
-    with pytest.raises(UsageError, match="holds a finished run"):
+    with pytest.raises(UsageError, match="holds a collection"):
         planned(photos, out)
     assert planned(photos, out, "--existing=replace").targets
 
@@ -159,9 +162,12 @@ def test_an_output_that_cannot_be_written_to_is_refused(photos: pathlib.Path, lo
 def test_the_versions_that_a_run_may_replace_are_those_of_the_look(strict_gcs: GcsServer, photos: pathlib.Path) -> None:
     """(1a)"""
     source, output = ReadImageUris([str(photos)]), f"gs://{strict_gcs.bucket}/out"
-    assert check_output(output, source, existing="refuse").replaceable == {"manifest.json": "", "tfrecord/features.json": ""}
+    assert check_output(output, source, existing="refuse").replaceable == {
+        "manifest.json": "",
+        "tfrecord/features.json": "",
+    }
     strict_gcs.put("out/manifest.json", json.dumps({"run_id": "old", "files": []}).encode())
-    with pytest.raises(UsageError, match="holds a finished run"):
+    with pytest.raises(UsageError, match="holds a collection"):
         check_output(output, source, existing="refuse")
     seen = check_output(output, source, existing="replace").replaceable
     assert int(seen["manifest.json"]) > 0
@@ -171,9 +177,15 @@ def test_the_versions_that_a_run_may_replace_are_those_of_the_look(strict_gcs: G
 def test_a_local_file_has_a_version_too(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """(1a)"""
     source, output = ReadImageUris([str(photos)]), tmp_path / "out"
-    assert check_output(str(output), source, existing="refuse").replaceable == {"manifest.json": "", "tfrecord/features.json": ""}
+    assert check_output(str(output), source, existing="refuse").replaceable == {
+        "manifest.json": "",
+        "tfrecord/features.json": "",
+    }
     output.mkdir()
     (output / "manifest.json").write_text(json.dumps({"run_id": "old", "files": []}))
     seen = check_output(str(output), source, existing="replace").replaceable
     (output / "manifest.json").write_text(json.dumps({"run_id": "new", "files": []}))
-    assert check_output(str(output), source, existing="replace").replaceable["manifest.json"] not in ("", seen["manifest.json"])
+    assert check_output(str(output), source, existing="replace").replaceable["manifest.json"] not in (
+        "",
+        seen["manifest.json"],
+    )

@@ -19,8 +19,9 @@ from transforms import WriteManifest
 from transforms.collection.layout import SCRATCH, new_run_id
 from transforms.collection.manifest import read_manifest, replaceable_versions
 from transforms.commit.accounting import AccountingError
-from transforms.commit.claims import claim, discard
+from transforms.commit.claims import claim
 from transforms.commit.commit import DECIDING, Commit, versions
+from transforms.commit.leftovers import end
 from transforms.core.errors import RunError
 from transforms.core.uri_sum import UriSum
 from transforms.storage.files import move
@@ -121,9 +122,8 @@ def test_the_pipeline_puts_what_it_was_given(tmp_path: pathlib.Path) -> None:
     assert manifest["counts"]["embedded"] == 6
     assert manifest["embedding_spec_fingerprint"] == SPEC.fingerprint
     assert manifest["files"] == [
-        {"name": "failures/failures-RUN-00000-of-00001.jsonl", "rows": 2, "bytes": 10},
-        {"name": "parquet/embeddings-RUN-00000-of-00002.parquet", "rows": 3, "bytes": 100},
-        {"name": "parquet/embeddings-RUN-00001-of-00002.parquet", "rows": 3, "bytes": 100},
+        {"name": file.name, "rows": file.uris.count, "uris": f"{file.uris.hashes:016x}", "bytes": file.num_bytes}
+        for file in sorted(FILES, key=lambda file: file.name)
     ]
     assert (manifest["health"], manifest["failures"]) == ({"vectors": 6}, {"corrupt": {"count": 2}})
     assert manifest["times"]["started"] == "2026-01-01T00:00:00+00:00"
@@ -258,7 +258,7 @@ def test_of_two_runs_that_finish_the_first_one_stays_and_the_other_names_it(tmp_
         with pytest.raises(RunError, match=f"run {first} was committed to {tmp_path} meanwhile, and stands"):
             commits[second](found[second])
         assert read_manifest(str(tmp_path))["run_id"] == first
-        discard(str(tmp_path), second)
+        end(str(tmp_path), second)
     assert [name for name in names(tmp_path) if "." in name] == [
         "failures/failures-C-00000-of-00001.jsonl",
         "manifest.json",
@@ -288,7 +288,7 @@ def test_of_two_threads_that_commit_at_once_one_does(tmp_path: pathlib.Path) -> 
             f"run {committed} was committed to {tmp_path} meanwhile, and stands"
         ] * 3
         for run in runs:
-            discard(str(tmp_path), run)
+            end(str(tmp_path), run)
 
 
 @pytest.mark.parametrize("there", ["", "{half", "[]"])

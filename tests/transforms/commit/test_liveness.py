@@ -51,7 +51,7 @@ def test_without_proc_the_age_decides(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(liveness, "_BOOT", str(tmp_path / "none"))
     monkeypatch.delattr("os.kill")
     claim = owner(local=True)
-    assert set(claim) == {"lapses_after", "pid", "process_started"}
+    assert set(claim) == {"fingerprint", "lapses_after", "pid", "process_started"}
     assert is_alive(claim, idle=LAPSES_AFTER - 1)
     assert not is_alive(claim, idle=LAPSES_AFTER)
 
