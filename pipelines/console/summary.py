@@ -25,6 +25,16 @@ STAGES = {
 }
 """Stages that the summary shows, with their counters: `wait` is the time in which a ready device had no batch."""
 
+CHANGES = {
+    "new": "new",
+    "changed": "changed",
+    "taken_over": "taken over from runs that ended early",
+    "revised": "with another version or other columns",
+    "gone": "gone from the input",
+    "removed": "removed",
+}
+"""What the summary says of a manifest's changes, in its order."""
+
 READERS = {
     "parquet": "import pyarrow.parquet as pq; print(pq.read_table({path}))",
     "tfrecord": 'import tensorflow as tf; print(sum(1 for _ in tf.data.TFRecordDataset({path}, "GZIP")))',
@@ -65,7 +75,8 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_l
         f"{counts['embedded']:,} of {counts['inputs']:,} inputs embedded by {spec['backbone']} into {target.output}",
         f"  counts    inputs {counts['inputs']:,} = embedded {counts['embedded']:,} + failed {counts['failed']:,} "
         f"+ skipped {counts['skipped']:,} + duplicates {counts['duplicates']:,}",
-        *_reason_lines(manifest["failures"]),
+        *_change_lines(manifest),
+        *_reason_lines(manifest["failures"], manifest["changes"]["known_failures"]),
         f"  files     {len(manifest['files'])}, {_bytes(size)}, run {manifest['run_id']}",
         f"  vectors   {spec['dim']} x {spec['embedding_dtype']}, {spec['weights']} weights, output {spec['output']}, "
         f"fingerprint {manifest['embedding_spec_fingerprint']}",
@@ -76,7 +87,18 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_l
     return [*lines, *_next_commands(target, manifest, command_line)]
 
 
-def _reason_lines(reasons: dict[str, ReasonEntry]) -> list[str]:
+def _change_lines(manifest: Manifest) -> list[str]:
+    """Return what a run changed in a collection, or took over; nothing for a run that began anew."""
+    changes = manifest["changes"]
+    done = {name: changes[name] for name in CHANGES if changes[name]}
+    if not changes["rows_before"] and not changes["taken_over"]:
+        return []
+    said = ", ".join(f"{number:,} {CHANGES[name]}" for name, number in done.items()) or "nothing"
+    return [f"  changes   {said}; rows {changes['rows_before']:,} before, {manifest['collection']['rows']:,} now"]
+
+
+def _reason_lines(reasons: dict[str, ReasonEntry], known: int) -> list[str]:
+    earlier = [f"  failed    {known:,} before, and not tried again; --retry all would"] if known else []
     shown = [
         f"  failed    {entry['count']:,} {reason} ({entry['kind']}), e.g. {entry['example']}: {entry['message']}"
         for reason, entry in list(reasons.items())[:REASONS_SHOWN]
@@ -84,7 +106,7 @@ def _reason_lines(reasons: dict[str, ReasonEntry]) -> list[str]:
     others = list(reasons.items())[REASONS_SHOWN:]
     if others:
         shown.append("  failed    " + ", ".join(f"{entry['count']:,} {reason}" for reason, entry in others))
-    return shown or ["  failed    none"]
+    return [*shown, *earlier] or ["  failed    none"]
 
 
 def _health(health: Health) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from pipelines.console.exit_codes import DONE, OVER_BUDGET
 from pipelines.console.lines import say
 from pipelines.launch import Launcher
+from pipelines.launch.foreseen import foreseen
 from pipelines.launch.trial import try_first_images
 from pipelines.plan.plan import Plan
 from transforms.collection.columns import embeddings_schema
@@ -21,7 +22,7 @@ def print_dry_run(plan: Plan, launcher: Launcher) -> int:
         say(line)
     trial, lines = try_first_images(plan)
     say(f"inputs    {trial.inputs:,}, of which the first {trial.tried} are tried")
-    for line in lines:
+    for line in (*foreseen(plan), *lines):
         say(line)
     settings, embedded = plan.settings, 0
     for target in plan.targets:

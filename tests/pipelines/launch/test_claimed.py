@@ -429,7 +429,7 @@ def test_the_command_ends_with_the_line_and_the_exit_code_of_each(
         raise raised
 
     monkeypatch.setattr("pipelines.embed_images.build", build)
-    assert main(["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT]) == code
+    assert main(["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT, "--existing=replace"]) == code
     assert capsys.readouterr() == ("", says)
     assert files_in(tmp_path / "out") == []
 
@@ -454,7 +454,7 @@ def test_the_command_is_130_where_a_signal_came_before_or_after_the_job_runs_els
                 os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr("pipelines.embed_images.launcher_for", lambda *_: Elsewhere())
-    assert main(["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT]) == 130
+    assert main(["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT, "--existing=replace"]) == 130
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith(f"\n{RUNS_ON}\n" if runs_on else "\ninterrupted, nothing half-written was kept; ")
