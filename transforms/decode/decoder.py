@@ -17,6 +17,7 @@ from transforms.core.errors import ImageError, one_line
 from transforms.decode.color import load_rgb
 from transforms.decode.deadline import TimedFile
 from transforms.decode.formats.png import without_text
+from transforms.decode.formats.ppm import refuse_long_header
 from transforms.decode.memory import BYTES_PER_PIXEL, PIXELS, bytes_to_decode
 from transforms.decode.opening import open_image
 from transforms.decode.parts import check_parts
@@ -72,6 +73,7 @@ def decode_image(
     PIL.Image.MAX_IMAGE_PIXELS = max(max_pixels // 2, 1)
     try:
         check_parts(data)
+        refuse_long_header(data)
         file = TimedFile(without_text(data))
         capacity = max_pixels * BYTES_PER_PIXEL
         # Pillow decodes an ICO while it opens it, so it is decoded alone; any other image opens without a wait.

@@ -17,8 +17,8 @@ PIL.Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 """Bytes per pixel that Pillow takes for a mode; 4 for any other."""
 
-_DECODERS = {"WEBP": 8, "AVIF": 8, "HEIF": 8, "TIFF": 4}
-"""Bytes per pixel that a format's own decoder holds beside Pillow's image: canvases, planes, strips."""
+_DECODERS = {"WEBP": 8, "AVIF": 8, "HEIF": 8, "TIFF": 4, "PPM": 4}
+"""Bytes per pixel that a format's own decoder holds beside Pillow's image: canvases, planes, strips, scaled samples."""
 
 _PROGRESSIVE = 6
 """Bytes per pixel of the coefficients of a progressive JPEG: three 16-bit ones, at full size."""

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from transforms.core.errors import ImageError
 
-MAX_PARTS: Mapping[str, int] = {"JPEG": 10_000, "GIF": 10_000, "PNG": 100_000, "TIFF": 200_000}
+MAX_PARTS: Mapping[str, int] = {"JPEG": 10_000, "GIF": 10_000, "PNG": 100_000, "TIFF": 200_000, "PPM": 10_000}
 """Maximum number of segments before a JPEG's first scan, blocks of a GIF's extensions, chunks of a PNG, strips or tiles
-of a TIFF. Files of 64 MiB that programs write have up to about 1,000, 1,000, 10,000 and 100,000."""
+of a TIFF, comments of a PPM in text. Files of 64 MiB that programs write have up to about 1,000, 1,000, 10,000, 100,000
+and 10."""
 
 MAX_SCANS = 500
 """Maximum number of scans of a JPEG. Encoders write about 10, and each one costs a pass over all pixels."""
@@ -97,10 +98,17 @@ def _gif_blocks(data: bytes) -> Iterator[int]:
         at += 1
 
 
-_MAGIC = {b"\xff\xd8": "JPEG", PNG_MAGIC: "PNG", b"GIF8": "GIF"}
-_NAMES = {"JPEG": "segments", "GIF": "blocks in extensions", "PNG": "chunks", "TIFF": "strips or tiles"}
+_MAGIC = {b"\xff\xd8": "JPEG", PNG_MAGIC: "PNG", b"GIF8": "GIF", b"P1": "PPM", b"P2": "PPM", b"P3": "PPM"}
+_NAMES = {
+    "JPEG": "segments",
+    "GIF": "blocks in extensions",
+    "PNG": "chunks",
+    "TIFF": "strips or tiles",
+    "PPM": "comments",
+}
 _PARTS: Mapping[str, Callable[[bytes], Iterator[object]]] = {
     "JPEG": _segments,
     "PNG": png_chunks,
     "GIF": _gif_blocks,
+    "PPM": re.compile(b"#").finditer,
 }
