@@ -16,6 +16,7 @@ from transforms.core.elements import ImageFacts, Size
 from transforms.core.errors import ImageError, one_line
 from transforms.decode.color import load_rgb
 from transforms.decode.deadline import TimedFile
+from transforms.decode.formats.jpeg import may_be_reduced
 from transforms.decode.formats.png import without_text
 from transforms.decode.formats.ppm import refuse_long_header
 from transforms.decode.memory import BYTES_PER_PIXEL, PIXELS, bytes_to_decode
@@ -83,7 +84,8 @@ def decode_image(
         if width * height > max_pixels:
             raise ImageError("too_many_pixels", f"{width} x {height} is more than {max_pixels} pixels")
         # A square, so that it is right before an EXIF turn and after it.
-        image.draft(None, (REDUCED_TO * max(map(max, sizes)),) * 2)
+        if may_be_reduced(data):
+            image.draft(None, (REDUCED_TO * max(map(max, sizes)),) * 2)
         with PIXELS.share(bytes_to_decode(image, (width, height)), capacity):
             rgb = load_rgb(image, file, color_profile)
             turn = _TURNS.get(orientation(image))
