@@ -6,7 +6,10 @@ from PIL import ImageFile, TiffImagePlugin
 
 from transforms.core.errors import ImageError
 from transforms.decode.deadline import TimedFile
+from transforms.decode.tiff.compressions import is_decoded
 from transforms.decode.tiff.directory import Directory
+from transforms.decode.tiff.fill_order import turned
+from transforms.decode.tiff.palette import widen_color_map
 from transforms.decode.tiff.raw import is_raw
 from transforms.decode.tiff.samples import Samples
 from transforms.decode.tiff.split import SplitTiff
@@ -19,10 +22,13 @@ def open_tiff(file: TimedFile) -> ImageFile.ImageFile:
     Raises:
       ImageError: unsupported_raw, unsupported_color, unsupported_compression, or what `Directory` raises.
     """
+    file = turned(file)
     directory = Directory(file.getvalue())
     if is_raw(directory):
         raise ImageError("unsupported_raw", "a camera's raw photo (DNG or the like): only its thumbnail can be read")
     samples = Samples(directory)
+    if not is_decoded(samples.compression):
+        raise ImageError("unsupported_compression", str(samples))
     if samples.compression == 1 and not samples.planar:
         refuse_missing_strips(directory, samples)
     if not samples.pillow_is_right:
@@ -30,10 +36,10 @@ def open_tiff(file: TimedFile) -> ImageFile.ImageFile:
             raise ImageError("unsupported_color", str(samples))
         return SplitTiff(file, samples)
     try:
-        return TiffImagePlugin.TiffImageFile(file)
+        image = TiffImagePlugin.TiffImageFile(file)
     except SyntaxError as e:
-        if samples.compression not in TiffImagePlugin.COMPRESSION_INFO:
-            raise ImageError("unsupported_compression", str(samples)) from e
         if re.search("unknown|samples per pixel", str(e)):
             raise ImageError("unsupported_color", str(samples)) from e
         raise
+    widen_color_map(image)
+    return image

@@ -1,13 +1,13 @@
 """Another directory for a TIFF, put behind its bytes."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from transforms.decode.tiff.directory import TYPES
 from transforms.decode.tiff.tags import Tag
 
 
-def with_directory(data: bytes, order: str, tags: dict[int, Sequence[int]]) -> bytes:
+def with_directory(data: bytes, order: str, tags: Mapping[int, Sequence[int]]) -> bytes:
     """Return a TIFF whose one directory holds some tags, and whose strips or tiles are those of a file's bytes."""
     # The file's bytes come behind a header of their own, since a strip may begin at once.
     moved = {tag: [n + 8 for n in values] if tag in (Tag.STRIPS, Tag.TILES) else values for tag, values in tags.items()}
