@@ -20,7 +20,7 @@ def open_tiff(file: TimedFile) -> ImageFile.ImageFile:
     """Open a TIFF, by Pillow where it reads its samples right.
 
     Raises:
-      ImageError: unsupported_raw, unsupported_color, unsupported_compression, or what `Directory` raises.
+      ImageError: unsupported_raw, unsupported_color, unsupported_compression, truncated, or what `Directory` raises.
     """
     file = turned(file)
     directory = Directory(file.getvalue())
@@ -29,8 +29,7 @@ def open_tiff(file: TimedFile) -> ImageFile.ImageFile:
     samples = Samples(directory)
     if not is_decoded(samples.compression):
         raise ImageError("unsupported_compression", str(samples))
-    if samples.compression == 1 and not samples.planar:
-        refuse_missing_strips(directory, samples)
+    refuse_missing_strips(directory, samples)
     if not samples.pillow_is_right:
         if not samples.is_readable:
             raise ImageError("unsupported_color", str(samples))

@@ -87,6 +87,11 @@ class Samples:
         return len(PIL.Image.getmodebandnames(_COLORS[self.photometric])) if self.photometric in _COLORS else 0
 
     @property
+    def shown(self) -> int:
+        """The number of samples that are colours or alpha; all, if the colours are not known."""
+        return len(PIL.Image.getmodebandnames(self.mode)) if 0 < self.colors <= self.count else self.count
+
+    @property
     def mode(self) -> str:
         """Pillow's mode of the whole, with alpha or without."""
         color = _COLORS[self.photometric]
