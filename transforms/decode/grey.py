@@ -26,41 +26,45 @@ def in_strips(
     return converted
 
 
-def to_8_bits(images: Sequence[PIL.Image.Image], bits: int = 16, *, unsigned: bool = False) -> list[PIL.Image.Image]:
+def to_8_bits(
+    images: Sequence[PIL.Image.Image], bits: int = 16, *, whole: np.dtype | None = None
+) -> list[PIL.Image.Image]:
     """Scale the samples of images that belong together to 8 bits: images of one grey mode -> mode 'L'.
 
-    8 bits stay, 12 are divided by 4095 / 255, 16 by 257. 32-bit whole numbers are taken as 16-bit ones unless one
-    exceeds 65535. Floats are taken as 0 to 1 if none exceeds 2, since resampling overshoots; else as 0 to 255 if none
-    exceeds 510, else as 0 to 65535. What is below 0 or not finite is 0.
+    Unsigned samples of 8 bits stay, those of 12 are divided by 4095 / 255, of 16 by 257. 32-bit whole numbers are taken
+    as 16-bit ones unless one exceeds 65535. Floats are taken as 0 to 1 if none exceeds 2, since resampling overshoots;
+    else as 0 to 255 if none exceeds 510, else as 0 to 65535. What is below 0 or not finite is 0.
 
     Args:
       images: images of mode 1, L, I, I;16 (in either byte order) or F.
       bits: bits per sample, of which Pillow keeps 12 in 16.
-      unsigned: whether 32-bit whole numbers, which Pillow takes as signed, are not.
+      whole: the type of whole numbers, where it is not Pillow's: it has no signed 8 and 16 bits, and no unsigned 32.
     """
     mode = images[0].mode
-    if mode in ("1", "L"):
+    if mode in ("1", "L") and (whole is None or whole.kind == "u"):
         return [image.convert("L") for image in images]
 
     def samples(strip: PIL.Image.Image) -> np.ndarray:
         values = np.asarray(strip)
         if mode == "F":
             return np.asarray(np.nan_to_num(values, posinf=0, neginf=0))
-        return values.view(np.uint32) if unsigned and mode == "I" else values
+        return values if whole is None else values.astype(whole)
 
     def highest() -> float:
         return max(float(samples(strip).max(initial=0)) for image in images for _, strip in strips(image))
 
     if mode == "F":
         top = highest()
-        scale = next((255 / white for white in (1, 255) if top <= 2 * white), 255 / 65535)
-    elif mode == "I" and highest() > 65535:
-        scale = 255 / (2**32 - 1 if unsigned else 2**31 - 1)
+        white = next((white for white in (1, 255) if top <= 2 * white), 65535)
+    elif mode == "I" and highest() <= 65535:
+        white = 65535
     else:
-        scale = 255 / (4095 if bits == 12 else 65535)
+        # Signed samples reach from 0 to the largest, as in scikit-image; libvips and Pillow clip those below 0, too.
+        # Moved up by half their range instead, the many pictures that are stored in them without sign would be grey.
+        white = 4095 if bits == 12 else int(np.iinfo(whole or samples(images[0].crop((0, 0, 1, 1))).dtype).max)
 
     def convert(strip: PIL.Image.Image) -> PIL.Image.Image:
-        scaled = np.rint(samples(strip) * np.float32(scale))
+        scaled = np.rint(samples(strip) * np.float32(255 / white))
         return PIL.Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8))
 
     return [in_strips(image, "L", convert) for image in images]

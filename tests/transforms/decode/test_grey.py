@@ -23,14 +23,16 @@ def values_of(image: PIL.Image.Image, **options: object) -> np.ndarray:
         (np.uint16(RAMP * 4095), {"bits": 12}, 4095),
         (np.int32(RAMP * 65535), {}, 65535),
         (np.int32(RAMP * (2**31 - 1)), {}, 2**31 - 1),
-        (np.uint32(RAMP * (2**32 - 1)).view(np.int32), {"unsigned": True}, 2**32 - 1),
+        (np.uint32(RAMP * (2**32 - 1)).view(np.int32), {"whole": np.dtype("u4")}, 2**32 - 1),
         (np.float32(RAMP), {}, 1),
         (np.float32(RAMP * 255), {}, 255),
         (np.uint8(RAMP * 255), {}, 255),
+        (np.uint8(RAMP * 127), {"whole": np.dtype("i1")}, 127),
+        (np.uint16(RAMP * 32767), {"whole": np.dtype("i2")}, 32767),
     ],
 )
 def test_the_whole_range_of_a_type_becomes_8_bits(samples: np.ndarray, options: dict[str, object], top: int) -> None:
-    unsigned = samples.view(np.uint32) if options.get("unsigned") else samples
+    unsigned = samples.astype(options.get("whole", samples.dtype))
     expected = unsigned.astype(float) / top * 255
     assert np.abs(values_of(PIL.Image.fromarray(samples), **options) - expected).max() <= 0.51
 

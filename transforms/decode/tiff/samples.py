@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import PIL.Image
 
 from transforms.decode.tiff.directory import Directory
@@ -53,6 +54,9 @@ class Samples:
         if (self.count > 1 and self.planar) or (self.directory.big and self.directory.order == ">"):
             # It takes big-endian BigTIFFs for small ones.
             return False
+        if self.format == 2 and self.bits >= 8:
+            # It takes signed bytes for unsigned ones.
+            return False
         if self.photometric == Photometric.YCBCR:
             # It takes three bytes for four where it unpacks them itself.
             return self.compression != 1 or self.count < 3
@@ -65,8 +69,7 @@ class Samples:
     @property
     def is_swapped_twice(self) -> bool:
         """Whether Pillow swaps the bytes of big-endian numbers after libtiff has done so."""
-        wide = self.bits == 32 or (self.bits, self.format) == (16, 2)
-        return wide and self.directory.order == ">" and self.compression != 1
+        return self.bits == 32 and self.directory.order == ">" and self.compression != 1
 
     @property
     def is_readable(self) -> bool:
@@ -75,8 +78,6 @@ class Samples:
         if self.bits == 12:
             # Pillow unpacks twelve bits by itself alone.
             known = self.count == 1 and self.format == 1 and self.compression == 1
-        if self.bits == 16 and self.is_swapped_twice:
-            return False
         if self.photometric == Photometric.YCBCR and self.directory.numbers(Tag.SUBSAMPLING, (2, 2)) != (1, 1):
             return False
         return known and 0 < self.colors <= self.count and (self.planar or self.count == 1 or self.predictor == 1)
@@ -85,6 +86,12 @@ class Samples:
     def colors(self) -> int:
         """The number of samples that are colours: those of the photometric interpretation."""
         return len(PIL.Image.getmodebandnames(_COLORS[self.photometric])) if self.photometric in _COLORS else 0
+
+    @property
+    def whole(self) -> np.dtype | None:
+        """The type of samples that are whole numbers."""
+        width = {8: 1, 12: 2, 16: 2, 32: 4}.get(self.bits)
+        return np.dtype(f"{'i' if self.format == 2 else 'u'}{width}") if width and self.format in (1, 2) else None
 
     @property
     def shown(self) -> int:

@@ -74,15 +74,15 @@ class SplitTiff(ImageFile.ImageFile):
         return self._to_8_bits(colors) + (self._to_8_bits(alpha) if alpha else [])
 
     def _to_8_bits(self, grey: list[PIL.Image.Image]) -> list[PIL.Image.Image]:
-        return to_8_bits(grey, self._samples.bits, unsigned=self._samples.format == 1)
+        return to_8_bits(grey, self._samples.bits, whole=self._samples.whole)
 
     def _grey(self, times: int, plane: int) -> PIL.Image.Image:
         """Open the samples as one grey image: `times` the width, and the strips or tiles of a plane."""
         samples, directory = self._samples, self._samples.directory
         tags: dict[int, Sequence[int]] = {tag: directory.numbers(tag) for tag in _KEPT if tag in directory}
         tags |= {Tag.WIDTH: [samples.size[0] * times], Tag.BITS: [samples.bits], Tag.SAMPLES: [1], Tag.PLANAR: [1]}
-        # Pillow reads signed 32-bit numbers in both orders; their bits are the same.
-        format_ = 2 if (samples.bits, samples.format) == (32, 1) else samples.format
+        # Of whole numbers Pillow reads unsigned 8 and 16 bits and signed 32 in both orders; their bits are the same.
+        format_ = 3 if samples.format == 3 else 2 if samples.bits == 32 else 1
         tags |= {Tag.PHOTOMETRIC: [Photometric.BLACK_IS_ZERO], Tag.SAMPLE_FORMAT: [format_]}
         if Tag.TILE_WIDTH in directory:
             tags[Tag.TILE_WIDTH] = [directory.number(Tag.TILE_WIDTH, 0) * times]

@@ -12,7 +12,6 @@ from tests.transforms.decode.tiff.writing import (
     BANDS,
     HEIGHT,
     WIDTH,
-    decoded,
     difference,
     rgb_of,
     samples_of,
@@ -91,17 +90,25 @@ def test_numbers_that_are_not_finite_are_black_and_do_not_decide_the_range() -> 
     assert difference(written("minisblack", values), rgb_of("minisblack", finite)) < 1
 
 
+@pytest.mark.parametrize("type_", ["int8", "int16", "int32"])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("compression", [None, "zlib"])
-def test_signed_numbers_below_0_are_black(order: str, compression: str | None) -> None:
-    values = np.where(unit(1)[..., 0] < 0.3, -5, unit(1)[..., 0] * 32767)
-    for type_, scale in (("int16", 257), ("int32", 257)):
-        data = written("minisblack", values.astype(type_), byteorder=order, compression=compression)
-        if (type_, order, compression) == ("int16", ">", "zlib"):
-            with pytest.raises(ImageError, match="1 x 16-bit signed"):
-                decoded(data)
-        else:
-            assert difference(data, rgb_of("minisblack", np.clip(values, 0, None) / scale / 255)) < 1
+@pytest.mark.parametrize(("layout", "planar"), [("minisblack", False), ("miniswhite", False), ("rgb", 0), ("rgb", 1)])
+def test_signed_numbers_have_one_rule(
+    type_: str, order: str, compression: str | None, layout: str, planar: int
+) -> None:
+    """8 bits below 0 were the lightest, 16 bits half as light as 32 (3b)."""
+    signed = (2 * samples_of(layout, "float32") - 1) * np.iinfo(type_).max * 0.999
+    data = written(layout, signed.astype(type_), bool(planar), byteorder=order, compression=compression)
+    read = tifffile.imread(io.BytesIO(data))
+    values = np.clip(np.moveaxis(read, 0, 2) if planar else read, 0, None) / np.iinfo(type_).max
+    assert difference(data, rgb_of(layout, values)) < 1.5
+
+
+def test_signed_32_bit_numbers_of_16_bits_are_taken_as_such() -> None:
+    """Pillow writes 16-bit pictures like that (3b)."""
+    values = samples_of("minisblack", "uint16")
+    assert difference(written("minisblack", values.astype(np.int32)), rgb_of("minisblack", values / 65535)) < 1
 
 
 def test_samples_without_meaning_are_left_out() -> None:
