@@ -67,7 +67,7 @@ def to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
     if image.mode in ("RGB", "L") and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode in ("F", "1"):
-        return to_8_bits([image])[0]
+        return to_8_bits(image)
     if image.has_transparency_data or image.mode in ("La", "RGBa"):
         return in_strips(image, "RGB", _strip_on_white)
     return image.convert("RGB")

@@ -71,7 +71,7 @@ def decode_image(
     if not data:
         raise ImageError("empty", "the file has no bytes")
     # Pillow itself refuses more than twice this number, also for the images inside some formats.
-    PIL.Image.MAX_IMAGE_PIXELS = max(max_pixels // 2, 1)
+    PIL.Image.MAX_IMAGE_PIXELS = max((max_pixels + 1) // 2, 1)
     try:
         check_parts(data)
         refuse_long_header(data)

@@ -72,4 +72,6 @@ def bytes_to_decode(image: PIL.Image.Image, full_size: tuple[int, int]) -> int:
     area, full_area = width * height, full_size[0] * full_size[1]
     own = _PROGRESSIVE if image.info.get("progressive") else _DECODERS.get(image.format or "", 0)
     converted = {"RGB": 0, "L": 0}.get(image.mode, 4)
-    return area * (_MODES.get(image.mode, 4) + converted) + full_area * own
+    # A TIFF that is read in pieces knows their size.
+    pieces = getattr(image, "decoder_bytes", 0)
+    return area * (_MODES.get(image.mode, 4) + converted) + full_area * own + pieces

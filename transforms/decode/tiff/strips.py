@@ -32,7 +32,7 @@ def refuse_missing_strips(directory: Directory, samples: Samples) -> None:
         raise ImageError("truncated", f"some {what} lie behind its end")
     for i, (start, length) in enumerate(places):
         last = 0 if tiled or (i + 1) % per_plane else per_plane * rows - height
-        if per_plane > 1 and _is_short(samples, start, length, columns, rows - last):
+        if len(directory.numbers(starts)) > 1 and _is_short(samples, start, length, columns, rows - last):
             raise ImageError("truncated", f"some {what} are short")
 
 
