@@ -17,8 +17,8 @@ from transforms.decode.tiff.rewriting import with_directory
 from transforms.decode.tiff.samples import Samples
 from transforms.decode.tiff.tags import Photometric, Tag
 
-_SAMPLES = 4 << 20
-"""Samples that are read at a time, if the strips are not larger."""
+_SAMPLES = 1 << 20
+"""Samples that are read at a time, if the strips are not larger; the allocator keeps some of them for each thread."""
 
 _KEPT = (Tag.COMPRESSION, Tag.FILL_ORDER, Tag.PREDICTOR, Tag.TILE_HEIGHT, Tag.JPEG_TABLES)
 """Tags that a grey directory takes over as they are."""
@@ -88,7 +88,7 @@ def refuse_large(pieces: Pieces) -> None:
     Raises:
       ImageError: too_many_pixels.
     """
-    limit = max(2 * (PIL.Image.MAX_IMAGE_PIXELS or 0), 4 * _SAMPLES)
+    limit = max(2 * (PIL.Image.MAX_IMAGE_PIXELS or 0), 16 * _SAMPLES)
     if pieces.largest > limit:
         raise ImageError("too_many_pixels", f"a strip or tile of {pieces.largest} samples, more than {limit}")
 
