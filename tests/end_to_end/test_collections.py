@@ -1,6 +1,5 @@
 """Collections through any sequence of changes, runs and kills: they hold what a dictionary predicts, row by row."""
 
-import contextlib
 import dataclasses
 import hashlib
 import io
@@ -82,7 +81,7 @@ class Bucket:
         self.server.put(f"{self.folder}/in/{name}", data)
 
     def remove(self, name: str) -> None:
-        self.server.delete(f"{self.folder}/in/{name}")
+        self.server.remove(f"{self.folder}/in/{name}")
 
     def read(self, name: str) -> bytes:
         return self.server.get(f"{self.folder}/out/{name}")
@@ -116,7 +115,7 @@ def named(uri: str) -> str:
 
 def found_in(store: Disk | Bucket, vectors: dict[int, np.ndarray]) -> Found | None:
     """Read all that a collection's manifest names, and check each vector; None if there is no manifest."""
-    with contextlib.suppress(FileNotFoundError, KeyError):
+    if "manifest.json" in store.names():
         manifest = json.loads(store.read("manifest.json"))
         rows: dict[str, dict[str, Row]] = {}
         failures: list[str] = []

@@ -94,6 +94,11 @@ class GcsServer:
         quoted = urllib.parse.quote(name, safe="")
         return self._ask("GET", f"/download/storage/v1/b/{self.bucket}/o/{quoted}?alt=media")
 
+    def remove(self, name: str) -> None:
+        quoted = urllib.parse.quote(name, safe="")
+        status, _, answer = ask(self.backend, "DELETE", f"/storage/v1/b/{self.bucket}/o/{quoted}", b"", {})
+        assert status in (200, 204), (name, status, answer)
+
     def generation(self, name: str) -> str:
         """Return an object's generation, '' if there is no such object."""
         return self.generation_at(f"/storage/v1/b/{self.bucket}/o/{urllib.parse.quote(name, safe='')}")
