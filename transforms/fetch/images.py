@@ -17,7 +17,7 @@ from transforms.core.failures import FAILURES, Failure, failures_of
 from transforms.core.stage import Stage, typed
 from transforms.core.thread_map import ThreadMap
 from transforms.fetch.http import HttpFetch
-from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, place_of
+from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, place_of_prefix
 from transforms.storage.gcs import INSTALL, INSTALLED
 from transforms.storage.gcs_download import DownloadError, GcsDownload, GcsObject
 from transforms.storage.paths import canonical_uri, local_path, scheme_of
@@ -171,7 +171,7 @@ class FetchImages(Stage):
         self.allowed_prefixes = tuple(map(canonical_uri, self.allowed_prefixes))
         for prefix in self.allowed_prefixes:
             try:
-                place_of(prefix)
+                place_of_prefix(prefix)
             except ValueError as e:
                 raise UsageError(f"no allowed prefix: {one_line(e)}") from e
         if self.max_image_bytes < 1:
