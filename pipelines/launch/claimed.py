@@ -6,11 +6,11 @@ However a run ends, nothing half-written stays, unless its job runs on elsewhere
 import contextlib
 import dataclasses
 import shlex
-import traceback
 from collections.abc import Callable, Iterator
 
 from pipelines.console.interrupts import ignore_signals, raise_when_interrupted
 from pipelines.console.lines import complain
+from pipelines.console.unexpected import unexpected
 from pipelines.plan.plan import Plan
 from pipelines.plan.runner import Runner
 from transforms.commit.claims import claim, discard, renewed
@@ -72,9 +72,7 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         if not say_if_committed(end, str(e)):
             raise RunError(f"{printable(str(e))}; {end}") from e
     except Exception as e:
-        if plan.settings.verbose:
-            complain(*traceback.format_exc().splitlines())
-        why = f"{held.failed}: {cause(str(e)) or type(e).__name__}; --verbose shows more"
+        why = unexpected(held.failed, e, verbose=plan.settings.verbose)
         if held.runs_on:
             # Last, since it ends with a command to copy.
             raise RunError(f"{why}; {held.runs_on}") from e
@@ -154,9 +152,3 @@ def discard_outputs(plan: Plan) -> End:
         except Exception as e:
             left.append(f"what it wrote to {target.output} cannot be removed: {one_line(e)}")
     return End(tuple(committed), tuple(left), whole=len(committed) == len(plan.targets))
-
-
-def cause(message: str) -> str:
-    """Return the last line of a message, in which a traceback names its cause; '' if there is none."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return one_line(Exception(lines[-1])) if lines else ""

@@ -119,7 +119,8 @@ class HttpFetch:
         transient = response.status in retries.TRANSIENT_STATUSES
         message = f"the server answered {response.status} {response.reason or ''}".strip()
         failure = fail(f"http_{response.status}", message, transient=transient, error="HTTPError")
-        raise _RetryLaterError(failure, _retry_after(response)) if transient else failure
+        after = retries.seconds_until(response.headers.get("Retry-After", ""))
+        raise _RetryLaterError(failure, after) if transient else failure
 
     def _body(self, response: Any, fail: Any) -> bytes:
         body = bytearray()
@@ -141,13 +142,6 @@ class _RetryLaterError(Exception):
     def __init__(self, failure: ImageError, after: float = 0.0):
         super().__init__(str(failure))
         self.failure, self.after = failure, after
-
-
-def _retry_after(response: Any) -> float:
-    try:
-        return urllib3.Retry().get_retry_after(response) or 0.0
-    except (HTTPError, ValueError, OverflowError):
-        return 0.0
 
 
 def _credentials(url: Url) -> dict[str, str]:

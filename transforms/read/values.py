@@ -1,5 +1,6 @@
 """Carried values: each is checked by Arrow here, and leaves as the Python value that Arrow turns back into it."""
 
+import datetime
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -75,4 +76,4 @@ def as_text(value: Any) -> str | None:
         return value.decode()
     if isinstance(value, bool | int | float | list | dict):
         return json.dumps(value, default=as_text)
-    return str(value)
+    return value.isoformat() if isinstance(value, datetime.datetime) else str(value)

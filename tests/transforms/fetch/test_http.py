@@ -183,7 +183,7 @@ def test_retry_after_is_heeded_where_it_makes_sense(serve: Serve) -> None:
     handler, _ = in_turn(status(429, Retry_After="20"))
     error = lost(serve(handler), dataclasses.replace(FETCH, timeout=10.0))
     assert (error.reason, error.attempts) == ("http_429", 1)
-    odd = ["0", "-5", "soon", "", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 5000]
+    odd = ["0", "-5", "soon", "", "Wed, 21 Oct 2015 07:28:00 GMT", "nan"]
     handler, paths = in_turn(*(status(503, Retry_After=value) for value in odd), status(200, b"last"))
     assert dataclasses.replace(FETCH, attempts=9)(serve(handler)) == b"last"
     assert len(paths) == 7
