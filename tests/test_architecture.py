@@ -80,7 +80,6 @@ LARGEST_ROOM = 12
 
 WITHOUT_TESTS = {
     "transforms/core/elements.py": "declarations: every test of a stage makes and reads them",
-    "transforms/core/retries.py": "declarations: the tests of http and Cloud Storage observe them",
     "transforms/decode/tiff/tags.py": "declarations: what reads a directory names them",
 }
 """Modules without a test file of their own, with the reason."""

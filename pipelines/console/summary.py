@@ -4,6 +4,7 @@ import glob
 import json
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
 from pipelines.console.exit_codes import DONE, OVER_BUDGET
 from pipelines.console.lines import say
@@ -89,11 +90,10 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_l
 
 def _change_lines(manifest: Manifest) -> list[str]:
     """Return what a run changed in a collection, or took over; nothing for a run that began anew."""
-    changes = manifest["changes"]
-    done = {name: changes[name] for name in CHANGES if changes[name]}
+    changes: dict[str, Any] = {**manifest["changes"]}
     if not changes["rows_before"] and not changes["taken_over"]:
         return []
-    said = ", ".join(f"{number:,} {CHANGES[name]}" for name, number in done.items()) or "nothing"
+    said = ", ".join(f"{changes[name]:,} {words}" for name, words in CHANGES.items() if changes[name]) or "nothing"
     return [f"  changes   {said}; rows {changes['rows_before']:,} before, {manifest['collection']['rows']:,} now"]
 
 

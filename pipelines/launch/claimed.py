@@ -7,11 +7,11 @@ import collections
 import contextlib
 import dataclasses
 import shlex
-import traceback
 from collections.abc import Callable, Iterator
 
 from pipelines.console.interrupts import ignore_signals, raise_when_interrupted
 from pipelines.console.lines import complain
+from pipelines.console.unexpected import unexpected
 from pipelines.plan.plan import Plan
 from pipelines.plan.runner import Runner
 from transforms.commit.claims import claim, renewed
@@ -74,9 +74,7 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         if not say_if_committed(ended, str(e)):
             raise RunError(f"{printable(str(e))}; {ended}") from e
     except Exception as e:
-        if plan.settings.verbose:
-            complain(*traceback.format_exc().splitlines())
-        why = f"{held.failed}: {cause(str(e)) or type(e).__name__}; --verbose shows more"
+        why = unexpected(held.failed, e, verbose=plan.settings.verbose)
         if held.runs_on:
             # Last, since it ends with a command to copy.
             raise RunError(f"{why}; {held.runs_on}") from e
@@ -160,9 +158,3 @@ def end_outputs(plan: Plan) -> End:
             left.append(f"what it wrote to {target.output} cannot be removed: {one_line(e)}")
     committed = tuple(found[Ended.COMMITTED])
     return End(committed, tuple(left), len(committed) == len(plan.targets), bool(found[Ended.WITH_PARTS]))
-
-
-def cause(message: str) -> str:
-    """Return the last line of a message, in which a traceback names its cause; '' if there is none."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return one_line(Exception(lines[-1])) if lines else ""

@@ -36,6 +36,7 @@ class Source:
       index: position among all inputs.
       folder: what relative uris of a list are relative to.
       partitions: columns that the folders of a list state, like `label=cat`.
+      table: the glob of the folder of Parquet that a list is part of, '' if it stands alone.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Source:
     index: int
     folder: str = ""
     partitions: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    table: str = ""
 
 
 def find_sources(inputs: Iterable[str]) -> list[Source]:
@@ -113,7 +115,8 @@ def _is_of_table(path: str) -> bool:
 def _table(folder: str) -> list[Source]:
     """Return the files of a folder that holds nothing but Parquet, as Hive and Spark leave it; else nothing."""
     files: list[Source] = []
-    for path, _ in matching(folder_pattern(folder)):
+    pattern = folder_pattern(folder)
+    for path, _ in matching(pattern):
         if not _is_of_table(path):
             return []
         below = path[len(folder.rstrip("/")) + 1 :].split("/")
@@ -122,5 +125,5 @@ def _table(folder: str) -> list[Source]:
         pairs = [name.split("=", 1) for name in below[:-1] if "=" in name]
         values = {urllib.parse.unquote(name): urllib.parse.unquote(value) for name, value in pairs}
         partitions = {name: None if value == NO_PARTITION else value for name, value in values.items()}
-        files.append(Source("list", path, 0, folder, partitions))
+        files.append(Source("list", path, 0, folder, partitions, pattern))
     return files

@@ -124,6 +124,11 @@ def _columns(one: UriList, uri_column: str) -> ListColumns:
         raise UsageError(f"the uri list {path} has no rows")
     if not found.types:
         raise UsageError(f"the uri list {path} has no row that can be read; its last one is {found.last_fault}")
+    if uri_column in one.partitions:
+        raise UsageError(
+            f"the uri list {path} lies in a folder {uri_column}=..., which states the column of uris for all its rows; "
+            "rename the folder, or choose another column with --uri_column"
+        )
     if uri_column not in found.types:
         raise UsageError(
             f"the uri list {path} has no column {uri_column!r}{did_you_mean(uri_column, found.types)}; "

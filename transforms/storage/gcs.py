@@ -65,9 +65,9 @@ def split(uri: str) -> tuple[str, str]:
     """
     bucket, _, name = uri[len("gs://") :].partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise ValueError(f"{uri} names no bucket")
+        raise ValueError(f"names no bucket: {uri}")
     if name in ("", ".", "..") or "\n" in name or "\r" in name:
-        raise ValueError(f"{uri} names no object")
+        raise ValueError(f"names no object: {uri}")
     return bucket, name
 
 

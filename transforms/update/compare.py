@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,10 +15,10 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.core.counters import count
 from transforms.core.elements import ImageUri
+from transforms.core.image_versions import file_version
 from transforms.core.stage import Stage, typed
 from transforms.core.uri_sum import UriSum, uri_hash
-from transforms.storage.image_versions import version_here
-from transforms.storage.paths import scheme_of
+from transforms.storage.paths import local_path, scheme_of
 from transforms.storage.schemes import WEB
 from transforms.update.known import Known, carried_hash
 from transforms.update.outcomes import Held, Outcome, condition_for, is_tried, outcome_of, outcome_unasked, stands
@@ -69,6 +70,15 @@ class Rules:
     format: EmbeddingsFormat
     retry: str = "transient"
     recheck_http: bool = True
+
+
+def version_here(uri: str) -> str:
+    """Return the version of a local path or file:// uri, '' if there is nothing to be looked at."""
+    try:
+        found = os.stat(local_path(uri) if scheme_of(uri) else uri)
+    except (OSError, ValueError):
+        return ""
+    return file_version(found.st_mtime_ns, found.st_size)
 
 
 def version_now(source: ImageUri) -> str | None:

@@ -65,7 +65,9 @@ def test_numbers_for_times_can_be_refused() -> None:
     ("value", "text"),
     [
         *((None, None), ("a", "a"), (1, "1"), (0.5, "0.5"), (True, "true"), (b"a", "a"), ([1, "x"], '[1, "x"]')),
-        *((NOON, "2024-02-29 12:00:00"), ({"a": NOON}, '{"a": "2024-02-29 12:00:00"}')),
+        *((NOON, "2024-02-29T12:00:00"), ({"a": NOON}, '{"a": "2024-02-29T12:00:00"}')),
+        (NOON.replace(microsecond=5, tzinfo=datetime.UTC), "2024-02-29T12:00:00.000005+00:00"),
+        *((NOON.date(), "2024-02-29"), (NOON.time(), "12:00:00")),
         (decimal.Decimal("1.50"), "1.50"),
     ],
 )

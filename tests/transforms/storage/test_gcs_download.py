@@ -11,8 +11,8 @@ from google.cloud import storage
 
 from tests.servers.gcs import GcsServer
 from transforms.core.counters import reset_tally, tally
+from transforms.core.image_versions import UnchangedError
 from transforms.storage.gcs_download import DownloadError, GcsDownload, MissingObjectError, download
-from transforms.storage.image_versions import UnchangedError
 
 DOWNLOAD = GcsDownload(1000, timeout=20.0, attempts=3, pause=0.001)
 

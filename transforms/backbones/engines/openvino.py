@@ -15,7 +15,8 @@ import numpy as np
 
 from transforms.backbones.engines.devices import processor_flags
 from transforms.core.errors import UsageError
-from transforms.storage.hashing import is_intact, seal, size_of_files
+from transforms.storage.hashing import size_of_files
+from transforms.storage.seals import is_intact, seal
 
 # OpenVINO reports its import to its makers over the network, unless this library of its is missing. Python takes a
 # module that is None for one that is not installed.

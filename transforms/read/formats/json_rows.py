@@ -1,6 +1,8 @@
 """Rows of JSON lines: objects, whose absent keys are null."""
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -37,7 +39,7 @@ def _rows(lines: Lines) -> Iterator[SizedRow]:
 
 def _row(line: str) -> Row:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=_object, parse_float=_float)
         if not isinstance(row, dict):
             return "a line of JSON that is not an object", {}
         if len(row) > MAX_COLUMNS:
@@ -49,6 +51,23 @@ def _row(line: str) -> Row:
     except (ValueError, RecursionError) as e:
         return f"not JSON: {one_line(e)}", {}
     return "", row
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; raise ValueError for a key that stands twice, of which Python would keep the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {key!r} stands twice")
+    return found
+
+
+def _float(text: str) -> float:
+    """Return a fraction; raise ValueError for one that would become infinity, for which JSON lines write Infinity."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text} is beyond float64")
+    return number
 
 
 def to_arrow(values: list[Any], type_: pa.DataType) -> pa.Array:

@@ -17,7 +17,7 @@ from transforms.backbones.engines import open_engine, prepare_engine
 from transforms.backbones.engines.openvino import OpenVinoEngine
 from transforms.backbones.graph.graph import build_graph
 from transforms.core.errors import UsageError
-from transforms.storage.hashing import is_intact
+from transforms.storage.seals import is_intact
 
 FAST = ("Xception", "ResNet50V2", "MobileNetV3Small", "EfficientNetB0")
 SLOW = ("VGG16", "InceptionV3", "InceptionResNetV2", "DenseNet121", "NASNetMobile", "ConvNeXtTiny")
