@@ -12,8 +12,8 @@ from PIL import ImageCms, ImageFile
 
 from transforms.core.errors import ImageError
 from transforms.decode.deadline import TimedFile
+from transforms.decode.formats.png import transparent_pixels
 from transforms.decode.grey import in_strips, to_8_bits
-from transforms.decode.png import transparent_pixels
 
 _RLE4 = 2
 """Compression of a BMP, 4 bits per pixel in run lengths, that Pillow misreads."""

@@ -16,10 +16,10 @@ from transforms.core.elements import ImageFacts, Size
 from transforms.core.errors import ImageError, one_line
 from transforms.decode.color import load_rgb
 from transforms.decode.deadline import TimedFile
+from transforms.decode.formats.png import without_text
 from transforms.decode.memory import BYTES_PER_PIXEL, PIXELS, bytes_to_decode
 from transforms.decode.opening import open_image
 from transforms.decode.parts import check_parts
-from transforms.decode.png import without_text
 from transforms.decode.resizing import resized
 
 REDUCED_TO = 2

@@ -11,7 +11,7 @@ import tifffile
 
 from transforms import ImageError
 from transforms.decode import decode_image
-from transforms.decode.tiff import Directory, Samples, is_tiff
+from transforms.decode.formats.tiff import Directory, Samples, is_tiff
 
 HEIGHT, WIDTH = 37, 53
 TYPES = ("uint8", "uint16", "uint32", "float32")

@@ -1,0 +1,1 @@
+"""What Pillow leaves out or gets wrong of a format: mended before it decodes."""
