@@ -17,6 +17,7 @@ from pipelines.plan.plan import Plan, Target, make_plan
 from pipelines.plan.stages import decode_of, embed_of, fetch_of, manifest_of, sinks_of
 from transforms import CountReasons, MeasureHealth, WriteFailures
 from transforms.commit.budget import FailOverBudget
+from transforms.embed.compare_canaries import CompareCanaries
 
 
 def run(settings: Settings, beam_args: list[str]) -> int:
@@ -72,15 +73,17 @@ class EmbedAndCommit(beam.PTransform):
     def expand(self, pixels: Any) -> Any:
         plan, target = self.plan, self.target
         embed = embed_of(plan, target).with_resource_hints(**plan.where.resource_hints)
-        embeddings, unembedded = pixels | "Embed" >> embed
+        embeddings, unembedded, canaries = pixels | "Embed" >> embed
         failures = (*self.lost, unembedded) | "Failures" >> beam.Flatten()
         written = [embeddings | f"Write_{format_}" >> sink for format_, sink in sinks_of(plan, target)]
+        compare = CompareCanaries(target.backbone.precision, target.canary)
         outcome = {
             "counts": self.counts,
             "embeddings": written | "Written" >> beam.Flatten(),
             "failures": failures | "WriteFailures" >> WriteFailures(target.output, plan.run_id),
             "health": embeddings | "Health" >> beam.CombineGlobally(MeasureHealth()),
             "reasons": failures | "Reasons" >> beam.CombineGlobally(CountReasons()).without_defaults(),
+            "canaries": canaries | "Canaries" >> beam.CombineGlobally(compare),
         }
         return outcome | "Commit" >> manifest_of(plan, target)
 

@@ -63,6 +63,7 @@ OWNERS = {
         "transforms/read",
         "transforms/fetch/images.py",
         "transforms/decode/images.py",
+        "transforms/embed/compare_canaries.py",
         "transforms/embed/images.py",
         "transforms/write",
         "transforms/commit",

@@ -5,6 +5,7 @@ However a run ends, nothing half-written stays, unless its job runs on elsewhere
 
 import contextlib
 import dataclasses
+import re
 import shlex
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ from transforms.commit.claims import claim, discard, renewed
 from transforms.core.errors import Interrupted, RunError, UsageError, one_line
 from transforms.core.printable import printable
 from transforms.storage.gcs import install_hint
+
+_STEP = re.compile(r" \[while running '.*'\]$")
+"""What Beam adds to the message of an exception: the step's name, which only its makers know."""
 
 
 @dataclasses.dataclass
@@ -68,9 +72,9 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         raise
     except RunError as e:
         # A RunError says that the run has ended: nothing runs on.
-        end = discard_outputs(plan)
-        if not say_if_committed(end, str(e)):
-            raise RunError(f"{printable(str(e))}; {end}") from e
+        end, why = discard_outputs(plan), printable(_STEP.sub("", str(e)))
+        if not say_if_committed(end, why):
+            raise RunError(f"{why}; {end}") from e
     except Exception as e:
         if plan.settings.verbose:
             complain(*traceback.format_exc().splitlines())

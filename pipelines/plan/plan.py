@@ -17,6 +17,7 @@ from transforms.collection.layout import new_run_id
 from transforms.collection.manifest import now
 from transforms.core.elements import Size
 from transforms.core.errors import UsageError
+from transforms.embed.canary import Canary
 from transforms.storage.gcs import check_access
 from transforms.storage.paths import canonical_uri
 
@@ -30,12 +31,14 @@ class Target:
       spec: how its embeddings are made.
       output: folder that the embeddings go to.
       replaceable: versions of the files there that the run may replace.
+      canary: what the first run of the collection there computed; None if this is the first.
     """
 
     backbone: Backbone
     spec: EmbeddingSpec
     output: str
     replaceable: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    canary: Canary | None = None
 
 
 @dataclasses.dataclass(frozen=True)

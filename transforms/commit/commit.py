@@ -53,7 +53,7 @@ class Commit:
         """Return the manifest as it was written."""
         written = [value for _, value in found if isinstance(value, WrittenFile)]
         files = [FileEntry(name=file.name, rows=file.uris.count, bytes=file.num_bytes) for file in written]
-        single = {kind: value for kind, value in found if kind in ("health", "reasons")}
+        single = {kind: value for kind, value in found if kind in ("health", "reasons", "canaries")}
         manifest = Manifest(
             run_id=self.run_id,
             counts=account(found),
@@ -62,6 +62,8 @@ class Commit:
             files=sorted(files, key=lambda file: file["name"]),
             failures=single.get("reasons", {}),
             health=single.get("health", {}),
+            canary=single.get("canaries", {}).get("canary"),
+            workers=single.get("canaries", {}).get("workers", []),
             features=self.features,
             versions=versions(),
             times={"started": self.started, "finished": now()},
@@ -128,9 +130,9 @@ def _version(name: str) -> str:
 
 @dataclasses.dataclass
 class WriteManifest(beam.PTransform):
-    """Commit a run: {'counts', 'embeddings', 'failures', 'health', 'reasons': PCollections} -> Manifest.
+    """Commit a run: {'counts', 'embeddings', 'failures', 'health', 'reasons', 'canaries': PCollections} -> Manifest.
 
-    `counts` are (name, n); `embeddings` and `failures` WrittenFile; `health` and `reasons` hold at most one dict.
+    `counts` are (name, n); `embeddings` and `failures` WrittenFile; the others hold at most one dict each.
 
     Args:
       output: a folder on any Beam filesystem.
