@@ -114,7 +114,7 @@ def test_the_pipeline_puts_what_it_was_given(tmp_path: pathlib.Path) -> None:
             "health": root | "Health" >> beam.Create([{"vectors": 6}]),
             "reasons": root | "Reasons" >> beam.Create([{"corrupt": {"count": 2}}]),
             "canaries": root
-            | "Canaries" >> beam.Create([{"canary": {"decoding": "ab"}, "workers": [{"engine": "e"}]}]),
+            | "Canaries" >> beam.Create([{"canary": {"shape": [8, 4]}, "workers": [{"device": "CPU"}]}]),
         }
         _ = found | WriteManifest(str(tmp_path), "RUN", SPEC, "2026-01-01T00:00:00+00:00", {"uri": {}})
     manifest = read_manifest(str(tmp_path))
