@@ -63,6 +63,7 @@ OWNERS = {
         "transforms/read",
         "transforms/fetch/images.py",
         "transforms/decode/images.py",
+        "transforms/embed/compare_canaries.py",
         "transforms/embed/images.py",
         "transforms/write",
         "transforms/commit",
@@ -80,7 +81,7 @@ LARGEST_ROOM = 12
 
 WITHOUT_TESTS = {
     "transforms/core/elements.py": "declarations: every test of a stage makes and reads them",
-    "transforms/decode/tiff/tags.py": "declarations: what reads a directory names them",
+    "transforms/decode/formats/tiff/tags.py": "declarations: what reads a directory names them",
 }
 """Modules without a test file of their own, with the reason."""
 

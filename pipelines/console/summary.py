@@ -82,7 +82,8 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_l
         f"  vectors   {spec['dim']} x {spec['embedding_dtype']}, {spec['weights']} weights, output {spec['output']}, "
         f"fingerprint {manifest['embedding_spec_fingerprint']}",
         f"  health    {_health(health)}",
-        f"  speed     {rate:.1f} img/s, {stats.seconds:.1f} s, {spec['engine']} in {spec['precision']} on {device}",
+        f"  speed     {rate:.1f} img/s, {stats.seconds:.1f} s, {target.backbone.engine} in {spec['precision']} on "
+        f"{device}",
         f"  stages    {_stages(stats)}",
     ]
     return [*lines, *_next_commands(target, manifest, command_line)]

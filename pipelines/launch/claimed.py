@@ -6,6 +6,7 @@ However a run ends, nothing half-written stays, unless its job runs on elsewhere
 import collections
 import contextlib
 import dataclasses
+import re
 import shlex
 from collections.abc import Callable, Iterator
 
@@ -19,6 +20,9 @@ from transforms.commit.leftovers import Ended, end
 from transforms.core.errors import Interrupted, RunError, UsageError, one_line
 from transforms.core.printable import printable
 from transforms.storage.gcs import install_hint
+
+_STEP = re.compile(r" \[while running '.*'\]$")
+"""What Beam adds to the message of an exception: the step's name, which only its makers know."""
 
 
 @dataclasses.dataclass
@@ -70,9 +74,9 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         raise
     except RunError as e:
         # A RunError says that the run has ended: nothing runs on.
-        ended = end_outputs(plan)
-        if not say_if_committed(ended, str(e)):
-            raise RunError(f"{printable(str(e))}; {ended}") from e
+        ended, why = end_outputs(plan), printable(_STEP.sub("", str(e)))
+        if not say_if_committed(ended, why):
+            raise RunError(f"{why}; {ended}") from e
     except Exception as e:
         why = unexpected(held.failed, e, verbose=plan.settings.verbose)
         if held.runs_on:

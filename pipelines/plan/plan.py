@@ -19,6 +19,7 @@ from transforms.collection.layout import new_run_id
 from transforms.collection.manifest import now
 from transforms.core.elements import Size
 from transforms.core.errors import UsageError
+from transforms.embed.canary import Canary
 from transforms.storage.gcs import check_access
 from transforms.storage.paths import canonical_uri
 
@@ -40,6 +41,11 @@ class Target:
     output: str
     replaceable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     standing: Standing = dataclasses.field(default_factory=Standing)
+
+    @property
+    def canary(self) -> Canary | None:
+        """What the first run of the collection computed; None if this is the first."""
+        return self.standing.canary
 
     def is_rewritten(self, columns: pa.Schema) -> bool:
         """Whether all files of the collection are written again, since it carries other columns now."""

@@ -14,6 +14,7 @@ from transforms.commit.leftovers import ended_runs
 from transforms.core.errors import UsageError
 from transforms.core.spec import EmbeddingSpec
 from transforms.core.uri_sum import UriSum
+from transforms.embed.canary import Canary
 from transforms.read.column_types import common_type
 from transforms.storage.files import files_below
 from transforms.update.known import KnownFile
@@ -36,6 +37,12 @@ class Standing:
     def resumes(self) -> tuple[str, ...]:
         """The runs that are taken over."""
         return tuple(run for run, _ in self.parts)
+
+    @property
+    def canary(self) -> Canary | None:
+        """What the first run of the collection computed, None for no collection."""
+        found = self.manifest["canary"] if self.manifest else None
+        return Canary.of(found) if found else None
 
     @property
     def columns(self) -> pa.Schema:
@@ -83,7 +90,7 @@ def _check_same(output: str, manifest: Manifest, spec: EmbeddingSpec, settings: 
     instead = "choose another folder, or --existing replace"
     if "collection" not in manifest:
         raise UsageError(f"--output {output} was made by an earlier version, and cannot be updated; {instead}")
-    if manifest["embedding_spec_fingerprint"] != spec.fingerprint:
+    if EmbeddingSpec.of(manifest["embedding_spec"]).fingerprint != spec.fingerprint:
         old, new = manifest["embedding_spec"], dataclasses.asdict(spec)
         texts = [(name, _short(old.get(name)), _short(value)) for name, value in new.items()]
         differ = [f"{name} {before} became {now}" for name, before, now in texts if before != now]

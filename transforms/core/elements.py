@@ -28,8 +28,8 @@ class ImageUri:
     uri: str
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     version: str = ""
-    held: Mapping[str, Any] | None = None
     known_version: str = ""
+    held: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

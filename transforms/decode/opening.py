@@ -12,8 +12,8 @@ from PIL import ImageFile, UnidentifiedImageError
 from transforms.core.errors import ImageError
 from transforms.decode.deadline import TimedFile
 from transforms.decode.formats.jpeg import unread_samples
+from transforms.decode.formats.tiff import is_tiff, open_tiff
 from transforms.decode.signatures import signature_of
-from transforms.decode.tiff import is_tiff, open_tiff
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "PPM", "ICO")
 

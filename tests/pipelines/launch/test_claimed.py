@@ -92,6 +92,11 @@ def test_a_claim_stands_while_the_block_runs_and_a_run_that_ends_well_keeps_all(
         (UsageError("the graph is broken; delete it"), UsageError, "the graph is broken; delete it"),
         (RunError("the job was cancelled"), RunError, "the job was cancelled; nothing half-written was kept"),
         (
+            RunError("it computes otherwise: [x] [while running 'MobileNet/Embed/ParDo(ThreadMap)']"),
+            RunError,
+            "it computes otherwise: [x]; nothing half-written was kept",
+        ),
+        (
             RuntimeError("line one\nthe disk is on fire\n\n"),
             RunError,
             "the run failed: the disk is on fire; --verbose shows more; nothing half-written was kept",

@@ -103,6 +103,14 @@ class OpenVinoEngine:
                 started.callback(request.wait)
         return vectors
 
+    def smallest_batch(self, batch_size: int) -> int:
+        """Return how few images need no other shape, and compile for that: the images of one request."""
+        with self._lock:
+            images = self._images_a_request(batch_size)
+            _, *shape = self._model.input(0).partial_shape
+            self._compile((images, *(side.get_length() for side in shape)))
+        return images
+
     def _images_a_request(self, batch: int) -> int:
         """Return the images per request: each core gets work; a small batch uses a graph that is already compiled."""
         share = max(batch // (os.cpu_count() or 1), 1)

@@ -61,6 +61,20 @@ def test_openvino_divides_a_batch_among_the_cores_into_few_graphs(monkeypatch: p
         assert loaded._compiled.keys() == graphs
 
 
+@pytest.mark.parametrize("batch_size", [64, 16, 3])
+def test_a_small_batch_can_have_the_shape_of_large_ones(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transforms.backbones.engines.openvino.BYTES_AN_IMAGE", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    side = 56 + batch_size
+    loaded = load_backbone(Backbone("MobileNet", weights="random", image_size=(side, side), engine="openvino"))
+    assert isinstance(loaded, OpenVinoEngine)
+    pixels = np.random.default_rng(0).integers(0, 256, (batch_size, side, side, 3), np.uint8)
+    images = loaded.smallest_batch(batch_size)
+    first = loaded(pixels[:images])
+    np.testing.assert_allclose(loaded(pixels)[:images], first, rtol=1e-3, atol=first.max() * 1e-5)
+    assert loaded._compiled.keys() == {images}
+
+
 def test_batches_at_the_same_time_keep_their_numbers() -> None:
     loaded = load_backbone(Backbone("MobileNet", weights="random", image_size=(48, 48), engine="openvino"))
     batches = np.random.default_rng(0).integers(0, 256, (12, 8, 48, 48, 3), np.uint8)

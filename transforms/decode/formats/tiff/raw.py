@@ -1,7 +1,7 @@
 """Raw photos of cameras, whose first image is the sensor's or a thumbnail."""
 
-from transforms.decode.tiff.directory import Directory
-from transforms.decode.tiff.tags import Photometric, Tag
+from transforms.decode.formats.tiff.directory import Directory
+from transforms.decode.formats.tiff.tags import Photometric, Tag
 
 
 def is_raw(directory: Directory) -> bool:

@@ -11,10 +11,10 @@ import PIL.Image
 from PIL import ImageChops, ImageFile
 
 from transforms.decode.deadline import TimedFile
+from transforms.decode.formats.tiff.pieces import Pieces, read_piece, refuse_large
+from transforms.decode.formats.tiff.samples import Samples
+from transforms.decode.formats.tiff.tags import Photometric, Tag
 from transforms.decode.grey import highest, scaled, white_of
-from transforms.decode.tiff.pieces import Pieces, read_piece, refuse_large
-from transforms.decode.tiff.samples import Samples
-from transforms.decode.tiff.tags import Photometric, Tag
 
 
 class SplitTiff(ImageFile.ImageFile):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.transforms.decode.tiff.writing import difference, rgb_of, samples_of
+from tests.transforms.decode.formats.tiff.writing import difference, rgb_of, samples_of
 from transforms import ImageError
 from transforms.decode import decode_image
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from transforms.core.errors import ImageError
+from transforms.decode.formats.tiff.tags import Tag
 from transforms.decode.parts import refuse_more
-from transforms.decode.tiff.tags import Tag
 
 TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 """Types of a directory's whole numbers, by the letters of `struct`."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.transforms.decode.tiff.writing import (
+from tests.transforms.decode.formats.tiff.writing import (
     BANDS,
     HEIGHT,
     WIDTH,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.transforms.decode.tiff.writing import samples_of, written
-from transforms.decode.tiff.directory import Directory
-from transforms.decode.tiff.rewriting import with_directory
-from transforms.decode.tiff.tags import Tag
+from tests.transforms.decode.formats.tiff.writing import samples_of, written
+from transforms.decode.formats.tiff.directory import Directory
+from transforms.decode.formats.tiff.rewriting import with_directory
+from transforms.decode.formats.tiff.tags import Tag
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

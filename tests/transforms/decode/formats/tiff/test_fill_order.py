@@ -8,12 +8,12 @@ import PIL.Image
 import pytest
 import tifffile
 
-from tests.transforms.decode.tiff.writing import difference, rgb_of, samples_of, unit, written
+from tests.transforms.decode.formats.tiff.writing import difference, rgb_of, samples_of, unit, written
 from transforms.decode.deadline import TimedFile
-from transforms.decode.tiff.directory import Directory
-from transforms.decode.tiff.fill_order import turned
-from transforms.decode.tiff.rewriting import with_directory
-from transforms.decode.tiff.tags import Tag
+from transforms.decode.formats.tiff.directory import Directory
+from transforms.decode.formats.tiff.fill_order import turned
+from transforms.decode.formats.tiff.rewriting import with_directory
+from transforms.decode.formats.tiff.tags import Tag
 
 TURNED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)).reshape(256, 8)[:, ::-1], axis=1).tobytes()
 

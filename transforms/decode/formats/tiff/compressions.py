@@ -5,8 +5,8 @@ import functools
 from PIL import TiffImagePlugin
 
 from transforms.decode.deadline import TimedFile
-from transforms.decode.tiff.rewriting import with_directory
-from transforms.decode.tiff.tags import Photometric, Tag
+from transforms.decode.formats.tiff.rewriting import with_directory
+from transforms.decode.formats.tiff.tags import Photometric, Tag
 
 _BLACK_PIXEL = {
     34925: "fd377a585a000000ff12d9410200210116000000742fe5a301000200000000000001130303a560d806729e7a010000000000595a",

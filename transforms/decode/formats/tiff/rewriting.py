@@ -3,8 +3,8 @@
 import struct
 from collections.abc import Mapping, Sequence
 
-from transforms.decode.tiff.directory import TYPES
-from transforms.decode.tiff.tags import Tag
+from transforms.decode.formats.tiff.directory import TYPES
+from transforms.decode.formats.tiff.tags import Tag
 
 
 def with_directory(data: bytes, order: str, tags: Mapping[int, Sequence[int]]) -> bytes:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import PIL.Image
 
-from transforms.decode.tiff.directory import Directory
-from transforms.decode.tiff.tags import Photometric, Tag
+from transforms.decode.formats.tiff.directory import Directory
+from transforms.decode.formats.tiff.tags import Photometric, Tag
 
 _COLORS: Mapping[int, str] = {
     Photometric.WHITE_IS_ZERO: "L",

@@ -1,9 +1,9 @@
 """TIFFs whose bits lie in their bytes from the lowest up (FillOrder 2)."""
 
 from transforms.decode.deadline import TimedFile
-from transforms.decode.tiff.directory import Directory
-from transforms.decode.tiff.rewriting import with_directory
-from transforms.decode.tiff.tags import Tag
+from transforms.decode.formats.tiff.directory import Directory
+from transforms.decode.formats.tiff.rewriting import with_directory
+from transforms.decode.formats.tiff.tags import Tag
 
 _TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.transforms.decode.tiff.writing import samples_of, written
+from tests.transforms.decode.formats.tiff.writing import samples_of, written
 from transforms import ImageError
 from transforms.decode import decode_image
-from transforms.decode.tiff import is_tiff
+from transforms.decode.formats.tiff import is_tiff
 
 
 def test_a_directory_behind_the_end_is_said_to_be_truncated() -> None:

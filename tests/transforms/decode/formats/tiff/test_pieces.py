@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.transforms.decode.tiff.writing import HEIGHT, WIDTH, difference, rgb_of, samples_of, written
+from tests.transforms.decode.formats.tiff.writing import HEIGHT, WIDTH, difference, rgb_of, samples_of, written
 from transforms import ImageError
 from transforms.decode import decode_image
-from transforms.decode.tiff import pieces
-from transforms.decode.tiff.directory import Directory
-from transforms.decode.tiff.pieces import Pieces
-from transforms.decode.tiff.samples import Samples
+from transforms.decode.formats.tiff import pieces
+from transforms.decode.formats.tiff.directory import Directory
+from transforms.decode.formats.tiff.pieces import Pieces
+from transforms.decode.formats.tiff.samples import Samples
 
 CONTAINERS: list[dict[str, Any]] = [
     {},

@@ -8,12 +8,12 @@ import pytest
 import tifffile
 
 from tests.transforms.decode.encoding import reason_of
-from tests.transforms.decode.tiff.writing import difference, rgb_of, samples_of, written
+from tests.transforms.decode.formats.tiff.writing import difference, rgb_of, samples_of, written
 from transforms import ImageError
 from transforms.decode import decode_image
-from transforms.decode.tiff.directory import Directory
-from transforms.decode.tiff.rewriting import with_directory
-from transforms.decode.tiff.tags import Tag
+from transforms.decode.formats.tiff.directory import Directory
+from transforms.decode.formats.tiff.rewriting import with_directory
+from transforms.decode.formats.tiff.tags import Tag
 
 KINDS: list[dict[str, Any]] = [
     {"rowsperstrip": 5},

@@ -1,9 +1,9 @@
 """Whether the strips and tiles of a TIFF are there: else other bytes, or a decoder's grey, become its pixels."""
 
 from transforms.core.errors import ImageError
-from transforms.decode.tiff.directory import Directory
-from transforms.decode.tiff.samples import Samples
-from transforms.decode.tiff.tags import Photometric, Tag
+from transforms.decode.formats.tiff.directory import Directory
+from transforms.decode.formats.tiff.samples import Samples
+from transforms.decode.formats.tiff.tags import Photometric, Tag
 
 _UNCOMPRESSED, _JPEG = 1, 7
 

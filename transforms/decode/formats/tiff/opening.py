@@ -6,14 +6,14 @@ from PIL import ImageFile, TiffImagePlugin
 
 from transforms.core.errors import ImageError
 from transforms.decode.deadline import TimedFile
-from transforms.decode.tiff.compressions import is_decoded
-from transforms.decode.tiff.directory import Directory
-from transforms.decode.tiff.fill_order import turned
-from transforms.decode.tiff.palette import widen_color_map
-from transforms.decode.tiff.raw import is_raw
-from transforms.decode.tiff.samples import Samples
-from transforms.decode.tiff.split import SplitTiff
-from transforms.decode.tiff.strips import refuse_missing_strips
+from transforms.decode.formats.tiff.compressions import is_decoded
+from transforms.decode.formats.tiff.directory import Directory
+from transforms.decode.formats.tiff.fill_order import turned
+from transforms.decode.formats.tiff.palette import widen_color_map
+from transforms.decode.formats.tiff.raw import is_raw
+from transforms.decode.formats.tiff.samples import Samples
+from transforms.decode.formats.tiff.split import SplitTiff
+from transforms.decode.formats.tiff.strips import refuse_missing_strips
 
 
 def open_tiff(file: TimedFile) -> ImageFile.ImageFile:

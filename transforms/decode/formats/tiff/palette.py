@@ -2,7 +2,7 @@
 
 from PIL import ImagePalette, TiffImagePlugin
 
-from transforms.decode.tiff.tags import Tag
+from transforms.decode.formats.tiff.tags import Tag
 
 
 def widen_color_map(image: TiffImagePlugin.TiffImageFile) -> None:

@@ -5,10 +5,10 @@ import itertools
 
 import tifffile
 
-from tests.transforms.decode.tiff.writing import HEIGHT, WIDTH, samples_of, written
-from transforms.decode.tiff import is_tiff
-from transforms.decode.tiff.directory import Directory
-from transforms.decode.tiff.samples import Samples
+from tests.transforms.decode.formats.tiff.writing import HEIGHT, WIDTH, samples_of, written
+from transforms.decode.formats.tiff import is_tiff
+from transforms.decode.formats.tiff.directory import Directory
+from transforms.decode.formats.tiff.samples import Samples
 
 
 def test_the_directory_is_read_in_both_orders_and_sizes() -> None:

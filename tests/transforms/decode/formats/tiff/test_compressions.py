@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.transforms.decode.tiff.writing import samples_of, written
+from tests.transforms.decode.formats.tiff.writing import samples_of, written
 from transforms import ImageError
 from transforms.decode import decode_image
-from transforms.decode.tiff import compressions
-from transforms.decode.tiff.compressions import is_decoded
+from transforms.decode.formats.tiff import compressions
+from transforms.decode.formats.tiff.compressions import is_decoded
 
 
 def test_the_usual_compressions_are_decoded() -> None:

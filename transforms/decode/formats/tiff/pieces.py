@@ -13,9 +13,9 @@ from PIL import ImageFile, TiffImagePlugin
 
 from transforms.core.errors import ImageError
 from transforms.decode.deadline import TimedFile
-from transforms.decode.tiff.rewriting import with_directory
-from transforms.decode.tiff.samples import Samples
-from transforms.decode.tiff.tags import Photometric, Tag
+from transforms.decode.formats.tiff.rewriting import with_directory
+from transforms.decode.formats.tiff.samples import Samples
+from transforms.decode.formats.tiff.tags import Photometric, Tag
 
 _SAMPLES = 1 << 20
 """Samples that are read at a time, if the strips are not larger; the allocator keeps some of them for each thread."""

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from tests.transforms.decode.encoding import whole
-from tests.transforms.decode.tiff.writing import unit
+from tests.transforms.decode.formats.tiff.writing import unit
 
 COLORS = np.random.RandomState(0).randint(0, 256, (3, 256)).astype(np.uint16)
 INDICES = (unit(1)[..., 0] * 255).astype(np.uint8)
