@@ -27,7 +27,7 @@ def spec(**changes: Any) -> EmbeddingSpec:
         "decoded_for": (224, 224),
         "resize": "crop",
         "resize_filter": "bilinear",
-        "pixels_policy": "srgb-2",
+        "pixels_policy": "srgb-3",
         "precision": "float32",
         "normalize": False,
         "embedding_dtype": "float32",

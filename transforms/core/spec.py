@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-PIXELS_POLICY = "srgb-2"
+PIXELS_POLICY = "srgb-3"
 """Version of the rules for colour and orientation in `transforms.decode`; it changes when their pixels do."""
 
 POOLINGS = ("avg", "max", "flatten")

@@ -25,7 +25,7 @@ FIELDS: dict[str, Any] = {
     "decoded_for": (224, 320),
     "resize": "crop",
     "resize_filter": "bicubic",
-    "pixels_policy": "srgb-2",
+    "pixels_policy": "srgb-3",
     "precision": "float32",
     "normalize": False,
     "embedding_dtype": "float32",
@@ -55,7 +55,7 @@ CHANGED: dict[str, Any] = {
 CANONICAL = (
     '{"backbone":"MobileNetV2","backbone_kwargs":{"alpha":0.5},"classifier_activation":null,"decoded_for":[224,320],'
     '"dim":1280,"embedding_dtype":"float32","image_size":[224,320],"normalize":false,'
-    '"output":"avg","pixels_policy":"srgb-2","precision":"float32","resize":"crop","resize_filter":"bicubic",'
+    '"output":"avg","pixels_policy":"srgb-3","precision":"float32","resize":"crop","resize_filter":"bicubic",'
     '"weights":"imagenet","weights_sha256":"ab"}'
 )
 
