@@ -141,7 +141,7 @@ def _next_commands(target: Target, manifest: Manifest, command_line: Sequence[st
     folder = target.output.rstrip("/")
     commands = []
     if any(FAILURES.names(name) for name in names):
-        failures = failures_pattern(glob.escape(folder), manifest["run_id"])
+        failures = failures_pattern(glob.escape(folder))
         backbone = f" --backbone {target.backbone.name}"
         commands.append(
             f"retry the failures:  embed-images --input {shlex.quote(failures)} "

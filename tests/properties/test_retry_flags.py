@@ -14,7 +14,7 @@ from pipelines.plan.plan import Target
 from pipelines.plan.run_stats import RunStats
 from transforms import Backbone, EmbeddingSpec
 from transforms.collection.layout import FAILURES
-from transforms.collection.manifest import Manifest
+from transforms.collection.manifest import Changes, Manifest
 
 # What a shell passes on: anything but NUL. What begins with a dash is a flag.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12)
@@ -66,6 +66,8 @@ def retry_of(command_line: list[str], output: str) -> list[str]:
         "counts": {"inputs": 1, "embedded": 0, "failed": 1, "skipped": 0, "duplicates": 0},
         "embedding_spec": dataclasses.asdict(spec),
         "embedding_spec_fingerprint": spec.fingerprint,
+        "changes": dict.fromkeys(Changes.__annotations__, 0),
+        "collection": {"rows": 0, "columns": "", "runs": []},
         "files": [{"name": name, "rows": 1, "bytes": 1}],
         "failures": {},
         "health": {},
