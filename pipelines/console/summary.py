@@ -134,7 +134,7 @@ def _next_commands(target: Target, manifest: Manifest, command_line: Sequence[st
 
 def _kept_flags(command_line: Sequence[str]) -> str:
     """Return the flags that the next command line keeps: all but the input, the output and the backbone."""
-    replaced = ("--input", "--output", "--uri_column", "--backbone", "--overwrite", "--dry_run")
+    replaced = ("--input", "--output", "--uri_column", "--version_column", "--backbone", "--overwrite", "--dry_run")
     kept: list[str] = []
     dropping = False
     for argument in command_line:

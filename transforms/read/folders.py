@@ -29,7 +29,12 @@ class _Entry(NamedTuple):
     error: ImageError | None = None
 
 
-def matching(pattern: str) -> Iterator[Match]:
+def any_matching(pattern: str) -> Match:
+    """Return the one of `matching` that is found first, whichever it is, ("", None) if there is none."""
+    return next(matching(pattern, in_order=False), ("", None))
+
+
+def matching(pattern: str, *, in_order: bool = True) -> Iterator[Match]:
     """Yield the local files that a glob matches, in order of their paths, and each folder that cannot be read.
 
     Leaves out hidden names (.name) below the fixed part of the pattern. A folder is read once. What only links lead to
@@ -47,12 +52,12 @@ def matching(pattern: str) -> Iterator[Match]:
     top = "/".join(names[:fixed]) or "/"
     starts = [_Entry(top, True, levels)] if os.path.isdir(top) else []
     while starts:
-        for entry in _below(starts.pop(0), seen, starts):
+        for entry in _below(starts.pop(0), seen, starts, in_order):
             if everything or entry.is_folder or matches(entry.path):
                 yield entry.path, entry.error
 
 
-def _below(start: _Entry, seen: set[tuple[int, int]], links: list[_Entry]) -> Iterator[_Entry]:
+def _below(start: _Entry, seen: set[tuple[int, int]], links: list[_Entry], in_order: bool) -> Iterator[_Entry]:
     """Yield all files below a folder; folders that links lead to are added to `links`, each folder to `seen`."""
     waiting = [start]
     while waiting:
@@ -66,7 +71,14 @@ def _below(start: _Entry, seen: set[tuple[int, int]], links: list[_Entry]) -> It
                 found = os.stat(entry.path)
                 if (found.st_dev, found.st_ino) not in seen:
                     seen.add((found.st_dev, found.st_ino))
-                    waiting += sorted(_entries(entry), key=lambda e: e.path + "/" * e.is_folder, reverse=True)
+                    if in_order:
+                        waiting += sorted(_entries(entry), key=lambda e: e.path + "/" * e.is_folder, reverse=True)
+                        continue
+                    for below in _entries(entry):
+                        if below.is_folder:
+                            waiting.append(below)
+                        else:
+                            yield below
             except OSError as e:
                 yield entry._replace(error=_error(e, entry.path))
 

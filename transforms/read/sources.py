@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from apache_beam.io.filesystem import BeamIOError
 
-from transforms.core.errors import UsageError, did_you_mean, one_line
+from transforms.core.errors import ImageError, UsageError, did_you_mean, one_line
 from transforms.read import folders
 from transforms.read.formats.list_files import format_of, is_uri_list, refuse_other_files
-from transforms.storage.gcs import install_hint
+from transforms.storage.gcs import INSTALLED, install_hint, is_gcs, listed
 from transforms.storage.paths import (
     first_match,
     folder_pattern,
@@ -55,14 +55,24 @@ def find_sources(inputs: Iterable[str]) -> list[Source]:
     return [dataclasses.replace(source, index=i) for i, source in enumerate(found)]
 
 
-def matching(pattern: str) -> Iterator[folders.Match]:
-    """Yield the files that a glob matches on any Beam filesystem, as `folders.matching` does."""
-    return ((m.path, None) for m in matching_files(pattern)) if scheme_of(pattern) else folders.matching(pattern)
+def matching(pattern: str) -> Iterator[tuple[str, str, ImageError | None]]:
+    """Yield the files that a glob matches on any Beam filesystem: path, version, and why there is nothing to be read.
+
+    The version is what the listing tells, '' where it tells none. A bucket is listed page by page.
+    """
+    if not scheme_of(pattern):
+        return ((path, "", error) for path, error in folders.matching(pattern))
+    found = listed(pattern) if is_gcs(pattern) and INSTALLED else matching_files(pattern)
+    return ((path, version, None) for path, version in found)
 
 
 def _first_matching(pattern: str) -> folders.Match:
-    """Return one of `matching`, ("", None) if there is none; a launch lists no more of a bucket than that takes."""
-    return (first_match(pattern), None) if scheme_of(pattern) else next(folders.matching(pattern), ("", None))
+    """Return one of `matching`, ("", None) if there is none; a launch lists no more than that takes."""
+    if not scheme_of(pattern):
+        return folders.any_matching(pattern)
+    if is_gcs(pattern) and INSTALLED:
+        return next((file.path for file in listed(pattern)), ""), None
+    return first_match(pattern), None
 
 
 def _find(path: str) -> Iterator[Source]:
@@ -96,7 +106,7 @@ def _find_files(path: str) -> Iterator[Source]:
     if first:
         yield from (_is_of_table(first) and _table(path)) or [Source("files", folder, 0)]
     elif not os.path.isdir(path) and _first_matching(path)[0]:
-        yield from (_list(file) for file, _ in matching(path)) if is_uri_list(path) else [Source("files", path, 0)]
+        yield from (_list(file) for file, _, _ in matching(path)) if is_uri_list(path) else [Source("files", path, 0)]
     else:
         raise UsageError(f"nothing matches --input {path}; check the path, or quote the glob if the shell ate it")
 
@@ -113,7 +123,7 @@ def _is_of_table(path: str) -> bool:
 def _table(folder: str) -> list[Source]:
     """Return the files of a folder that holds nothing but Parquet, as Hive and Spark leave it; else nothing."""
     files: list[Source] = []
-    for path, _ in matching(folder_pattern(folder)):
+    for path, _, _ in matching(folder_pattern(folder)):
         if not _is_of_table(path):
             return []
         below = path[len(folder.rstrip("/")) + 1 :].split("/")

@@ -61,26 +61,32 @@ class Carried:
 
     Attributes:
       uri_column: the column that holds the uri.
+      version_column: the column that holds an image's version, '' if none does.
       schema: the columns in the output.
       names: their names in the output by those in the list, for each list's path.
+      num_rows: number of rows of all lists.
     """
 
     uri_column: str
+    version_column: str
     schema: pa.Schema
     names: Mapping[str, Mapping[str, str]]
+    num_rows: int
 
 
-def carried_by(lists: Iterable[UriList], uri_column: str) -> Carried:
+def carried_by(lists: Iterable[UriList], uri_column: str, version_column: str = "") -> Carried:
     """Return what some uri lists carry, in the narrowest types that hold all of their values.
 
     Raises:
-      UsageError: a list cannot be read, has no rows, or no column of uris.
+      UsageError: a list cannot be read, has no rows, or no column of uris or versions.
     """
+    num_rows = 0
     types: dict[str, pa.DataType] = {}
     sources: dict[str, list[tuple[ListColumns, str]]] = {}
     names: dict[str, Mapping[str, str]] = {}
     for one in lists:
-        found = _columns(one, uri_column)
+        found = _columns(one, uri_column, version_column)
+        num_rows += found.num_rows
         names[one.path] = _names(found.types, uri_column)
         for name, output in names[one.path].items():
             holders = sources.setdefault(output, [])
@@ -92,11 +98,14 @@ def carried_by(lists: Iterable[UriList], uri_column: str) -> Carried:
                 wide = common_type(old, new, any(columns.holds_long(column) for columns, column in holders))
             types[output] = wide
     text = {name: pa.string() if pa.types.is_null(type_) else type_ for name, type_ in types.items()}
-    return Carried(uri_column, pa.schema(list(text.items())), names)
+    return Carried(uri_column, version_column, pa.schema(list(text.items())), names, num_rows)
 
 
 def data_rows(one: UriList, carried: Carried) -> Iterator[Row]:
-    """Read the rows of a uri list in order: the uri as 'uri', as the list holds it, and the carried columns."""
+    """Read the rows of a uri list in order: the uri as 'uri', as the list holds it, and the carried columns.
+
+    With a version column, its text is there as 'version'.
+    """
     names = carried.names[one.path]
     fields = {name: carried.schema.field(output) for name, output in names.items()}
     wanted = {name: field for name, field in fields.items() if name not in one.partitions}
@@ -105,11 +114,14 @@ def data_rows(one: UriList, carried: Carried) -> Iterator[Row]:
         for name, value in one.partitions.items()
         if name in fields
     }
-    found = FORMATS[format_of(one.path)].rows(one.path, carried.uri_column, wanted)
+    version_column = carried.version_column
+    if version_column in one.partitions:
+        same["version"], version_column = one.partitions[version_column], ""
+    found = FORMATS[format_of(one.path)].rows(one.path, carried.uri_column, wanted, version_column)
     return ((why, {} if why else {**row, **same}) for why, row in found) if same else found
 
 
-def _columns(one: UriList, uri_column: str) -> ListColumns:
+def _columns(one: UriList, uri_column: str, version_column: str) -> ListColumns:
     path = one.path
     try:
         found = FORMATS[format_of(path)].columns(path, uri_column)
@@ -123,17 +135,24 @@ def _columns(one: UriList, uri_column: str) -> ListColumns:
         raise UsageError(f"the uri list {path} has no rows")
     if not found.types:
         raise UsageError(f"the uri list {path} has no row that can be read; its last one is {found.last_fault}")
-    if uri_column not in found.types:
+    _check_column(path, found.types, uri_column, "uri")
+    found = _with_partitions(found, one.partitions)
+    if version_column:
+        _check_column(path, found.types, version_column, "version")
+    return found
+
+
+def _check_column(path: str, types: Mapping[str, pa.DataType], name: str, what: str) -> None:
+    if name not in types:
         raise UsageError(
-            f"the uri list {path} has no column {uri_column!r}{did_you_mean(uri_column, found.types)}; "
-            f"it has {_listed(found.types)}; choose one with --uri_column"
+            f"the uri list {path} has no column {name!r}{did_you_mean(name, types)}; "
+            f"it has {_listed(types)}; choose one with --{what}_column"
         )
-    if is_nested(found.types[uri_column]):
+    if is_nested(types[name]):
         raise UsageError(
-            f"the column {uri_column!r} of the uri list {path} holds {found.types[uri_column]}, and a uri is text; "
-            "choose another with --uri_column, or make one"
+            f"the column {name!r} of the uri list {path} holds {types[name]}, and a {what} is text; "
+            f"choose another with --{what}_column, or make one"
         )
-    return _with_partitions(found, one.partitions)
 
 
 def _with_partitions(found: ListColumns, partitions: Mapping[str, str | None]) -> ListColumns:

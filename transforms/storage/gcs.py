@@ -9,11 +9,11 @@ import functools
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from transforms.core.errors import UsageError, one_line
-from transforms.storage.paths import scheme_of
+from transforms.storage.paths import Found, fixed_part, scheme_of, visible_below
 
 try:
     import google.auth
@@ -133,6 +133,29 @@ def stat(uri: str) -> Stat | None:
     except (GoogleAPIError, GoogleAuthError) as e:
         raise OSError(f"cannot look at {uri}: {one_line(e)}") from e
     return Stat(int(blob.generation), int(blob.size), blob.crc32c or "") if blob else None
+
+
+def listed(pattern: str) -> Iterator[Found]:
+    """List the objects that a glob matches, page by page, in order of their names, with their generations.
+
+    Leaves out those with a hidden name (.name) below the fixed part of the pattern.
+
+    Raises:
+      OSError: the service cannot be asked.
+    """
+    # Here, since flags are checked before Beam is imported.
+    from apache_beam.io.filesystem import FileSystem
+
+    bucket, _, names = pattern[len("gs://") :].partition("/")
+    fixed = fixed_part(names)
+    is_visible, matches = visible_below(fixed), re.compile(FileSystem.translate_pattern(names)).match
+    try:
+        fields = "items(name,generation),nextPageToken"
+        for blob in client().list_blobs(bucket, prefix=fixed, fields=fields, retry=DEFAULT_RETRY):
+            if matches(blob.name) and is_visible(blob.name):
+                yield Found(f"gs://{bucket}/{blob.name}", f"generation:{blob.generation}")
+    except (GoogleAPIError, GoogleAuthError, RequestException) as e:
+        raise OSError(f"cannot list {pattern}: {one_line(e)}") from e
 
 
 def generations_of(uri: str) -> dict[str, int]:

@@ -41,12 +41,12 @@ def columns(path: str, uri_column: str) -> ListColumns:
     return dataclasses.replace(found, types={name: found.types.get(name, pa.null()) for name in names})
 
 
-def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
+def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field], version_column: str = "") -> Iterator[Row]:
     """Yield the rows of a CSV file, as `typed_rows` does."""
     with opened(path) as f:
         lines = Lines(f)
         reader = csv.reader(lines, delimiter=DELIMITERS[format_of(path)])
-        yield from typed_rows(_rows(reader, lines, header(reader)), uri_column, wanted, to_arrow)
+        yield from typed_rows(_rows(reader, lines, header(reader)), uri_column, wanted, to_arrow, version_column)
 
 
 def header(reader: Iterator[list[str]]) -> list[str]:

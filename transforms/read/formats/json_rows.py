@@ -21,10 +21,10 @@ def columns(path: str, uri_column: str) -> ListColumns:
         return found_columns(_rows(Lines(f)), pa.array)
 
 
-def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
+def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field], version_column: str = "") -> Iterator[Row]:
     """Yield the rows of a file of JSON lines, as `typed_rows` does."""
     with opened(path) as f:
-        yield from typed_rows(_rows(Lines(f)), uri_column, wanted, to_arrow)
+        yield from typed_rows(_rows(Lines(f)), uri_column, wanted, to_arrow, version_column)
 
 
 def _rows(lines: Lines) -> Iterator[SizedRow]:

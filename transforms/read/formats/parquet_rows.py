@@ -15,7 +15,7 @@ from transforms.read.bounds import CELL_BYTES, CHUNK_BYTES, MAX_COLUMNS, ROW_BYT
 from transforms.read.column_types import carried_type, holds_long, is_bytes, is_text, plain_type
 from transforms.read.formats.csv_rows import unique
 from transforms.read.formats.list_files import opened
-from transforms.read.formats.text_rows import ListColumns, Row, faults_of
+from transforms.read.formats.text_rows import ListColumns, Row, faults_of, version_field
 from transforms.read.values import UNUSABLE, Values, as_text, carried_values, to_python
 
 BATCH_ROWS = 1 << 14
@@ -62,8 +62,12 @@ def _holds_long(path: str, name: str) -> bool:
         )
 
 
-def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
-    """Yield the rows of a Parquet file: the uri as 'uri', the wanted columns as the output names and types them."""
+def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field], version_column: str = "") -> Iterator[Row]:
+    """Yield the rows of a Parquet file: the uri as 'uri', the wanted columns as the output names and types them.
+
+    With a version column, its text is there as 'version'.
+    """
+    taken = [*wanted.items(), *version_field(version_column)]
     with opened(path) as f:
         file, types = _list(f)
         for num_rows, batch in _batches(file):
@@ -71,8 +75,8 @@ def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator
                 yield from itertools.repeat((batch, {}), num_rows)
             else:
                 arrays = dict(zip(types, batch.columns, strict=True))
-                used = {name: arrays[name] for name in dict.fromkeys((uri_column, *wanted))}
-                yield from _bounded_rows(used, types, uri_column, wanted)
+                used = {name: arrays[name] for name in dict.fromkeys((uri_column, *(name for name, _ in taken)))}
+                yield from _bounded_rows(used, types, uri_column, taken)
 
 
 def _list(f: Any) -> _List:
@@ -132,7 +136,7 @@ def _batches(file: pq.ParquetFile, names: list[str] | None = None) -> Batches:
 
 
 def _bounded_rows(
-    used: Mapping[str, pa.Array], types: Mapping[str, pa.DataType], uri_column: str, wanted: Mapping[str, pa.Field]
+    used: Mapping[str, pa.Array], types: Mapping[str, pa.DataType], uri_column: str, taken: list[tuple[str, pa.Field]]
 ) -> Iterator[Row]:
     """Yield the rows of a batch; values are unpacked for CHUNK_BYTES of rows at a time."""
     num_rows = len(used[uri_column])
@@ -150,7 +154,7 @@ def _bounded_rows(
         used, total = {name: array.take(pa.array(kept)) for name, array in used.items()}, total[kept]
     bounds = [0, *(np.flatnonzero(np.diff(np.cumsum(total) // CHUNK_BYTES)) + 1).tolist(), len(total)]
     good = itertools.chain.from_iterable(
-        _converted({name: array[start:stop] for name, array in used.items()}, types, uri_column, wanted)
+        _converted({name: array[start:stop] for name, array in used.items()}, types, uri_column, taken)
         for start, stop in itertools.pairwise(bounds)
     )
     if not faults:
@@ -161,18 +165,18 @@ def _bounded_rows(
 
 
 def _converted(
-    used: Mapping[str, pa.Array], types: Mapping[str, pa.DataType], uri_column: str, wanted: Mapping[str, pa.Field]
+    used: Mapping[str, pa.Array], types: Mapping[str, pa.DataType], uri_column: str, taken: list[tuple[str, pa.Field]]
 ) -> Iterator[Row]:
     uris, unusable = _uris(used[uri_column])
     if not uris:
         return
     found = [
         carried_values(used[name], field.type, functools.partial(_to_arrow, own=plain_type(types[name])))
-        for name, field in wanted.items()
+        for name, field in taken
     ]
-    faults = faults_of(wanted, [why for _, why in found])
+    faults = faults_of([name for name, _ in taken], [why for _, why in found])
     faults |= {i: f"column {uri_column!r}: {why}" for i, why in unusable.items()}
-    names = ["uri", *(field.name for field in wanted.values())]
+    names = ["uri", *(field.name for _, field in taken)]
     for i, values in enumerate(zip(uris, *(column for column, _ in found), strict=True)):
         yield (faults[i], {}) if i in faults else ("", dict(zip(names, values, strict=True)))
 

@@ -14,7 +14,7 @@ def columns(path: str, uri_column: str) -> ListColumns:
     return ListColumns({uri_column: pa.string()}, lambda _: False, sum(1 for _ in rows(path, uri_column, {})))
 
 
-def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
+def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field], version_column: str = "") -> Iterator[Row]:
     """Yield each line of a text file as a uri; skip blank lines and comments (#)."""
     with opened(path) as f:
         for why, line, _ in Lines(f).rows():

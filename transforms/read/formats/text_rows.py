@@ -87,16 +87,22 @@ def _widened(old: pa.DataType, name: str, values: list[Any], array_of: ArrayOf, 
 
 
 def typed_rows(
-    rows: Iterable[SizedRow], uri_column: str, wanted: Mapping[str, pa.Field], to_arrow: ToArrow
+    rows: Iterable[SizedRow],
+    uri_column: str,
+    wanted: Mapping[str, pa.Field],
+    to_arrow: ToArrow,
+    version_column: str = "",
 ) -> Iterator[Row]:
-    """Yield each row with its uri as 'uri', and the wanted columns under the names and with the types of the output."""
-    names = [field.name for field in wanted.values()]
+    """Yield each row with its uri as 'uri', and the wanted columns under the names and with the types of the output.
+
+    With a version column, its text is there as 'version'.
+    """
+    taken = [*wanted.items(), *version_field(version_column)]
+    columns, names = [column for column, _ in taken], [field.name for _, field in taken]
     for chunk in chunks(rows):
         good = [row for why, row in chunk if not why]
-        found = [
-            carried_values([row.get(name) for row in good], field.type, to_arrow) for name, field in wanted.items()
-        ]
-        faults = faults_of(wanted, [why for _, why in found])
+        found = [carried_values([row.get(column) for row in good], field.type, to_arrow) for column, field in taken]
+        faults = faults_of(columns, [why for _, why in found])
         values = zip(*(column for column, _ in found), strict=True) if found else iter([()] * len(good))
         position = 0
         for why, row in chunk:
@@ -107,6 +113,11 @@ def typed_rows(
             fault = faults.get(position, "")
             position += 1
             yield (fault, {}) if fault else ("", {"uri": row.get(uri_column), **dict(zip(names, carried, strict=True))})
+
+
+def version_field(version_column: str) -> list[tuple[str, pa.Field]]:
+    """Return where a row's version is and what it becomes: [(column, field)], [] without a version column."""
+    return [(version_column, pa.field("version", pa.string()))] if version_column else []
 
 
 def faults_of(columns: Iterable[str], faults: Iterable[Mapping[int, str]]) -> dict[int, str]:
