@@ -9,16 +9,17 @@ import pyarrow as pa
 from transforms.core.errors import one_line
 from transforms.read.bounds import MAX_COLUMNS
 from transforms.read.column_types import is_text
+from transforms.read.formats.found_columns import found_columns
 from transforms.read.formats.list_files import opened
 from transforms.read.formats.text_lines import Lines
-from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, found_columns, typed_rows
+from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, typed_rows
 from transforms.read.values import as_text
 
 
 def columns(path: str, uri_column: str) -> ListColumns:
     """Return the columns of a file of JSON lines: all keys, in the order in which they first occur."""
     with opened(path) as f:
-        return found_columns(_rows(Lines(f)), pa.array)
+        return found_columns(_rows(Lines(f)), pa.array, is_typed=True)
 
 
 def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field], version_column: str = "") -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""Rows of lists of text: gathered into chunks, from which the types of columns are found and values are taken."""
+"""Rows of lists of text: gathered into chunks, from which values are taken."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.read.bounds import CHUNK_BYTES, CHUNK_ROWS
-from transforms.read.column_types import carried_type, common_type, holds_long
 from transforms.read.values import ToArrow, carried_values
 
 Row = tuple[str, dict[str, Any]]
@@ -15,9 +14,6 @@ Row = tuple[str, dict[str, Any]]
 
 SizedRow = tuple[str, dict[str, Any], int]
 """A `Row` with its size in characters."""
-
-ArrayOf = Callable[[list[Any]], pa.Array]
-"""Some values of a column -> an array of the narrowest type that holds them; raises ValueError if none does."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,41 +45,6 @@ def chunks(rows: Iterable[SizedRow]) -> Iterator[list[Row]]:
             chunk, taken = [], 0
     if chunk:
         yield chunk
-
-
-def found_columns(rows: Iterable[SizedRow], array_of: ArrayOf) -> ListColumns:
-    """Read all rows, and return the columns with the narrowest types that hold their values."""
-    types: dict[str, pa.DataType] = {}
-    long: set[str] = set()
-    num_rows, last_fault = 0, ""
-    for chunk in chunks(rows):
-        num_rows += len(chunk)
-        last_fault = next((why for why, _ in reversed(chunk) if why), last_fault)
-        for name in dict.fromkeys(name for _, row in chunk for name in row):
-            old = types.setdefault(name, pa.null())
-            if old != pa.string():
-                values = [row[name] for _, row in chunk if name in row]
-                types[name] = _widened(old, name, values, array_of, long)
-    return ListColumns(types, long.__contains__, num_rows, last_fault)
-
-
-def _widened(old: pa.DataType, name: str, values: list[Any], array_of: ArrayOf, long: set[str]) -> pa.DataType:
-    try:
-        array = array_of(values)
-    except (pa.ArrowException, ArithmeticError, TypeError, ValueError):
-        if len(values) == 1:
-            return pa.string()
-        for value in values:
-            old = _widened(old, name, [value], array_of, long)
-            if old == pa.string():
-                break
-        return old
-    if pa.types.is_null(array.type):
-        return old
-    type_ = carried_type(array.type)
-    if type_ != pa.string() and holds_long(array):
-        long.add(name)
-    return common_type(old, type_, name in long)
 
 
 def typed_rows(
