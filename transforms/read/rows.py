@@ -35,7 +35,9 @@ def _matched(source: Source) -> Iterator[_Row]:
 
 
 def _listed(source: Source, carried: Carried) -> Iterator[_Row]:
-    for number, (why, row) in enumerate(data_rows(UriList(source.path, source.partitions), carried), 1):
+    first = source.part.rows_before + 1 if source.part else 1
+    one = UriList(source.path, source.partitions, source.part)
+    for number, (why, row) in enumerate(data_rows(one, carried), first):
         error = ImageError("bad_row", why) if why else None
         version = row.pop("version") if carried.version_column and row else ""
         version = f"listed:{version}" if version else ""

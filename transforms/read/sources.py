@@ -10,6 +10,7 @@ from apache_beam.io.filesystem import BeamIOError
 from transforms.core.errors import ImageError, UsageError, did_you_mean, one_line
 from transforms.read import folders
 from transforms.read.formats.list_files import format_of, is_uri_list, refuse_other_files
+from transforms.read.formats.parts import Part
 from transforms.storage.gcs import INSTALLED, install_hint, is_gcs, listed
 from transforms.storage.paths import (
     first_match,
@@ -36,6 +37,7 @@ class Source:
       index: position among all inputs.
       folder: what relative uris of a list are relative to.
       partitions: columns that the folders of a list state, like `label=cat`.
+      part: the part of a list that is read; None for all of it.
     """
 
     kind: str
@@ -43,6 +45,7 @@ class Source:
     index: int
     folder: str = ""
     partitions: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    part: Part | None = None
 
 
 def find_sources(inputs: Iterable[str]) -> list[Source]:
@@ -53,6 +56,12 @@ def find_sources(inputs: Iterable[str]) -> list[Source]:
     """
     found = [source for path in inputs for source in _find(path)]
     return [dataclasses.replace(source, index=i) for i, source in enumerate(found)]
+
+
+def in_parts(sources: Iterable[Source], parts: Mapping[str, Iterable[Part]]) -> list[Source]:
+    """Return sources of which each list that has parts is several."""
+    split = [dataclasses.replace(one, part=part) for one in sources for part in parts.get(one.path) or (None,)]
+    return [dataclasses.replace(source, index=i) for i, source in enumerate(split)]
 
 
 def matching(pattern: str) -> Iterator[tuple[str, str, ImageError | None]]:

@@ -30,6 +30,7 @@ from transforms.read.bounds import MAX_COLUMNS
 from transforms.read.column_types import common_type, is_nested
 from transforms.read.formats import csv_rows, json_rows, parquet_rows, plain_rows
 from transforms.read.formats.list_files import format_of
+from transforms.read.formats.parts import Part
 from transforms.read.formats.text_rows import ListColumns, Row
 
 FORMATS: dict[str, Any] = {
@@ -49,10 +50,12 @@ class UriList:
     Attributes:
       path: the file.
       partitions: columns that are the same in all rows, from folders like `label=cat`.
+      part: the part that is read; None for all of it.
     """
 
     path: str
     partitions: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    part: Part | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Carried:
       schema: the columns in the output.
       names: their names in the output by those in the list, for each list's path.
       num_rows: number of rows of all lists.
+      parts: parts in which a list can be read, for each list's path.
     """
 
     uri_column: str
@@ -72,6 +76,7 @@ class Carried:
     schema: pa.Schema
     names: Mapping[str, Mapping[str, str]]
     num_rows: int
+    parts: Mapping[str, tuple[Part, ...]]
 
 
 def carried_by(lists: Iterable[UriList], uri_column: str, version_column: str = "") -> Carried:
@@ -84,9 +89,11 @@ def carried_by(lists: Iterable[UriList], uri_column: str, version_column: str = 
     types: dict[str, pa.DataType] = {}
     sources: dict[str, list[tuple[ListColumns, str]]] = {}
     names: dict[str, Mapping[str, str]] = {}
+    parts: dict[str, tuple[Part, ...]] = {}
     for one in lists:
         found = _columns(one, uri_column, version_column)
         num_rows += found.num_rows
+        parts[one.path] = found.parts
         names[one.path] = _names(found.types, uri_column)
         for name, output in names[one.path].items():
             holders = sources.setdefault(output, [])
@@ -98,7 +105,7 @@ def carried_by(lists: Iterable[UriList], uri_column: str, version_column: str = 
                 wide = common_type(old, new, any(columns.holds_long(column) for columns, column in holders))
             types[output] = wide
     text = {name: pa.string() if pa.types.is_null(type_) else type_ for name, type_ in types.items()}
-    return Carried(uri_column, version_column, pa.schema(list(text.items())), names, num_rows)
+    return Carried(uri_column, version_column, pa.schema(list(text.items())), names, num_rows, parts)
 
 
 def data_rows(one: UriList, carried: Carried) -> Iterator[Row]:
@@ -117,7 +124,7 @@ def data_rows(one: UriList, carried: Carried) -> Iterator[Row]:
     version_column = carried.version_column
     if version_column in one.partitions:
         same["version"], version_column = one.partitions[version_column], ""
-    found = FORMATS[format_of(one.path)].rows(one.path, carried.uri_column, wanted, version_column)
+    found = FORMATS[format_of(one.path)].rows(one.path, carried.uri_column, wanted, version_column, one.part)
     return ((why, {} if why else {**row, **same}) for why, row in found) if same else found
 
 

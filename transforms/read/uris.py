@@ -15,7 +15,7 @@ from transforms.core.stage import Stage, typed
 from transforms.core.uri_sum import UriSum
 from transforms.read.each_once import COUNTS, FirstOfEach, ReadRows, read_in_order
 from transforms.read.rows import read_source
-from transforms.read.sources import find_sources
+from transforms.read.sources import find_sources, in_parts
 from transforms.read.uri_lists import UriList, carried_by
 
 
@@ -84,7 +84,7 @@ class ReadImageUris(Stage):
             return Uris(typed(read.uris, ImageUri), typed(read[FAILURES], Failure), read[COUNTS])
         read = (
             root
-            | "Sources" >> beam.Create(self.sources)
+            | "Sources" >> beam.Create(in_parts(self.sources, self.carried.parts))
             | "SpreadSources" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(ReadRows(self.carried)).with_outputs(FAILURES, COUNTS, main="rows")
         )

@@ -6,6 +6,7 @@ at once wins. STORAGE_EMULATOR_HOST names a server to use instead of Google's, w
 
 import dataclasses
 import functools
+import io
 import os
 import re
 import threading
@@ -179,6 +180,66 @@ def generations_of(uri: str) -> dict[str, int]:
         if not {"", ".", ".."}.isdisjoint(path.split("/")):
             raise OSError(f"{folder} holds an object of the name {path}, which no local file can have")
     return paths
+
+
+class _Ranges(io.RawIOBase):
+    """The bytes of one generation of an object, each read by a request of its own."""
+
+    def __init__(self, blob: Any, uri: str):
+        self._blob, self._uri, self._size = blob, uri, int(blob.size)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        size = min(len(buffer), self._size - self._at)
+        if size <= 0:
+            return 0
+        try:
+            data = self._blob.download_as_bytes(
+                start=self._at,
+                end=self._at + size - 1,
+                raw_download=True,
+                if_generation_match=self._blob.generation,
+                checksum=None,
+                retry=DEFAULT_RETRY,
+            )
+        except (GoogleAPIError, GoogleAuthError, RequestException) as e:
+            raise OSError(f"cannot read {self._uri}: {one_line(e)}") from e
+        if len(data) != size:
+            raise OSError(f"cannot read {self._uri}: {len(data):,} bytes came for {size:,}")
+        buffer[:size] = data
+        self._at += size
+        return size
+
+
+def opened_object(uri: str) -> Any:
+    """Open an object to read here and there in it; None if it is stored in another form than it is read in, as gzip.
+
+    A part of an object has no checksum.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    bucket, name = split(uri)
+    try:
+        blob = client().bucket(bucket).get_blob(name, retry=DEFAULT_RETRY)
+    except (GoogleAPIError, GoogleAuthError, RequestException) as e:
+        raise OSError(f"cannot read {uri}: {one_line(e)}") from e
+    if not blob:
+        raise FileNotFoundError(f"no such object: {uri}")
+    return None if blob.content_encoding == "gzip" else io.BufferedReader(_Ranges(blob, uri), 1 << 20)
 
 
 def generation_of(uri: str) -> int:

@@ -17,6 +17,7 @@ from transforms import Failure, ImageUri, ReadImageUris
 from transforms.core.counters import reset_tally, tally
 from transforms.core.uri_sum import UriSum
 from transforms.read.each_once import AHEAD_LIMIT, AHEAD_STEP, ahead, read_in_order
+from transforms.read.formats import blocks, parts
 
 FOUND: dict[str, list[Any]] = {}
 """What the pipeline of a test gave, by output."""
@@ -79,7 +80,10 @@ def expected(paths: list[str], rows: list[list[tuple[str, str]]]) -> tuple[list[
 @given(ROWS)
 @settings(max_examples=8, deadline=None)
 def test_one_reader_gives_what_a_grouping_gives(rows: list[list[tuple[str, str]]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        # Lists of a few rows are read in parts, too.
+        patch.setattr(blocks, "BLOCK_BYTES", 50)
+        patch.setattr(parts, "PART_BYTES", 50)
         paths = lists(pathlib.Path(folder), rows)
         both = [found(*paths, one_reader=one, version_column="v") for one in (True, False)]
         uris, lost, inputs, repeated = expected(paths, rows)

@@ -21,6 +21,7 @@ from transforms.storage.gcs import (
     install_hint,
     is_gcs,
     listed,
+    opened_object,
     put_if_unchanged,
     split,
     stat,
@@ -100,6 +101,34 @@ def test_no_page_is_asked_for_before_it_is_needed(strict_gcs: GcsServer) -> None
     assert strict_gcs.asked("/o?") == 1
     assert [file.path for file in found] == uris[10:]
     assert strict_gcs.asked("/o?") == 3
+
+
+def test_no_more_of_an_object_comes_than_is_read(strict_gcs: GcsServer) -> None:
+    content = bytes(range(256)) * (3 << 12)
+    f = opened_object(strict_gcs.put("a.parquet", content))
+    strict_gcs.log.clear()
+    f.seek(-8, os.SEEK_END)
+    assert f.read() == content[-8:]
+    f.seek(1000)
+    assert f.read(100) == content[1000:1100]
+    assert f.read(100) == content[1100:1200]
+    assert strict_gcs.asked() == 2
+    f.seek(0)
+    assert f.read() == content
+
+
+def test_what_was_opened_is_read_in_its_generation_or_not_at_all(strict_gcs: GcsServer) -> None:
+    uri = strict_gcs.put("a.parquet", b"x" * 100)
+    f = opened_object(uri)
+    strict_gcs.log.clear()
+    f.read(1)
+    assert strict_gcs.asked(f"ifGenerationMatch={generation_of(uri)}") == 1
+    f = opened_object(uri)
+    strict_gcs.fail(404)
+    with pytest.raises(OSError, match="cannot read gs://"):
+        f.read(1)
+    with pytest.raises(FileNotFoundError, match="no such object"):
+        opened_object(f"gs://{strict_gcs.bucket}/none")
 
 
 def test_a_bucket_that_cannot_be_listed_is_an_os_error(gcs: GcsServer) -> None:

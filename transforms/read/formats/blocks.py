@@ -1,10 +1,13 @@
 """Blocks of whole lines of a text file: what is known of a block is found at once, not line by line."""
 
 import io
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
 
-from transforms.read.formats.text_lines import UTF8, encoding_of
+from transforms.read.formats.parts import FoundParts, Joined, Part
+from transforms.read.formats.text_lines import UTF8, Lines, encoding_of
+
+T = TypeVar("T")
 
 BLOCK_BYTES = 4 << 20
 """Size of a block: far more than a usual line, far less than the longest that is read."""
@@ -53,21 +56,29 @@ class Blocks(Iterator[bytes]):
 
     def rest(self) -> Any:
         """Return a file of what was not given as a block yet."""
-        return io.BufferedReader(_Joined(self._held, self._file))
+        return io.BufferedReader(Joined(self._held, self._file))
 
 
-class _Joined(io.RawIOBase):
-    """The bytes of a file behind some that were read already."""
+class PartedRows(Generic[T]):
+    """The rows of a file, each of which is in one line.
 
-    def __init__(self, head: bytes, f: Any):
-        self._head, self._file = memoryview(head), f
+    Args:
+      blocks: the file.
+      rows_of: function, lines -> their rows.
 
-    def readable(self) -> bool:
-        return True
+    Attributes:
+      parts: parts of the file, once all rows were taken; () if it is one.
+    """
 
-    def readinto(self, buffer: Any) -> int:
-        if not self._head:
-            self._head = memoryview(self._file.read(len(buffer)))
-        size = min(len(buffer), len(self._head))
-        buffer[:size], self._head = self._head[:size], self._head[size:]
-        return size
+    def __init__(self, blocks: Blocks, rows_of: Callable[[Lines], Iterator[T]]):
+        self._blocks, self._rows_of, self.parts = blocks, rows_of, tuple[Part, ...]()
+
+    def __iter__(self) -> Iterator[T]:
+        blocks, found, number = self._blocks, FoundParts(), 0
+        for block in blocks:
+            found.add(blocks.start, block, number)
+            for row in self._rows_of(Lines(io.BytesIO(block), blocks.encoding)):
+                number += 1
+                yield row
+        self.parts = found.end(blocks.stop, number)
+        yield from self._rows_of(Lines(blocks.rest(), blocks.encoding))

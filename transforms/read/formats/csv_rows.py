@@ -18,8 +18,9 @@ from transforms.read.column_types import holds_long
 from transforms.read.formats.blocks import Blocks
 from transforms.read.formats.csv_types import find_types, header_size
 from transforms.read.formats.found_columns import FoundColumns
-from transforms.read.formats.list_files import format_of, opened
-from transforms.read.formats.text_lines import Lines, TooLongError
+from transforms.read.formats.list_files import format_of, is_packed, opened
+from transforms.read.formats.parts import FoundParts, Part
+from transforms.read.formats.text_lines import UTF8, Lines, TooLongError
 from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, typed_rows
 
 # Python's limit of 131,072 characters would lose rows; `Lines` bounds them already.
@@ -40,21 +41,23 @@ def columns(path: str, uri_column: str) -> ListColumns:
       UsageError: the header has too many columns.
     """
     delimiter = DELIMITERS[format_of(path)]
-    found = FoundColumns(number_array)
+    found, parts = FoundColumns(number_array), tuple[Part, ...]()
     with opened(path) as f:
         blocks = Blocks(f)
         first = next(blocks, b"")
         blocks.give_back(first)
         if size := header_size(first, delimiter):
-            names = header(csv.reader(Lines(io.BytesIO(blocks.take(size)), blocks.encoding), delimiter=delimiter))
-            find_types(blocks, names, delimiter, functools.partial(_rows_behind, delimiter=delimiter), found)
+            head = blocks.take(size)
+            names = header(csv.reader(Lines(io.BytesIO(head), blocks.encoding), delimiter=delimiter))
+            rows_of = functools.partial(_rows_behind, delimiter=delimiter)
+            parts = find_types(blocks, names, delimiter, rows_of, found, FoundParts(head))
         else:
             lines = Lines(blocks.rest(), blocks.encoding)
             reader = csv.reader(lines, delimiter=delimiter)
             names = header(reader)
             found.add_rows(_rows(reader, lines, names))
     types = {name: found.types.get(name, pa.null()) for name in names}
-    return dataclasses.replace(found.columns(), types=types)
+    return dataclasses.replace(found.columns(), types=types, parts=() if is_packed(path) else parts)
 
 
 def _rows_behind(f: Any, encoding: str, names: list[str], delimiter: str) -> Iterator[SizedRow]:
@@ -62,10 +65,12 @@ def _rows_behind(f: Any, encoding: str, names: list[str], delimiter: str) -> Ite
     return _rows(csv.reader(lines, delimiter=delimiter), lines, names)
 
 
-def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field], version_column: str = "") -> Iterator[Row]:
+def rows(
+    path: str, uri_column: str, wanted: Mapping[str, pa.Field], version_column: str = "", part: Part | None = None
+) -> Iterator[Row]:
     """Yield the rows of a CSV file, as `typed_rows` does."""
-    with opened(path) as f:
-        lines = Lines(f)
+    with opened(path, part) as f:
+        lines = Lines(f, UTF8 if part else "")
         reader = csv.reader(lines, delimiter=DELIMITERS[format_of(path)])
         yield from typed_rows(_rows(reader, lines, header(reader)), uri_column, wanted, to_arrow, version_column)
 

@@ -14,23 +14,31 @@ import pyarrow.csv as pa_csv
 
 from transforms.read.formats.blocks import Blocks
 from transforms.read.formats.found_columns import FoundColumns
+from transforms.read.formats.parts import FoundParts, Part
 from transforms.read.formats.text_rows import SizedRow
 
 RowsOf = Callable[[Any, str, list[str]], Iterator[SizedRow]]
 """A file behind its header, its encoding and the names of its columns -> its rows."""
 
 
-def find_types(blocks: Blocks, names: list[str], delimiter: str, rows_of: RowsOf, found: FoundColumns) -> None:
-    """Read what is behind a header, and add what the columns hold to `found`."""
+def find_types(
+    blocks: Blocks, names: list[str], delimiter: str, rows_of: RowsOf, found: FoundColumns, parts: FoundParts
+) -> tuple[Part, ...]:
+    """Read what is behind a header, and add what the columns hold to `found`; return the parts of the list."""
     for block in blocks:
+        start, rows_before = blocks.start, found.num_rows
         if _add_block(block, names, delimiter, found):
+            parts.add(start, block, rows_before)
             continue
         if b'"' in block:
             # A quoted field may span any number of lines.
             blocks.give_back(block)
             break
         found.add_rows(rows_of(io.BytesIO(block), blocks.encoding, names))
+        parts.add(start, block, rows_before)
+    found_parts = parts.end(blocks.stop, found.num_rows)
     found.add_rows(rows_of(blocks.rest(), blocks.encoding, names))
+    return found_parts
 
 
 def header_size(block: bytes, delimiter: str) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.read.bounds import CHUNK_BYTES, CHUNK_ROWS
+from transforms.read.formats.parts import Part
 from transforms.read.values import ToArrow, carried_values
 
 Row = tuple[str, dict[str, Any]]
@@ -25,12 +26,14 @@ class ListColumns:
       holds_long: function, name -> whether a column holds an integer beyond 2**53.
       num_rows: number of rows, those that cannot be read included.
       last_fault: why the last of these cannot be read.
+      parts: parts in which the list can be read; () if it is one.
     """
 
     types: Mapping[str, pa.DataType]
     holds_long: Callable[[str], bool]
     num_rows: int
     last_fault: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 def chunks(rows: Iterable[SizedRow]) -> Iterator[list[Row]]:
