@@ -59,10 +59,12 @@ def matching(pattern: str, *, in_order: bool = True) -> Iterator[Match]:
 
 def _below(start: _Entry, seen: set[tuple[int, int]], links: list[_Entry], in_order: bool) -> Iterator[_Entry]:
     """Yield all files below a folder; folders that links lead to are added to `links`, each folder to `seen`."""
-    waiting = [start]
+    waiting: list[str | _Entry] = [start]
     while waiting:
         entry = waiting.pop()
-        if not entry.is_folder:
+        if isinstance(entry, str):
+            yield _Entry(entry, False, 0)
+        elif not entry.is_folder:
             yield entry
         elif entry.is_link and entry is not start:
             links.append(entry)
@@ -72,10 +74,12 @@ def _below(start: _Entry, seen: set[tuple[int, int]], links: list[_Entry], in_or
                 if (found.st_dev, found.st_ino) not in seen:
                     seen.add((found.st_dev, found.st_ino))
                     if in_order:
-                        waiting += sorted(_entries(entry), key=lambda e: e.path + "/" * e.is_folder, reverse=True)
+                        waiting += sorted(_entries(entry), key=_order, reverse=True)
                         continue
                     for below in _entries(entry):
-                        if below.is_folder:
+                        if isinstance(below, str):
+                            yield _Entry(below, False, 0)
+                        elif below.is_folder:
                             waiting.append(below)
                         else:
                             yield below
@@ -83,7 +87,12 @@ def _below(start: _Entry, seen: set[tuple[int, int]], links: list[_Entry], in_or
                 yield entry._replace(error=_error(e, entry.path))
 
 
-def _entries(folder: _Entry) -> Iterator[_Entry]:
+def _order(entry: str | _Entry) -> str:
+    return entry if isinstance(entry, str) else entry.path + "/" * entry.is_folder
+
+
+def _entries(folder: _Entry) -> Iterator[str | _Entry]:
+    """Yield what is in a folder; of a plain file only the path, since there may be millions."""
     with os.scandir(folder.path) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -93,7 +102,9 @@ def _entries(folder: _Entry) -> Iterator[_Entry]:
                 is_folder = stat.S_ISDIR(os.stat(entry.path).st_mode) if is_link else entry.is_dir()
             except OSError as e:
                 error = _error(e, entry.path)
-            yield _Entry(with_slashes(entry.path), is_folder, folder.levels - 1, is_link, error)
+            path = with_slashes(entry.path)
+            is_plain = not (is_link or is_folder or error)
+            yield path if is_plain else _Entry(path, is_folder, folder.levels - 1, is_link, error)
 
 
 def _error(e: OSError, path: str) -> ImageError:
