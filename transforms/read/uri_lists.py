@@ -12,6 +12,9 @@ What is promised of carried values:
   levels is JSON text.
 - Times that Python cannot hold (nanoseconds, years past 9999, unknown time zones) travel as the integers that Arrow
   stores, and are times again in Parquet.
+- The column that says a row's version is carried like any other; the version is the list's own text, whatever type
+  other lists give the column.
+- Where several workers read a list, each reads a part of it: rows, values and the numbers of rows are the same.
 - A row with anything that cannot be carried like this, with bytes that are no UTF-8 outside of its uri, or beyond the
   bounds in `transforms.read.bounds`, is a `bad_row`. None is dropped, and none ends a run.
 """

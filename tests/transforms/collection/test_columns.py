@@ -127,7 +127,7 @@ def test_a_carried_column_is_a_sequence_of_the_kind_that_holds_its_values(type_:
 def test_the_own_names_are_all_that_an_output_file_may_hold() -> None:
     failures = ("uri", "stage", "reason", "kind", "error", "message", "attempts")
     assert failures == FAILURE_COLUMNS
-    assert {*PLAIN, *TOP, *failures} == OWN_NAMES
+    assert {*PLAIN, *TOP, *failures, "version"} == OWN_NAMES
     assert set(FAILURE_COLUMNS) == {field.name for field in dataclasses.fields(Failure)} - {"source"} | {"uri"}
 
 

@@ -47,6 +47,18 @@ def test_a_version_is_a_carried_column_as_well(tmp_path: pathlib.Path) -> None:
     assert (row.columns, row.version) == ({"n": 1}, "listed:1")
 
 
+def test_a_column_of_the_name_version_is_kept_beside_it(tmp_path: pathlib.Path) -> None:
+    for name, content in (
+        ("x.csv", "uri,version,etag\n/a,1,e\n"),
+        ("x.jsonl", '{"uri": "/a", "version": 1, "etag": "e"}'),
+    ):
+        (tmp_path / name).write_text(content)
+        for column, version in (("", ""), ("etag", "listed:e"), ("version", "listed:1")):
+            (row,) = ReadImageUris([str(tmp_path / name)], version_column=column).rows()
+            assert row
+            assert (row.columns, row.version) == ({"list_version": 1, "etag": "e"}, version)
+
+
 def test_a_version_keeps_its_text_whatever_type_other_lists_give_its_column(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.csv").write_text("uri,n\n/a,1\n")
     (tmp_path / "b.csv").write_text("uri,n\n/b,1.5\n")

@@ -152,6 +152,15 @@ def test_several_inputs_keep_their_order_and_share_one_schema(photos: pathlib.Pa
     assert len(found) == 8
 
 
+def test_the_number_of_inputs_is_known_unless_files_have_to_be_listed(
+    photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "1.csv").write_text("uri,v\nx.jpg,1\ny.jpg\n")
+    inputs = [str(tmp_path / "1.csv"), "http://h/z.jpg"]
+    assert ReadImageUris(inputs).num_inputs == 3
+    assert ReadImageUris([*inputs, str(photos)]).num_inputs is None
+
+
 def by_reason(failure: Any) -> tuple[str, str, str]:
     return failure.source.uri, failure.stage, failure.reason
 
