@@ -92,7 +92,7 @@ def make_plan(settings: Settings, where: Where) -> Plan:
     names = [b.name for b in backbones]
     if len(set(names)) < len(names):
         raise UsageError(f"--backbone names one twice: {', '.join(names)}")
-    source = ReadImageUris(list(inputs), settings.uri_column)
+    source = ReadImageUris(list(inputs), settings.uri_column, settings.version_column, one_reader=where.is_one_process)
     folder = canonical_uri(output)
     outputs = [folder if len(backbones) == 1 else os.path.join(folder, b.name) for b in backbones]
     found = [check_output(path, source, settings.existing) for path in outputs]

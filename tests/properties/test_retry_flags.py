@@ -21,11 +21,12 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 VALUES = (TEXT | st.text("'\"\\ $`!*?[{#~&|;\n\té", min_size=1, max_size=8)).filter(lambda value: value[0] != "-")
 WORDS = VALUES.filter(lambda value: " " not in value)
 """For Beam's flags: argparse takes '--flag=a b' for no flag, where it does not know the flag."""
-REPLACED = ("input", "output", "uri_column", "backbone", "existing", "dry_run")
+REPLACED = ("input", "output", "uri_column", "version_column", "backbone", "existing", "dry_run")
 
 FLAGS = {
     "input": VALUES,
     "uri_column": VALUES,
+    "version_column": VALUES,
     "backbone": st.sampled_from(["MobileNet", "mobilenet,ResNet50"]),
     "existing": st.sampled_from(["refuse", "replace", "update"]),
     "dry_run": st.sampled_from(["", "true", "false"]),
@@ -106,4 +107,5 @@ def test_a_retry_asks_for_the_same_run(flags: list[tuple[str, list[str]]]) -> No
     assert {k: v for k, v in one.items() if k not in {*REPLACED, *own}} == {
         k: v for k, v in other.items() if k not in {*REPLACED, *own}
     }
+    assert again.version_column == ""
     assert (again.uri_column, again.backbone, again.existing, again.dry_run) == ("uri", ("MobileNet",), "refuse", False)

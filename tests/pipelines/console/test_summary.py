@@ -13,6 +13,7 @@ from pipelines.plan.run_stats import RunStats
 from pipelines.plan.runner import Where
 from tests.pipelines.conftest import settings_of
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
+from transforms.collection.manifest import Changes
 from transforms.core.errors import RunError
 
 COMMAND = ("--input", "photos", "--output=o ut", "--weights", "random", "--uri_column", "path", "--normalize")
