@@ -91,7 +91,7 @@ def _check_same(output: str, manifest: Manifest, spec: EmbeddingSpec, settings: 
         )
     if manifest["top_k"] != settings.top_k:
         raise UsageError(f"--output {output} was made with --top_k {manifest['top_k']}; give it, or {instead}")
-    _check_foreign(output)
+    _check_files(output, manifest, instead)
 
 
 def _text(value: object) -> str:
@@ -102,10 +102,13 @@ def _short(text: str) -> str:
     return text if len(text) <= 24 else text[:12] + "…"
 
 
-def _check_foreign(output: str) -> None:
-    """Refuse files that no run wrote, since readers of the folder take them for part of the collection."""
-    for metadata in files_below(output):
-        name = name_of(metadata.path, output)
+def _check_files(output: str, manifest: Manifest, instead: str) -> None:
+    """Refuse files that are not as they were written, and those that no run wrote, which readers of folders read."""
+    there = {name_of(metadata.path, output): metadata.size_in_bytes for metadata in files_below(output)}
+    for entry in manifest["files"]:
+        if there.get(entry["name"]) != entry["bytes"]:
+            raise UsageError(f"--output {output}: {entry['name']} was removed or changed; restore it, or {instead}")
+    for name in there:
         folder = os.path.dirname(name)
         if folder in (FAILURES.folder, *EMBEDDINGS) and not run_of(name) and name != FEATURES:
             raise UsageError(f"--output {output} holds {name}, which no run wrote; move it elsewhere")

