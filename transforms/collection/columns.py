@@ -15,6 +15,9 @@ from transforms.core.elements import Embedding
 from transforms.core.failures import Failure
 from transforms.core.spec import EmbeddingSpec
 
+Schema = pa.Schema
+"""Names and types of columns, as Arrow knows them."""
+
 CARRIED_PREFIX = "list_"
 """Prefix of a carried column whose name the output needs for itself."""
 
