@@ -56,7 +56,7 @@ def test_what_stood_is_kept_revised_replaced_or_removed(remove_missing: bool, tm
     held: dict[str, Held] = dict(zip(uris, known.held(list(hashes.values()), [0] * len(uris)), strict=True))
 
     def source(uri: str) -> ImageUri:
-        return ImageUri(uri, {"label": 2}, "generation:2", {"x": held[uri]})
+        return ImageUri(uri, {"label": 2}, "generation:2", held={"x": held[uri]})
 
     settled = [
         Settled("x", Outcome.REVISE, source("/revised"), held["/revised"]),
