@@ -9,7 +9,7 @@ from pipelines.console.exit_codes import DONE, OVER_BUDGET
 from pipelines.console.lines import say
 from pipelines.plan.plan import Plan, Target
 from pipelines.plan.run_stats import RunStats
-from transforms.collection.layout import FAILURES, failures_pattern, format_of, path_of
+from transforms.collection.layout import FAILURES, failures_pattern, format_of, path_of, run_of
 from transforms.collection.manifest import Health, Manifest, ReasonEntry, read_manifest
 from transforms.commit.budget import is_over_budget
 from transforms.core.errors import RunError
@@ -139,7 +139,7 @@ def _next_commands(target: Target, manifest: Manifest, command_line: Sequence[st
     names = [file["name"] for file in manifest["files"]]
     folder = target.output.rstrip("/")
     commands = []
-    if any(FAILURES.names(name) for name in names):
+    if any(FAILURES.names(name) and run_of(name) == manifest["run_id"] for name in names):
         failures = failures_pattern(glob.escape(folder), manifest["run_id"])
         backbone = f" --backbone {target.backbone.name}"
         commands.append(

@@ -3,7 +3,7 @@
 import json
 import pathlib
 import shlex
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -13,6 +13,7 @@ from pipelines.plan.run_stats import RunStats
 from pipelines.plan.runner import Where
 from tests.pipelines.conftest import settings_of
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
+from transforms.collection.manifest import Changes
 from transforms.core.errors import RunError
 
 COMMAND = ("--input", "photos", "--output=o ut", "--weights", "random", "--uri_column", "path", "--normalize")
@@ -42,6 +43,8 @@ def manifest(spec: EmbeddingSpec, embedded: int, reasons: dict[str, int], files:
             "skipped": 0,
             "duplicates": 2,
         },
+        "collection": {"rows": embedded},
+        "changes": {**dict.fromkeys(get_type_hints(Changes), 0), "new": embedded},
         "embedding_spec": json.loads(spec.to_json()),
         "embedding_spec_fingerprint": spec.fingerprint,
         "files": [{"name": name, "rows": 1, "bytes": 1_500_000} for name in files],
@@ -200,3 +203,45 @@ def test_a_summary_is_never_of_another_run(
         (tmp_path / "none" / "manifest.json").write_text(json.dumps(there))
     with pytest.raises(RunError, match=f"run RUN was committed, but {tmp_path}/none no longer holds it"):
         conclude(plan(photos, (target(tmp_path / "none", spec),)), STATS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "line"),
+    [
+        ({"new": 8}, 8, None),
+        ({"rows_before": 5}, 5, "nothing; rows 5 before, 5 now"),
+        (
+            {"rows_before": 1000, "new": 8, "gone": 3},
+            1008,
+            "8 new, 3 gone from the input; rows 1,000 before, 1,008 now",
+        ),
+        ({"new": 8, "taken_over": 6}, 8, "8 new, 6 taken over from runs that ended early; rows 0 before, 8 now"),
+        (
+            {"rows_before": 9, "new": 1, "changed": 2, "revised": 3, "gone": 4, "removed": 4},
+            6,
+            "1 new, 2 changed, 3 with another version or other columns, 4 gone from the input, 4 removed; "
+            "rows 9 before, 6 now",
+        ),
+    ],
+)
+def test_a_run_that_changed_a_collection_says_what(
+    changes: dict[str, int], rows: int, line: str | None, spec: EmbeddingSpec, tmp_path: pathlib.Path
+) -> None:
+    content = manifest(spec, 8, {}, (PARQUET,))
+    content["changes"] = {**dict.fromkeys(get_type_hints(Changes), 0), **changes}
+    content["collection"]["rows"] = rows
+    lines = summary_lines(target(tmp_path, spec), content, STATS, COMMAND)  # type: ignore[arg-type]
+    assert [said.removeprefix("  changes   ") for said in lines if said.startswith("  changes")] == [line] * bool(line)
+
+
+def test_failures_of_before_that_were_not_tried_are_counted_and_not_offered_again(
+    spec: EmbeddingSpec, tmp_path: pathlib.Path
+) -> None:
+    """The failures file is that of an earlier run."""
+    content = manifest(spec, 8, {}, (PARQUET, FAILED.replace("RUN", "EARLIER")))
+    content["changes"]["known_failures"] = 1200
+    lines = summary_lines(target(tmp_path, spec), content, STATS, COMMAND)  # type: ignore[arg-type]
+    assert [said for said in lines if said.startswith("  failed")] == [
+        "  failed    1,200 before, and not tried again; --retry all would"
+    ]
+    assert not any(said.startswith("retry the failures") for said in lines)
