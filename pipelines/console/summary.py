@@ -4,6 +4,7 @@ import glob
 import json
 import shlex
 from collections.abc import Sequence
+from typing import cast
 
 from pipelines.console.exit_codes import DONE, OVER_BUDGET
 from pipelines.console.lines import say
@@ -89,7 +90,7 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_l
 
 def _change_lines(manifest: Manifest) -> list[str]:
     """Return what a run changed in a collection, or took over; nothing for a run that began anew."""
-    changes = manifest["changes"]
+    changes = cast(dict[str, int], manifest["changes"])
     done = {name: changes[name] for name in CHANGES if changes[name]}
     if not changes["rows_before"] and not changes["taken_over"]:
         return []
