@@ -27,7 +27,7 @@ def embed_and_write(photos: str, output: str, backbone: Backbone) -> None:
         uris, unread, _ = root | read
         images, _, unfetched = uris | FetchImages()
         pixels, undecoded = images | DecodeImages([backbone.size])
-        embeddings, unembedded = pixels | EmbedImages(backbone)
+        embeddings, unembedded, _ = pixels | EmbedImages(backbone)
         _ = embeddings | WriteEmbeddingsToParquet(output, "run-1", embedding_spec(backbone), read.columns)
         _ = (unread, unfetched, undecoded, unembedded) | beam.Flatten() | WriteFailures(output, "run-1")
 

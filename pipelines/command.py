@@ -12,6 +12,7 @@ from pipelines.console.exit_codes import DONE, INTERRUPTED, RUN_FAILED, USAGE
 from pipelines.console.interrupts import raise_when_interrupted
 from pipelines.console.lines import complain, log_to_stderr, say
 from pipelines.console.streams import unfailing_streams
+from pipelines.console.unexpected import unexpected
 from pipelines.options.flags import check_beam_flags, parse
 from transforms.core.errors import Interrupted, RunError, UsageError
 
@@ -26,10 +27,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    verbose = False
     try:
         raise_when_interrupted()
         settings, beam_args = parse(argv)
-        if settings.verbose:
+        verbose = settings.verbose
+        if verbose:
             log_to_stderr(logging.WARNING, "%(message)s")
             logging.captureWarnings(True)
         else:
@@ -59,6 +62,10 @@ def _run(argv: list[str]) -> int:
     except RunError as e:
         # The last line may be a command to copy; what others wrote is in one line by now.
         complain(*f"embed-images: {e}".split("\n"))
+        return RUN_FAILED
+    except Exception as e:
+        # Outside of a run, which has its own words for it: while it is planned, or in a dry run.
+        complain(f"embed-images: {unexpected('the command failed', e, verbose=verbose)}")
         return RUN_FAILED
 
 

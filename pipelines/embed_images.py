@@ -25,6 +25,7 @@ from pipelines.plan.stages import (
 )
 from transforms import CountReasons, MeasureHealth
 from transforms.commit.budget import FailOverBudget
+from transforms.embed.compare_canaries import CompareCanaries
 from transforms.update.fetching import NeededBy, Standing
 
 
@@ -84,18 +85,20 @@ class EmbedAndCommit(beam.PTransform):
         plan, target = self.plan, self.target
         embed = embed_of(plan, target).with_resource_hints(**plan.where.resource_hints)
         needed = NeededBy(target.backbone.name)
-        embeddings, unembedded = pixels | "Needed" >> needed | "Embed" >> embed
+        embeddings, unembedded, canaries = pixels | "Needed" >> needed | "Embed" >> embed
         failures = (*self.lost, unembedded) | "AllLost" >> beam.Flatten() | "NeededLost" >> needed
         outcome, files = {"counts": self.counts}, None
         if self.standing:
             embeddings, failures, files, sums = (embeddings, failures) | merge_of(plan, target, self.standing)
             outcome |= {"standing": files, "sums": sums}
         written = [embeddings | f"Write_{format_}" >> sink for format_, sink in sinks_of(plan, target, files)]
+        compare = CompareCanaries(target.backbone.precision, target.canary)
         outcome |= {
             "embeddings": written | "Written" >> beam.Flatten(),
             "failures": failures | "WriteFailures" >> failures_sink_of(plan, target, files),
             "health": embeddings | "Health" >> beam.CombineGlobally(MeasureHealth()),
             "reasons": failures | "Reasons" >> beam.CombineGlobally(CountReasons()).without_defaults(),
+            "canaries": canaries | "Canaries" >> beam.CombineGlobally(compare),
         }
         return outcome | "Commit" >> manifest_of(plan, target)
 

@@ -6,7 +6,7 @@ python -m templates.schedule --project my-project --region europe-west4 --cron '
     --worker_account worker@my-project.iam.gserviceaccount.com \\
     --parameter input=gs://my-bucket/photos --parameter output=gs://my-bucket/embeddings
 
-The request is the same every night, and brings one collection in step with its input: `--parameter existing=update` goes
+The request is the same every night, and brings one collection in step with its input: `existing=update` goes
 without saying. `{date}` and `{run}` in a path are filled in when the job is launched, in UTC.
 
 If a night's job still runs when the next is launched, the launch returns that job, or an error, and starts nothing: the

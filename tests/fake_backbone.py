@@ -27,9 +27,8 @@ def spec(**changes: Any) -> EmbeddingSpec:
         "decoded_for": (224, 224),
         "resize": "crop",
         "resize_filter": "bilinear",
-        "pixels_policy": "srgb-2",
+        "pixels_policy": "srgb-3",
         "precision": "float32",
-        "engine": "tensorflow",
         "normalize": False,
         "embedding_dtype": "float32",
         "dim": 2,
@@ -48,6 +47,9 @@ class FakeBackbone:
     def __init__(self, poison: tuple[int, ...] = (), memory: int = 1000):
         self.poison, self.memory = poison, memory
         self.shapes: list[tuple[int, ...]] = []
+
+    def smallest_batch(self, batch_size: int) -> int:
+        return 1
 
     def __call__(self, batch: np.ndarray, index: int = 0) -> np.ndarray:
         self.shapes.append(batch.shape)

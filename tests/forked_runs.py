@@ -4,7 +4,8 @@
 
 reads lines of JSON, [{"argv": [...], "kill_at": n, "below": folder}, ...]: all runs of a line begin at once. It answers
 with a line of [[exit code, stderr], ...], the code as of `subprocess`. A run with `kill_at` is killed just before its
-n-th change to a file below the folder: making it, opening it to write, renaming it, removing it.
+n-th change to a file below the folder: making it, opening it to write, renaming it, removing it. Each run writes a part
+after each image, so that one that is killed leaves as much as it can.
 """
 
 import json
@@ -59,7 +60,9 @@ def kill_before(number: int, below: str) -> None:
 def run(argv: Sequence[str], errors: Any, kill_at: int = 0, below: str = "") -> None:
     """Run the command in this process, and end it."""
     from pipelines.command import main
+    from transforms.write import shards
 
+    shards.PART_SECONDS = -1.0
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)

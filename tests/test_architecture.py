@@ -74,6 +74,7 @@ OWNERS = {
         "transforms/read",
         "transforms/fetch/images.py",
         "transforms/decode/images.py",
+        "transforms/embed/compare_canaries.py",
         "transforms/embed/images.py",
         "transforms/write",
         "transforms/update",
@@ -93,7 +94,7 @@ LARGEST_ROOM = 12
 WITHOUT_TESTS = {
     "transforms/collection/choices.py": "declarations: the tests of the flags give them",
     "transforms/core/elements.py": "declarations: every test of a stage makes and reads them",
-    "transforms/core/retries.py": "declarations: the tests of http and Cloud Storage observe them",
+    "transforms/decode/formats/tiff/tags.py": "declarations: what reads a directory names them",
 }
 """Modules without a test file of their own, with the reason."""
 

@@ -5,7 +5,7 @@
     uris, unread, counts = root | ReadImageUris(["photos/"])
     images, unchanged, unfetched = uris | FetchImages()
     pixels, undecoded = images | DecodeImages()
-    embeddings, unembedded = pixels | EmbedImages(Backbone("MobileNetV2"))
+    embeddings, unembedded, canaries = pixels | EmbedImages(Backbone("MobileNetV2"))
 
 An image travels as an `ImageUri`, an `Image` (encoded bytes) and `Pixels` (uint8 [H, W, 3]), and leaves as either
 an `Embedding` (float32 [D]) or a `Failure` that names the stage and the reason. Each stage returns a named tuple of

@@ -4,13 +4,13 @@ import glob
 import json
 import shlex
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
 from pipelines.console.exit_codes import DONE, OVER_BUDGET
 from pipelines.console.lines import say
 from pipelines.plan.plan import Plan, Target
 from pipelines.plan.run_stats import RunStats
-from transforms.collection.layout import FAILURES, failures_pattern, format_of, path_of, run_of
+from transforms.collection.layout import FAILURES, failures_pattern, format_of, path_of
 from transforms.collection.manifest import Health, Manifest, ReasonEntry, read_manifest
 from transforms.commit.budget import is_over_budget
 from transforms.core.errors import RunError
@@ -77,12 +77,14 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_l
         f"  counts    inputs {counts['inputs']:,} = embedded {counts['embedded']:,} + failed {counts['failed']:,} "
         f"+ skipped {counts['skipped']:,} + duplicates {counts['duplicates']:,}",
         *_change_lines(manifest),
+        *_version_lines(stats.counters.get("uris-in-two-versions", 0)),
         *_reason_lines(manifest["failures"], manifest["changes"]["known_failures"]),
         f"  files     {len(manifest['files'])}, {_bytes(size)}, run {manifest['run_id']}",
         f"  vectors   {spec['dim']} x {spec['embedding_dtype']}, {spec['weights']} weights, output {spec['output']}, "
         f"fingerprint {manifest['embedding_spec_fingerprint']}",
         f"  health    {_health(health)}",
-        f"  speed     {rate:.1f} img/s, {stats.seconds:.1f} s, {spec['engine']} in {spec['precision']} on {device}",
+        f"  speed     {rate:.1f} img/s, {stats.seconds:.1f} s, {target.backbone.engine} in {spec['precision']} on "
+        f"{device}",
         f"  stages    {_stages(stats)}",
     ]
     return [*lines, *_next_commands(target, manifest, command_line)]
@@ -90,12 +92,15 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_l
 
 def _change_lines(manifest: Manifest) -> list[str]:
     """Return what a run changed in a collection, or took over; nothing for a run that began anew."""
-    changes = cast(dict[str, int], manifest["changes"])
-    done = {name: changes[name] for name in CHANGES if changes[name]}
+    changes: dict[str, Any] = {**manifest["changes"]}
     if not changes["rows_before"] and not changes["taken_over"]:
         return []
-    said = ", ".join(f"{number:,} {CHANGES[name]}" for name, number in done.items()) or "nothing"
+    said = ", ".join(f"{changes[name]:,} {words}" for name, words in CHANGES.items() if changes[name]) or "nothing"
     return [f"  changes   {said}; rows {changes['rows_before']:,} before, {manifest['collection']['rows']:,} now"]
+
+
+def _version_lines(repeated: int) -> list[str]:
+    return [f"  versions  {repeated:,} repeated uris have another version; the first row counts"] if repeated else []
 
 
 def _reason_lines(reasons: dict[str, ReasonEntry], known: int) -> list[str]:
@@ -140,8 +145,8 @@ def _next_commands(target: Target, manifest: Manifest, command_line: Sequence[st
     names = [file["name"] for file in manifest["files"]]
     folder = target.output.rstrip("/")
     commands = []
-    if any(FAILURES.names(name) and run_of(name) == manifest["run_id"] for name in names):
-        failures = failures_pattern(glob.escape(folder), manifest["run_id"])
+    if any(FAILURES.names(name) for name in names):
+        failures = failures_pattern(glob.escape(folder))
         backbone = f" --backbone {target.backbone.name}"
         commands.append(
             f"retry the failures:  embed-images --input {shlex.quote(failures)} "
@@ -157,16 +162,8 @@ def _next_commands(target: Target, manifest: Manifest, command_line: Sequence[st
 
 def _kept_flags(command_line: Sequence[str]) -> str:
     """Return the flags that the next command line keeps: all but the input, the output and the backbone."""
-    replaced = (
-        "--input",
-        "--output",
-        "--uri_column",
-        "--backbone",
-        "--existing",
-        "--remove_missing",
-        "--resume",
-        "--dry_run",
-    )
+    of_collection = ("--existing", "--remove_missing", "--retry", "--resume")
+    replaced = ("--input", "--output", "--uri_column", "--version_column", "--backbone", "--dry_run", *of_collection)
     kept: list[str] = []
     dropping = False
     for argument in command_line:

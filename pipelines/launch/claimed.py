@@ -6,12 +6,13 @@ However a run ends, nothing half-written stays, unless its job runs on elsewhere
 import collections
 import contextlib
 import dataclasses
+import re
 import shlex
-import traceback
 from collections.abc import Callable, Iterator
 
 from pipelines.console.interrupts import ignore_signals, raise_when_interrupted
 from pipelines.console.lines import complain
+from pipelines.console.unexpected import unexpected
 from pipelines.plan.plan import Plan
 from pipelines.plan.runner import Runner
 from transforms.commit.claims import claim, renewed
@@ -19,6 +20,9 @@ from transforms.commit.leftovers import Ended, end
 from transforms.core.errors import Interrupted, RunError, UsageError, one_line
 from transforms.core.printable import printable
 from transforms.storage.gcs import install_hint
+
+_STEP = re.compile(r" \[while running '.*'\]$")
+"""What Beam adds to the message of an exception: the step's name, which only its makers know."""
 
 
 @dataclasses.dataclass
@@ -70,13 +74,11 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         raise
     except RunError as e:
         # A RunError says that the run has ended: nothing runs on.
-        ended = end_outputs(plan)
-        if not say_if_committed(ended, str(e)):
-            raise RunError(f"{printable(str(e))}; {ended}") from e
+        ended, why = end_outputs(plan), printable(_STEP.sub("", str(e)))
+        if not say_if_committed(ended, why):
+            raise RunError(f"{why}; {ended}") from e
     except Exception as e:
-        if plan.settings.verbose:
-            complain(*traceback.format_exc().splitlines())
-        why = f"{held.failed}: {cause(str(e)) or type(e).__name__}; --verbose shows more"
+        why = unexpected(held.failed, e, verbose=plan.settings.verbose)
         if held.runs_on:
             # Last, since it ends with a command to copy.
             raise RunError(f"{why}; {held.runs_on}") from e
@@ -160,9 +162,3 @@ def end_outputs(plan: Plan) -> End:
             left.append(f"what it wrote to {target.output} cannot be removed: {one_line(e)}")
     committed = tuple(found[Ended.COMMITTED])
     return End(committed, tuple(left), len(committed) == len(plan.targets), bool(found[Ended.WITH_PARTS]))
-
-
-def cause(message: str) -> str:
-    """Return the last line of a message, in which a traceback names its cause; '' if there is none."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return one_line(Exception(lines[-1])) if lines else ""

@@ -60,7 +60,7 @@ def check_output(output: str, source: ReadImageUris, existing: str) -> Output:
         raise UsageError(f"nothing here writes to --output {output}; run: {command}")
     folders = {folder_pattern(folder) for folder in _ancestors(output.rstrip("/"))}
     for one in source.sources:
-        if one.path in folders:
+        if folders & {one.path, one.table}:
             raise UsageError(f"--output {output} lies in an --input folder and would become input; choose another")
     try:
         replaceable = replaceable_versions(output)

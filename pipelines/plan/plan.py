@@ -19,6 +19,7 @@ from transforms.collection.layout import new_run_id
 from transforms.collection.manifest import now
 from transforms.core.elements import Size
 from transforms.core.errors import UsageError
+from transforms.embed.canary import Canary
 from transforms.read.column_types import widened
 from transforms.storage.gcs import check_access
 from transforms.storage.paths import canonical_uri
@@ -41,6 +42,11 @@ class Target:
     output: str
     replaceable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     standing: Standing = dataclasses.field(default_factory=Standing)
+
+    @property
+    def canary(self) -> Canary | None:
+        """What the first run of the collection computed; None if this is the first."""
+        return self.standing.canary
 
     def is_rewritten(self, columns: Schema) -> bool:
         """Whether all files of the collection are written again, since it carries other columns now."""
@@ -87,7 +93,7 @@ def make_plan(settings: Settings, where: Where) -> Plan:
     names = [b.name for b in backbones]
     if len(set(names)) < len(names):
         raise UsageError(f"--backbone names one twice: {', '.join(names)}")
-    source = ReadImageUris(list(inputs), settings.uri_column)
+    source = ReadImageUris(list(inputs), settings.uri_column, settings.version_column, one_reader=where.is_one_process)
     folder = canonical_uri(output)
     outputs = [folder if len(backbones) == 1 else os.path.join(folder, b.name) for b in backbones]
     found = [check_output(path, source, settings.existing) for path in outputs]

@@ -1,11 +1,14 @@
 """The stages of a plan: the transforms, given plain values; the pipeline and the dry run use the same ones."""
 
+import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any, cast
 
 from pipelines.plan.plan import Plan, Target
 from transforms import DecodeImages, EmbedImages, FetchImages, WriteFailures, WriteManifest
 from transforms.collection.columns import example_features, schema_text
+from transforms.decode.canary import decoding_hash
 from transforms.update.compare import Rules
 from transforms.update.fetching import FetchDiffering, Standing
 from transforms.update.merge import FilesOf, MergeWithStanding
@@ -67,14 +70,18 @@ def merge_of(plan: Plan, target: Target, standing: Standing) -> MergeWithStandin
 
 def decode_of(plan: Plan) -> DecodeImages:
     """Return how a plan decodes images: once, for all of its backbones."""
+    # A batch is decoded while those before it are embedded.
+    lookahead = max(embed_of(plan, target).images_per_batch for target in plan.targets)
+    return dataclasses.replace(_decode_of(plan), lookahead=lookahead)
+
+
+def _decode_of(plan: Plan) -> DecodeImages:
     return DecodeImages(
         image_sizes=plan.image_sizes,
         resize=plan.settings.resize,
         resize_filter=plan.settings.resize_filter,
         color_profile=plan.settings.color_profile,
         max_image_pixels=plan.settings.max_image_pixels,
-        # A batch is decoded while those before it are embedded.
-        lookahead=max(embed_of(plan, target).images_per_batch for target in plan.targets),
     )
 
 
@@ -86,6 +93,8 @@ def embed_of(plan: Plan, target: Target) -> EmbedImages:
         batch_size=settings.batch_size,
         embedding_dtype=settings.embedding_dtype,
         require_gpu=settings.require_gpu or bool(settings.gpu),
+        canary=target.canary,
+        decoding=functools.partial(decoding_hash, _decode_of(plan).function.decoded, target.backbone.size),
     )
 
 

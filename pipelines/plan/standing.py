@@ -11,6 +11,7 @@ from transforms.commit.leftovers import ended_runs
 from transforms.core.errors import UsageError
 from transforms.core.spec import EmbeddingSpec
 from transforms.core.uri_sum import UriSum
+from transforms.embed.canary import Canary
 from transforms.storage.files import files_below
 from transforms.update.known import KnownFile
 from transforms.write.shard_plan import StandingFile
@@ -32,6 +33,12 @@ class Standing:
     def resumes(self) -> tuple[str, ...]:
         """The runs that are taken over."""
         return tuple(run for run, _ in self.parts)
+
+    @property
+    def canary(self) -> Canary | None:
+        """What the first run of the collection computed, None for no collection."""
+        found = self.manifest["canary"] if self.manifest else None
+        return Canary.of(found) if found else None
 
     @property
     def columns(self) -> Schema:
@@ -79,9 +86,10 @@ def _check_same(output: str, manifest: Manifest, spec: EmbeddingSpec, settings: 
     instead = "choose another folder, or --existing replace"
     if "collection" not in manifest:
         raise UsageError(f"--output {output} was made by an earlier version, and cannot be updated; {instead}")
-    if manifest["embedding_spec_fingerprint"] != spec.fingerprint:
-        old, new = ({k: _text(v) for k, v in s.items()} for s in (manifest["embedding_spec"], dataclasses.asdict(spec)))
-        texts = [(name, old.get(name, "None"), new.get(name, "None")) for name in {**new, **old}]
+    made_by = EmbeddingSpec.of(manifest["embedding_spec"])
+    if made_by.fingerprint != spec.fingerprint:
+        old, new = (dataclasses.asdict(one) for one in (made_by, spec))
+        texts = [(name, _text(old[name]), _text(new[name])) for name in new]
         differ = [f"{name} {_short(before)} became {_short(now)}" for name, before, now in texts if before != now]
         raise UsageError(f"--output {output} holds embeddings of another spec: {', '.join(differ)}; {instead}")
     made = tuple(dict.fromkeys(filter(None, (format_of(entry["name"]) for entry in manifest["files"]))))

@@ -34,7 +34,7 @@ def test_the_transforms_compose_into_a_pipeline_of_ones_own(photos: pathlib.Path
             pixels | beam.Map(lambda p: tuple((a.shape, str(a.dtype)) for a in p.by_size.values())) | beam.Distinct()
         )
         assert_that(shapes, equal_to([(((32, 48, 3), "uint8"),)]))
-        embeddings, unembedded = pixels | EmbedImages(backbone, batch_size=4)
+        embeddings, unembedded, _ = pixels | EmbedImages(backbone, batch_size=4)
         _ = embeddings | WriteEmbeddingsToParquet(output, "run", embedding_spec(backbone), pa.schema([]))
         _ = (unread, unfetched, undecoded, unembedded) | beam.Flatten() | WriteFailures(output, "run")
     (written,) = pathlib.Path(output).glob("parquet/*.parquet")

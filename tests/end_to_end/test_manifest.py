@@ -15,9 +15,22 @@ import pytest
 
 from pipelines.command import main
 from tests.conftest import sample_image
-from transforms import EmbeddingSpec
-from transforms.collection.manifest import Counts, FileEntry, Health, Manifest, ReasonEntry, Times
+from transforms import Backbone, EmbeddingSpec
+from transforms.backbones import load_backbone
+from transforms.backbones.engines.devices import model_of
+from transforms.collection.manifest import (
+    CanaryEntry,
+    Counts,
+    FileEntry,
+    Health,
+    Manifest,
+    ReasonEntry,
+    Times,
+    WorkerEntry,
+)
 from transforms.commit.commit import DECIDING
+from transforms.embed.canary import Canary
+from transforms.embed.reference_images import reference_images
 
 GOLDEN = pathlib.Path(__file__).with_name("golden_manifest.json")
 """Where a change of the format is meant, put there what the failed comparison shows."""
@@ -51,6 +64,8 @@ def without_what_differs(manifest: dict[str, Any], folder: pathlib.Path) -> dict
     same["versions"] = dict.fromkeys(same["versions"], "VERSION")
     same["times"] = dict.fromkeys(same["times"], "TIME")
     same["files"] = [{**file, "bytes": "BYTES"} for file in same["files"]]
+    same["canary"] = {**same["canary"], "vectors": "VECTORS"}
+    same["workers"] = [{**worker, "version": "VERSION", "processor": "PROCESSOR"} for worker in same["workers"]]
     same["health"] = {k: "FLOAT" if isinstance(v, float) else v for k, v in same["health"].items()}
     return same
 
@@ -71,6 +86,8 @@ def test_the_keys_of_the_manifest_are_exactly_those_of_its_types(manifest: dict[
     assert set(manifest["counts"]) == keys(Counts)
     assert set(manifest["health"]) == keys(Health)
     assert set(manifest["times"]) == keys(Times)
+    assert set(manifest["canary"]) == keys(CanaryEntry)
+    assert [set(worker) for worker in manifest["workers"]] == [keys(WorkerEntry)]
     assert [set(file) for file in manifest["files"]] == [keys(FileEntry)] * 3
     assert [set(reason) for reason in manifest["failures"].values()] == [keys(ReasonEntry)]
     assert set(manifest["embedding_spec"]) == {field.name for field in dataclasses.fields(EmbeddingSpec)}
@@ -89,6 +106,12 @@ def test_what_differs_between_runs_is_true(manifest: dict[str, Any], output: pat
     assert started <= finished
     assert started.utcoffset() == finished.utcoffset() == datetime.timedelta()
     assert manifest["features"] == json.loads((output / "tfrecord" / "features.json").read_text(encoding="utf-8"))
+    (worker,) = manifest["workers"]
+    assert worker["version"] == versions["tensorflow"]
+    assert worker["processor"] == model_of("CPU")
+    backbone = Backbone("MobileNet", "random", backbone_kwargs={"alpha": 0.25}, image_size=(32, 32))
+    vectors = load_backbone(backbone)(reference_images((32, 32)))
+    np.testing.assert_allclose(Canary.of(manifest["canary"]).vectors, vectors, rtol=1e-4, atol=1e-5)
     (vector,) = pyarrow.parquet.read_table(output / "parquet")["embedding"].to_pylist()
     health = manifest["health"]
     norms = [health["norm_min"], health["norm_mean"], health["norm_max"]]

@@ -75,6 +75,7 @@ def test_the_backbones_are_listed_without_a_library() -> None:
         (RunError("the run failed: no room"), 1, "embed-images: the run failed: no room\n"),
         (Interrupted("no longer followed"), 130, "\nno longer followed\n"),
         (KeyboardInterrupt(), 130, "\nembed-images: interrupted\n"),
+        (ZeroDivisionError("a\nb"), 1, "embed-images: the command failed: b; --verbose shows more\n"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
@@ -93,6 +94,23 @@ def test_each_way_in_which_a_run_ends_has_its_exit_code_and_its_words(
     monkeypatch.setattr("pipelines.embed_images.run", run)
     assert main(["--input", str(photos), "--output", str(tmp_path / "out")]) == code
     assert capsys.readouterr() == ("", said)
+
+
+def test_what_nothing_expected_ends_a_dry_run_in_a_line_as_it_ends_a_run(
+    photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("broken")
+
+    monkeypatch.setattr("transforms.decode.images.Decode.__call__", broken)
+    for flags, line in {
+        ("--dry_run",): "embed-images: the command failed: broken; --verbose shows more\n",
+        (): "embed-images: the run failed: ",
+    }.items():
+        assert main(["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT, *flags]) == 1
+        complained = capsys.readouterr().err
+        assert complained.startswith(line)
+        assert complained.count("\n") == 1
 
 
 def test_an_interrupt_before_the_pipeline_runs_is_one_line(

@@ -11,7 +11,7 @@ from transforms.core.printable import printable
 ODD = st.text("\x00\x07\x08\t\n\r\x1b\x7f\x85\x9b\u200f\u2028\u202e\u2066\ufeff\udcffa[31m;?&=#@:/ ", max_size=30)
 TEXT = st.text(st.characters(), max_size=30) | ODD
 SECRET = st.from_regex(r"[A-Za-z0-9%_.~+/-]{12,24}", fullmatch=True)
-NAMES = st.sampled_from(["X-Goog-Signature", "X-Amz-Signature", "sig", "token", "key", "password", "Auth%54oken"])
+NAMES = st.from_regex(r"s[A-Za-z%_.\[\]-]{0,10}", fullmatch=True) | st.sampled_from(["X-Goog-Signature", "Auth%54oken"])
 # Cc, Cf, Cs, Co, Cn, Zl and Zp, by the ranges that terminals know: an oracle of its own.
 ACTED_UPON = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 

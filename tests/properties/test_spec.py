@@ -23,14 +23,12 @@ SPECS = st.builds(
     classifier_activation=st.none() | st.text(),
     image_size=SIZES,
     decoded_for=SIZES,
-    rewrites=st.booleans(),
 )
 
 
 def from_json(text: str) -> EmbeddingSpec:
-    """Return the spec that a JSON says: its arrays are the sizes."""
-    said = json.loads(text)
-    return EmbeddingSpec(**{**said, **{name: tuple(said[name]) for name in ("image_size", "decoded_for")}})
+    """Return the spec that a JSON says."""
+    return EmbeddingSpec.of(json.loads(text))
 
 
 def turned(value: Any) -> Any:

@@ -94,19 +94,25 @@ class GcsServer:
         quoted = urllib.parse.quote(name, safe="")
         return self._ask("GET", f"/download/storage/v1/b/{self.bucket}/o/{quoted}?alt=media")
 
-    def generation(self, name: str) -> str:
-        """Return an object's generation, as its metadata says it."""
+    def remove(self, name: str) -> None:
         quoted = urllib.parse.quote(name, safe="")
-        return str(json.loads(self._ask("GET", f"/storage/v1/b/{self.bucket}/o/{quoted}"))["generation"])
+        status, _, answer = ask(self.backend, "DELETE", f"/storage/v1/b/{self.bucket}/o/{quoted}", b"", {})
+        assert status in (200, 204), (name, status, answer)
+
+    def generation(self, name: str) -> str:
+        """Return an object's generation, '' if there is no such object."""
+        return self.generation_at(f"/storage/v1/b/{self.bucket}/o/{urllib.parse.quote(name, safe='')}")
+
+    def generation_at(self, path: str) -> str:
+        """Return the generation of the object that a path of the JSON API names, '' if there is none."""
+        path = urllib.parse.urlsplit(path).path.removeprefix("/download")
+        status, _, answer = ask(self.backend, "GET", path, b"", {})
+        return str(json.loads(answer)["generation"]) if status == 200 else ""
 
     def is_unchanged(self, path: str) -> bool:
         """Whether a request names, as not wanted, the generation that its object has; neither backend looks at it."""
-        asked = urllib.parse.urlsplit(path)
-        unwanted = urllib.parse.parse_qs(asked.query).get("ifGenerationNotMatch")
-        if not unwanted:
-            return False
-        status, _, answer = ask(self.backend, "GET", asked.path.removeprefix("/download"), b"", {})
-        return status == 200 and unwanted == [str(json.loads(answer)["generation"])]
+        unwanted = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query).get("ifGenerationNotMatch")
+        return bool(unwanted) and unwanted == [self.generation_at(path)]
 
     def names(self, prefix: str = "") -> list[str]:
         """List the names of objects."""
@@ -158,6 +164,9 @@ def proxy(server: GcsServer) -> type[http.server.BaseHTTPRequestHandler]:
             asked = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
             paged = f"&maxResults={server.page}" if server.page and self.command == "GET" and "/o?" in self.path else ""
             status, headers, answer = ask(server.backend, self.command, self.path + paged, body, asked)
+            if DOWNLOAD in self.path and status == 200 and "X-Goog-Generation" not in dict(headers):
+                # Not every backend names it.
+                headers.append(("X-Goog-Generation", server.generation_at(self.path)))
             if fault == "lost":
                 self.reply(503, [], b"injected")
                 return

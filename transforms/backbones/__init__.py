@@ -107,11 +107,9 @@ def embedding_spec(
         resize_filter=resize_filter,
         pixels_policy=PIXELS_POLICY,
         precision=backbone.precision,
-        engine=backbone.engine,
         normalize=backbone.normalize,
         embedding_dtype=embedding_dtype,
         dim=facts.dim,
-        rewrites=backbone.rewrites,
         preprocess=backbone.preprocess or OWN_PREPROCESSING,
         color_profile=color_profile,
     )

@@ -90,6 +90,27 @@ class Health(TypedDict, total=False):
     duplicates: float
 
 
+class CanaryEntry(TypedDict):
+    """What the collection's first run made of known images, as later ones must: see `transforms.embed.canary`.
+
+    `vectors` are the base64 of little-endian float32 of this `shape`, `decoding` a sha256.
+    """
+
+    vectors: str
+    shape: list[int]
+    decoding: str
+
+
+class WorkerEntry(TypedDict):
+    """What computed a run's embeddings: an engine and its version, and a model of processor or GPU."""
+
+    engine: str
+    version: str
+    device: str
+    processor: str
+    rewrites: bool
+
+
 class Times(TypedDict):
     """When the run started and finished, ISO 8601, UTC."""
 
@@ -100,8 +121,8 @@ class Times(TypedDict):
 class Manifest(TypedDict):
     """The content of manifest.json.
 
-    `embedding_spec` has the fields of `EmbeddingSpec`, `features` the content of features.json or None, `versions`
-    those of the libraries that affect the result.
+    `embedding_spec` has the fields of `EmbeddingSpec`, `workers` each kind of worker once, `features` the content of
+    features.json or None, `versions` those of the libraries that affect the result.
     """
 
     run_id: str
@@ -114,6 +135,8 @@ class Manifest(TypedDict):
     files: list[FileEntry]
     failures: dict[str, ReasonEntry]
     health: Health
+    canary: CanaryEntry | None
+    workers: list[WorkerEntry]
     features: dict[str, Any] | None
     versions: dict[str, str]
     times: Times

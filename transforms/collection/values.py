@@ -1,5 +1,6 @@
 """Carried values: between Arrow and Python, and from an older type of their column to the present one."""
 
+import datetime
 import json
 from collections.abc import Callable
 from typing import Any
@@ -80,4 +81,4 @@ def as_text(value: Any) -> str | None:
         return value.decode()
     if isinstance(value, bool | int | float | list | dict):
         return json.dumps(value, default=as_text)
-    return str(value)
+    return value.isoformat() if isinstance(value, datetime.datetime) else str(value)

@@ -84,7 +84,7 @@ class Commit:
         accounted = account(found)
         written = [value for _, value in found if isinstance(value, WrittenFile)]
         files = [file_entry(file) for file in sorted(written, key=lambda file: file.name)]
-        single = {kind: value for kind, value in found if kind in ("health", "reasons")}
+        single = {kind: value for kind, value in found if kind in ("health", "reasons", "canaries")}
         times = Times(started=self.started, finished=now())
         run = RunEntry(run_id=self.run_id, times=times, counts=accounted.counts, changes=accounted.changes)
         before = read_manifest(self.output) if self.updates else None
@@ -100,6 +100,8 @@ class Commit:
             files=files,
             failures=single.get("reasons", {}),
             health=single.get("health", {}),
+            canary=single.get("canaries", {}).get("canary"),
+            workers=single.get("canaries", {}).get("workers", []),
             features=self.features,
             versions=versions(),
             times=times,
@@ -156,9 +158,9 @@ def _version(name: str) -> str:
 
 @dataclasses.dataclass
 class WriteManifest(beam.PTransform):
-    """Commit a run: {'counts', 'embeddings', 'failures', 'health', 'reasons': PCollections} -> Manifest.
+    """Commit a run: {'counts', 'embeddings', 'failures', 'health', 'reasons', 'canaries': PCollections} -> Manifest.
 
-    `counts` are (name, n); `embeddings` and `failures` WrittenFile; `health` and `reasons` hold at most one dict.
+    `counts` are (name, n); `embeddings` and `failures` WrittenFile; the others hold at most one dict each.
 
     Args:
       output: a folder on any Beam filesystem.

@@ -118,7 +118,7 @@ def sweep(output: str, run_id: str, taken_over: Sequence[str] = (), keep_parts: 
             files = [m for m in files if name_of(m.path, output) not in named]
             if run == run_id:
                 files = [m for m in files if is_scratch(name_of(m.path, output))]
-            elif _is_alive(output, run, files):
+            elif run not in taken_over and _is_alive(output, run, files):
                 continue
             elif keep_parts and run not in taken_over and _idle(files) < PARTS_LAST:
                 files = _but_parts(output, run, files)

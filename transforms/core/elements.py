@@ -20,7 +20,7 @@ class ImageUri:
 
     Attributes:
       version: what tells the image from its earlier and later selves, as far as it is known; '' where nothing does.
-        After the fetch, that of the bytes that were read. Its forms: `transforms.storage.image_versions`.
+        After the fetch, that of the bytes that were read. Its forms: `transforms.core.image_versions`.
       held: by its name, what each collection that needs the image has of it; None where all need it, and have nothing.
       known_version: a version that needs no fetch; '' where there is none.
     """
@@ -28,8 +28,8 @@ class ImageUri:
     uri: str
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     version: str = ""
-    held: Mapping[str, Any] | None = None
     known_version: str = ""
+    held: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

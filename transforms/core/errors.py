@@ -5,6 +5,8 @@
     ├── RunError                          a run began and failed: exit 1
     ├── ImageError                        one image is lost, the others are not: becomes a Failure
     ├── DownloadError (an OSError)        storage.gcs_download could not copy an object
+    ├── NotAFileError (an OSError)        storage.hashing: a path has no end to be read to; becomes an ImageError
+    ├── UnchangedError                    core.image_versions: an image has its known version; FetchImages tags it
     ├── LostRaceError (a RuntimeError)    storage.gcs: another run wrote the file first; a RunError names it
     ├── AccountingError (a RuntimeError)  commit.accounting: outcomes and inputs do not add up; fails the run
     ├── TooLongError (a ValueError)       read.formats.text_lines: a row has too many characters; a bad_row

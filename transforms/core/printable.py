@@ -7,16 +7,25 @@ uris as they are.
 
 import json
 import re
-import urllib.parse
 
 MASK = "***"
 
-_USER = re.compile(r"(?<=://)[^/?#]*@")
-_SEPARATOR = re.compile(r"([?&;#\s])")
-_SECRET = re.compile(
-    r"signature|credential|token|secret|passw|pwd|key|auth|hmac|jwt|session|^(sig|sas|pass|policy|code|hdnea|hdnts)$"
+_USER = re.compile(r"(?<=//)[^/?#]*@")
+_CLOSING = "'\",:;)"
+"""What ends a uri in a sentence, if a blank follows; a value that nothing ends goes on behind its blanks."""
+_SHOWN = (
+    r"(?:w|h|q|v|id|fm|se|sr|sv|alt|dpr|fit|row|size|page|crop|width|height|format|quality|version|generation|project"
+    r"|expires|x-(?:amz|goog)-(?:algorithm|date|expires|signedheaders))=[\w.,:-]{0,32}(?![^&;#\s'\",)])"
 )
-"""Names of query parameters that grant access: those of Amazon, Google, Azure, CloudFront and Akamai, and the usual."""
+"""Parameters that tell images apart or explain a refusal, with values that are too plain and short for a secret."""
+_PARAMETER = re.compile(
+    rf"((?:;|[?&#]\s?)(?!{_SHOWN})[^=?&;#\s]*=)((?:(?![&;#]\s?[^=&;#\s]*=)(?:\S|(?<![{_CLOSING}])\s))*)",
+    re.IGNORECASE,
+)
+"""Any other parameter: so many names grant access somewhere that no list of them is ever whole."""
+_PART_OF_PATH = re.compile(r"([/~][\w%.-]*=)([^/~?&;#\s]*)")
+_TOKEN = re.compile("token|hmac|signature|hdne[at]|hdnts", re.IGNORECASE)
+"""Names in a path that grant access; others, as in `label=cat/`, are of folders."""
 
 
 def printable(text: str, limit: int | None = None) -> str:
@@ -27,7 +36,7 @@ def printable(text: str, limit: int | None = None) -> str:
     Args:
       limit: maximum length in characters; a longer text is cut, and ends with '…'.
     """
-    text = escaped(_masked(text))
+    text = _masked(escaped(text))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -41,19 +50,10 @@ def _escape(character: str) -> str:
 
 
 def _masked(text: str) -> str:
-    parts, hidden = _SEPARATOR.split(_USER.sub(f"{MASK}@", text)), False
-    shown = parts[:1]
-    for separator, part in zip(parts[1::2], parts[2::2], strict=True):
-        if hidden and separator == "?":
-            # A question mark within a value.
-            continue
-        name, equals, value = part.partition("=")
-        hidden = bool(equals) and not separator.isspace() and _grants_access(name)
-        # In a sentence, punctuation may follow a uri.
-        end = value[len(value.rstrip("'\",:)")) :]
-        shown.append(separator + (f"{name}={MASK}{end}" if hidden else part))
-    return "".join(shown)
+    text = _PARAMETER.sub(_mask, _USER.sub(f"{MASK}@", text))
+    return _PART_OF_PATH.sub(lambda part: _mask(part) if _TOKEN.search(part[1]) else part[0], text)
 
 
-def _grants_access(name: str) -> bool:
-    return bool(_SECRET.search(urllib.parse.unquote(name).lower()))
+def _mask(found: re.Match[str]) -> str:
+    name, value = found.groups()
+    return f"{name}{MASK}{value[len(value.rstrip(_CLOSING)) :]}"

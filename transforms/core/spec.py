@@ -6,9 +6,10 @@ Importing this imports no other library, so that the command's flags can take th
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
-PIXELS_POLICY = "srgb-2"
+PIXELS_POLICY = "srgb-3"
 """Version of the rules for colour and orientation in `transforms.decode`; it changes when their pixels do."""
 
 POOLINGS = ("avg", "max", "flatten")
@@ -31,6 +32,9 @@ OWN_PREPROCESSING = "backbone"
 class EmbeddingSpec:
     """How a vector was made; only files with the same fingerprint may be mixed.
 
+    Not in it is what only computes the same, the engine and the rewrites of the graph: the canary proves on each worker
+    that it does (`transforms.embed.canary`), and the manifest says which they were.
+
     Fields with a default were added later: the canonical JSON leaves them out at their default, so that a new option
     changes no old fingerprint.
 
@@ -42,7 +46,6 @@ class EmbeddingSpec:
       image_size: height and width of the backbone's input, in px.
       decoded_for: height and width of the largest input of the run, in px: large JPEGs are reduced towards it.
       dim: width of the vectors.
-      rewrites: whether the graph was rewritten for speed.
       preprocess: how the network's input was made from pixels, see `transforms.backbones.preprocessing`.
       color_profile: whether images were converted to sRGB as their ICC profiles say: 'ignore' or 'apply'.
     """
@@ -59,13 +62,17 @@ class EmbeddingSpec:
     resize_filter: str
     pixels_policy: str
     precision: str
-    engine: str
     normalize: bool
     embedding_dtype: str
     dim: int
-    rewrites: bool = True
     preprocess: str = OWN_PREPROCESSING
     color_profile: str = "ignore"
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "EmbeddingSpec":
+        """Return the spec that a manifest says, also one that says more, as older ones name the engine."""
+        said = {field.name: entry[field.name] for field in dataclasses.fields(cls) if field.name in entry}
+        return cls(**{**said, **{name: tuple(said[name]) for name in ("image_size", "decoded_for")}})
 
     def to_json(self) -> str:
         """Return the canonical JSON: sorted keys, no spaces, no field that has its default, 1 for 1.0."""

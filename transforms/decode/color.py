@@ -1,7 +1,8 @@
 """Opened images of any mode as RGB, or grey, of 8 bits; alpha is laid over white; profiles are applied by littleCMS.
 
-The rules that Pillow has otherwise: alpha that is 0 in every pixel of a BMP or ICO is none; the one transparent colour
-of a PNG is compared in the PNG's own bits; the canvas around a GIF's first frame is empty.
+The rules that Pillow has otherwise: alpha that is 0 in every pixel of a BMP or ICO is none, and an ICO's mask says what
+is transparent; the one transparent colour of a PNG is compared in the PNG's own bits; the canvas around a GIF's first
+frame is empty.
 """
 
 import io
@@ -12,8 +13,9 @@ from PIL import ImageCms, ImageFile
 
 from transforms.core.errors import ImageError
 from transforms.decode.deadline import TimedFile
+from transforms.decode.formats.ico import masked_pixels
+from transforms.decode.formats.png import transparent_pixels
 from transforms.decode.grey import in_strips, to_8_bits
-from transforms.decode.png import transparent_pixels
 
 _RLE4 = 2
 """Compression of a BMP, 4 bits per pixel in run lengths, that Pillow misreads."""
@@ -41,8 +43,16 @@ def load_rgb(image: ImageFile.ImageFile, file: TimedFile, color_profile: str = "
         raise ImageError("unsupported_color", "a BMP of 4 bits per pixel in run lengths (RLE4)")
     frame = image.tile[0].extents if image.format == "GIF" and image.tile else None
     transparent = transparent_pixels(image, file)
+    if transparent is not None:
+        # It has been compared already.
+        del image.info["transparency"]
     image.load()
-    rgb = _on_white(image, transparent) if transparent is not None else to_rgb(image)
+    unused_alpha = _has_unused_alpha(image)
+    if unused_alpha and image.format == "ICO":
+        transparent = masked_pixels(image, file)
+    rgb = image.convert("RGB") if unused_alpha else to_rgb(image)
+    if transparent is not None:
+        rgb = _on_white(rgb, transparent)
     if color_profile == "apply" and (profile := image.info.get("icc_profile")):
         rgb = to_srgb(image, rgb, profile)
     if frame and frame != (0, 0, image.width, image.height):
@@ -57,10 +67,8 @@ def to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
     if image.mode in ("RGB", "L") and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode in ("F", "1"):
-        return to_8_bits([image])[0]
+        return to_8_bits(image)
     if image.has_transparency_data or image.mode in ("La", "RGBa"):
-        if image.format in _UNUSED_ALPHA and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
-            return image.convert("RGB")
         return in_strips(image, "RGB", _strip_on_white)
     return image.convert("RGB")
 
@@ -70,9 +78,12 @@ def _strip_on_white(strip: PIL.Image.Image) -> PIL.Image.Image:
     return PIL.Image.alpha_composite(PIL.Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
 
 
-def _on_white(image: PIL.Image.Image, transparent: np.ndarray) -> PIL.Image.Image:
-    del image.info["transparency"]
-    pixels = np.array(to_rgb(image))
+def _has_unused_alpha(image: PIL.Image.Image) -> bool:
+    return image.format in _UNUSED_ALPHA and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)
+
+
+def _on_white(rgb: PIL.Image.Image, transparent: np.ndarray) -> PIL.Image.Image:
+    pixels = np.array(rgb)
     pixels[transparent] = 255
     return PIL.Image.fromarray(pixels)
 

@@ -16,10 +16,12 @@ from transforms.core.elements import ImageFacts, Size
 from transforms.core.errors import ImageError, one_line
 from transforms.decode.color import load_rgb
 from transforms.decode.deadline import TimedFile
+from transforms.decode.formats.jpeg import may_be_reduced
+from transforms.decode.formats.png import without_text
+from transforms.decode.formats.ppm import refuse_long_header
 from transforms.decode.memory import BYTES_PER_PIXEL, PIXELS, bytes_to_decode
 from transforms.decode.opening import open_image
 from transforms.decode.parts import check_parts
-from transforms.decode.png import without_text
 from transforms.decode.resizing import resized
 
 REDUCED_TO = 2
@@ -69,9 +71,10 @@ def decode_image(
     if not data:
         raise ImageError("empty", "the file has no bytes")
     # Pillow itself refuses more than twice this number, also for the images inside some formats.
-    PIL.Image.MAX_IMAGE_PIXELS = max(max_pixels // 2, 1)
+    PIL.Image.MAX_IMAGE_PIXELS = max((max_pixels + 1) // 2, 1)
     try:
         check_parts(data)
+        refuse_long_header(data)
         file = TimedFile(without_text(data))
         capacity = max_pixels * BYTES_PER_PIXEL
         # Pillow decodes an ICO while it opens it, so it is decoded alone; any other image opens without a wait.
@@ -81,7 +84,8 @@ def decode_image(
         if width * height > max_pixels:
             raise ImageError("too_many_pixels", f"{width} x {height} is more than {max_pixels} pixels")
         # A square, so that it is right before an EXIF turn and after it.
-        image.draft(None, (REDUCED_TO * max(map(max, sizes)),) * 2)
+        if may_be_reduced(data):
+            image.draft(None, (REDUCED_TO * max(map(max, sizes)),) * 2)
         with PIXELS.share(bytes_to_decode(image, (width, height)), capacity):
             rgb = load_rgb(image, file, color_profile)
             turn = _TURNS.get(orientation(image))

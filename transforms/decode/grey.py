@@ -1,6 +1,6 @@
 """Grey images of 12, 16, 32 bits and floats as grey images of 8 bits, a strip at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import PIL.Image
@@ -26,41 +26,57 @@ def in_strips(
     return converted
 
 
-def to_8_bits(images: Sequence[PIL.Image.Image], bits: int = 16, *, unsigned: bool = False) -> list[PIL.Image.Image]:
-    """Scale the samples of images that belong together to 8 bits: images of one grey mode -> mode 'L'.
+def to_8_bits(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Scale the samples of a grey image of mode 1, L, I, I;16 (in either byte order) or F to 8 bits: mode 'L'."""
+    return scaled(image, white_of(image.mode, highest(image)))
 
-    8 bits stay, 12 are divided by 4095 / 255, 16 by 257. 32-bit whole numbers are taken as 16-bit ones unless one
-    exceeds 65535. Floats are taken as 0 to 1 if none exceeds 2, since resampling overshoots; else as 0 to 255 if none
-    exceeds 510, else as 0 to 65535. What is below 0 or not finite is 0.
+
+def highest(image: PIL.Image.Image, whole: np.dtype | None = None) -> float:
+    """Return the highest sample of a grey image, at least 0; `whole` is that of `white_of`."""
+    if image.mode not in ("I", "F"):
+        # It decides nothing.
+        return 0
+    return max(float(_samples(strip, whole).max(initial=0)) for _, strip in strips(image))
+
+
+def white_of(mode: str, top: float, bits: int = 16, whole: np.dtype | None = None) -> int:
+    """Return the sample that is white, in an image or in several that belong together.
+
+    It is 255 of 8 bits, 4095 of 12, 65535 of 16. 32-bit whole numbers are taken as 16-bit ones unless one exceeds
+    65535. Floats are taken as 0 to 1 if none exceeds 2, since resampling overshoots; else as 0 to 255 if none exceeds
+    510, else as 0 to 65535.
 
     Args:
-      images: images of mode 1, L, I, I;16 (in either byte order) or F.
+      mode: Pillow's mode: 1, L, I, I;16 (in either byte order) or F.
+      top: the highest sample of them all, for I and F.
       bits: bits per sample, of which Pillow keeps 12 in 16.
-      unsigned: whether 32-bit whole numbers, which Pillow takes as signed, are not.
+      whole: the type of whole numbers, where it is not Pillow's: it has no signed 8 and 16 bits, and no unsigned 32.
     """
-    mode = images[0].mode
-    if mode in ("1", "L"):
-        return [image.convert("L") for image in images]
-
-    def samples(strip: PIL.Image.Image) -> np.ndarray:
-        values = np.asarray(strip)
-        if mode == "F":
-            return np.asarray(np.nan_to_num(values, posinf=0, neginf=0))
-        return values.view(np.uint32) if unsigned and mode == "I" else values
-
-    def highest() -> float:
-        return max(float(samples(strip).max(initial=0)) for image in images for _, strip in strips(image))
-
     if mode == "F":
-        top = highest()
-        scale = next((255 / white for white in (1, 255) if top <= 2 * white), 255 / 65535)
-    elif mode == "I" and highest() > 65535:
-        scale = 255 / (2**32 - 1 if unsigned else 2**31 - 1)
-    else:
-        scale = 255 / (4095 if bits == 12 else 65535)
+        return next((white for white in (1, 255) if top <= 2 * white), 65535)
+    if mode == "I" and top <= 65535:
+        return 65535
+    if bits == 12:
+        return 4095
+    # Signed samples reach from 0 to the largest, as in scikit-image; libvips and Pillow clip those below 0, too. Moved
+    # up by half their range instead, the many pictures that are stored in them without sign would be grey.
+    return int(np.iinfo(whole or {"1": "u1", "L": "u1", "I": "i4"}.get(mode, "u2")).max)
+
+
+def scaled(image: PIL.Image.Image, white: int, whole: np.dtype | None = None) -> PIL.Image.Image:
+    """Scale the samples of a grey image to mode 'L': those from 0 to `white`; what is below 0 or not finite is 0."""
+    if image.mode in ("1", "L") and white == 255:
+        return image.convert("L")
 
     def convert(strip: PIL.Image.Image) -> PIL.Image.Image:
-        scaled = np.rint(samples(strip) * np.float32(scale))
-        return PIL.Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8))
+        values = np.rint(_samples(strip, whole) * np.float32(255 / white))
+        return PIL.Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
 
-    return [in_strips(image, "L", convert) for image in images]
+    return in_strips(image, "L", convert)
+
+
+def _samples(strip: PIL.Image.Image, whole: np.dtype | None) -> np.ndarray:
+    values = np.asarray(strip)
+    if strip.mode == "F":
+        return np.asarray(np.nan_to_num(values, posinf=0, neginf=0))
+    return values if whole is None else values.astype(whole)

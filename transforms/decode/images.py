@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import apache_beam as beam
+import numpy as np
 
 from transforms.core.counters import count
-from transforms.core.elements import Image, Pixels, Size
+from transforms.core.elements import Image, ImageFacts, Pixels, Size
 from transforms.core.failures import FAILURES, Failure, failures_of
 from transforms.core.spec import COLOR_PROFILES, RESIZE_FILTERS, RESIZES
 from transforms.core.stage import Stage, sized, typed
@@ -33,16 +34,20 @@ class Decode:
     color_profile: str
 
     def __call__(self, image: Image) -> Pixels:
-        facts, by_size = decode_image(
-            image.data,
+        facts, by_size = self.decoded(image.data)
+        count("images-decoded")
+        return Pixels(image.source, facts, by_size)
+
+    def decoded(self, data: bytes) -> tuple[ImageFacts, dict[Size, np.ndarray]]:
+        """Decode encoded bytes, which need be no input's: see `decode_image`."""
+        return decode_image(
+            data,
             self.sizes,
             self.resize,
             self.max_image_pixels,
             resize_filter=self.resize_filter,
             color_profile=self.color_profile,
         )
-        count("images-decoded")
-        return Pixels(image.source, facts, by_size)
 
 
 @dataclasses.dataclass

@@ -17,8 +17,8 @@ PIL.Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 """Bytes per pixel that Pillow takes for a mode; 4 for any other."""
 
-_DECODERS = {"WEBP": 8, "AVIF": 8, "HEIF": 8, "TIFF": 4}
-"""Bytes per pixel that a format's own decoder holds beside Pillow's image: canvases, planes, strips."""
+_DECODERS = {"WEBP": 8, "AVIF": 8, "HEIF": 8, "TIFF": 4, "PPM": 4}
+"""Bytes per pixel that a format's own decoder holds beside Pillow's image: canvases, planes, strips, scaled samples."""
 
 _PROGRESSIVE = 6
 """Bytes per pixel of the coefficients of a progressive JPEG: three 16-bit ones, at full size."""
@@ -72,4 +72,6 @@ def bytes_to_decode(image: PIL.Image.Image, full_size: tuple[int, int]) -> int:
     area, full_area = width * height, full_size[0] * full_size[1]
     own = _PROGRESSIVE if image.info.get("progressive") else _DECODERS.get(image.format or "", 0)
     converted = {"RGB": 0, "L": 0}.get(image.mode, 4)
-    return area * (_MODES.get(image.mode, 4) + converted) + full_area * own
+    # A TIFF that is read in pieces knows their size.
+    pieces = getattr(image, "decoder_bytes", 0)
+    return area * (_MODES.get(image.mode, 4) + converted) + full_area * own + pieces

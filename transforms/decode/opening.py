@@ -11,8 +11,9 @@ from PIL import ImageFile, UnidentifiedImageError
 
 from transforms.core.errors import ImageError
 from transforms.decode.deadline import TimedFile
+from transforms.decode.formats.jpeg import unread_samples
+from transforms.decode.formats.tiff import is_tiff, open_tiff
 from transforms.decode.signatures import signature_of
-from transforms.decode.tiff import is_tiff, open_tiff
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "PPM", "ICO")
 
@@ -57,6 +58,8 @@ def unidentified(data: bytes) -> ImageError:
     signature = signature_of(data)
     if signature is None:
         return ImageError("not_an_image", none_of)
+    if signature.name == "JPEG" and (unread := unread_samples(data)):
+        return ImageError("unsupported_color", unread)
     if signature.accepted:
         return ImageError("corrupt", f"{signature.name} whose header cannot be read")
     if signature.package and signature.name not in opened_formats():

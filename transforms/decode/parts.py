@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from transforms.core.errors import ImageError
 
-MAX_PARTS: Mapping[str, int] = {"JPEG": 10_000, "GIF": 10_000, "PNG": 100_000, "TIFF": 200_000}
+MAX_PARTS: Mapping[str, int] = {"JPEG": 10_000, "GIF": 10_000, "PNG": 100_000, "TIFF": 200_000, "PPM": 10_000}
 """Maximum number of segments before a JPEG's first scan, blocks of a GIF's extensions, chunks of a PNG, strips or tiles
-of a TIFF. Files of 64 MiB that programs write have up to about 1,000, 1,000, 10,000 and 100,000."""
+of a TIFF, comments of a PPM in text. Files of 64 MiB that programs write have up to about 1,000, 1,000, 10,000, 100,000
+and 10."""
 
 MAX_SCANS = 500
 """Maximum number of scans of a JPEG. Encoders write about 10, and each one costs a pass over all pixels."""
@@ -38,7 +39,7 @@ def check_parts(data: bytes) -> None:
     refuse_more(format_, _counted(_PARTS[format_](data), MAX_PARTS[format_]))
     # Most files hold fewer scans than this even if thumbnails and what lies behind the image are counted.
     if format_ == "JPEG" and data.count(b"\xff\xda") > MAX_SCANS:
-        scans = (code for code in _jpeg_markers(data) if code == _SOS)
+        scans = (marker for marker, _ in _jpeg_markers(data) if marker == _SOS)
         if _counted(scans, MAX_SCANS) > MAX_SCANS:
             raise ImageError("too_many_scans", f"more than {MAX_SCANS} scans")
 
@@ -62,28 +63,29 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at = end
 
 
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Give the segments of a JPEG before its first scan: its marker, and where its length is."""
+    for marker, start in _jpeg_markers(data):
+        if marker == _SOS:
+            return
+        yield marker, start
+
+
 def _counted(parts: Iterator[object], limit: int) -> int:
     """Count parts, but no further than one above the limit."""
     return sum(1 for _ in itertools.islice(parts, limit + 1))
 
 
-def _jpeg_markers(data: bytes) -> Iterator[int]:
-    """Give the markers of a JPEG's own stream, up to the end of its image."""
+def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
+    """Give the markers of a JPEG's own stream, up to the end of its image, and where each ends."""
     at = 2
     while marker := _MARKER.search(data, at):
         code = data[marker.start() + 1]
-        yield code
+        yield code, marker.end()
         if code == _EOI:
             return
         # The data of a scan follow its header, and have no length.
         at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
-
-
-def _segments(data: bytes) -> Iterator[int]:
-    for code in _jpeg_markers(data):
-        if code == _SOS:
-            return
-        yield code
 
 
 def _gif_blocks(data: bytes) -> Iterator[int]:
@@ -97,10 +99,17 @@ def _gif_blocks(data: bytes) -> Iterator[int]:
         at += 1
 
 
-_MAGIC = {b"\xff\xd8": "JPEG", PNG_MAGIC: "PNG", b"GIF8": "GIF"}
-_NAMES = {"JPEG": "segments", "GIF": "blocks in extensions", "PNG": "chunks", "TIFF": "strips or tiles"}
+_MAGIC = {b"\xff\xd8": "JPEG", PNG_MAGIC: "PNG", b"GIF8": "GIF", b"P1": "PPM", b"P2": "PPM", b"P3": "PPM"}
+_NAMES = {
+    "JPEG": "segments",
+    "GIF": "blocks in extensions",
+    "PNG": "chunks",
+    "TIFF": "strips or tiles",
+    "PPM": "comments",
+}
 _PARTS: Mapping[str, Callable[[bytes], Iterator[object]]] = {
-    "JPEG": _segments,
+    "JPEG": jpeg_segments,
     "PNG": png_chunks,
     "GIF": _gif_blocks,
+    "PPM": re.compile(b"#").finditer,
 }

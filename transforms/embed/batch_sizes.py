@@ -36,6 +36,10 @@ def gpu_batch_size(size: Size, memory: int) -> int:
 
 def padded(images: np.ndarray, batch_size: int) -> np.ndarray:
     """Pad to a power of two or `batch_size` with the last image: uint8 [N, H, W, 3] -> uint8 [M, H, W, 3]."""
-    rows = min(1 << (len(images) - 1).bit_length(), max(batch_size, len(images)))
+    return filled(images, min(1 << (len(images) - 1).bit_length(), max(batch_size, len(images))))
+
+
+def filled(images: np.ndarray, rows: int) -> np.ndarray:
+    """Pad to `rows` with the last image: uint8 [N, H, W, 3] -> uint8 [rows, H, W, 3]."""
     missing = rows - len(images)
     return np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing else images

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from transforms.backbones import Engine, name_classes
-from transforms.core.counters import count
+from transforms.core.counters import count, held_back
 from transforms.core.elements import Embedding, Pixels, Size
 from transforms.core.errors import ImageError, one_line
-from transforms.embed.batch_sizes import padded
+from transforms.embed.batch_sizes import filled, padded
 from transforms.embed.device_pool import devices_here
+from transforms.embed.reference_images import reference_images
 
 
 @dataclasses.dataclass
@@ -49,6 +50,26 @@ class BatchEmbedder:
                 top = name_classes(vector[None], self.top_k)[0] if self.top_k else ()
                 yield Embedding(pixels.source, pixels.facts, vector.astype(self.dtype), top)
 
+    def reference_vectors(self) -> np.ndarray:
+        """Embed the reference images, in the shape of this embedder's batches: -> float32 [8, D].
+
+        Raises:
+          Exception: whatever the engine raises.
+        """
+        images = reference_images(self.size)
+        # Before the device is reserved: it may have to compile, while another backbone computes.
+        rows = max(self.engine.smallest_batch(self.batch_size), min(len(images), self.batch_size))
+        batches = [images[at : at + rows] for at in range(0, len(images), rows)]
+        try:
+            with held_back(), self._devices.take(idle_since=self._ready) as index:
+                vectors = [self.engine(filled(batch, rows), index)[: len(batch)] for batch in batches]
+            return np.concatenate(vectors)
+        except Exception as e:
+            if not _is_out_of_memory(e) or self.batch_size == 1:
+                raise
+            self.batch_size //= 2
+            return self.reference_vectors()
+
     def _results(self, images: list[np.ndarray]) -> list[np.ndarray | ImageError]:
         if not images:
             return []
@@ -65,7 +86,7 @@ class BatchEmbedder:
             count(f"batches-on-{self.engine.device.lower()}")
             return vectors
         except Exception as e:
-            if isinstance(e, MemoryError) or type(e).__name__ == "OutOfMemoryError":
+            if _is_out_of_memory(e):
                 if len(images) > 1:
                     self.batch_size = min(self.batch_size, len(images) // 2)
                     count("batches-halved")
@@ -78,6 +99,10 @@ class BatchEmbedder:
     def _halves(self, images: np.ndarray, index: int) -> list[np.ndarray | ImageError]:
         half = 1 << ((len(images) - 1).bit_length() - 1)
         return self._vectors(images[:half], index) + self._vectors(images[half:], index)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def _caused(error: ImageError, cause: Exception) -> ImageError:

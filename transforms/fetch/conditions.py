@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from transforms.storage.image_versions import ETAG, LAST_MODIFIED, answer_version, told_by
+from transforms.core.image_versions import ETAG, LAST_MODIFIED, answer_version, told_by
 
 _ENTITY_TAG = re.compile(r'(W/)?"[!#-~\x80-\xff]*"')
 _DATE = re.compile("[ -~]+")

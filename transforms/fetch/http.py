@@ -21,10 +21,10 @@ from urllib3.util.ssl_match_hostname import CertificateError
 
 from transforms.core import retries
 from transforms.core.errors import ImageError, one_line
+from transforms.core.image_versions import Content, UnchangedError, check_changed
 from transforms.fetch.conditions import condition_on, version_told
 from transforms.fetch.connections import ForbiddenAddressError, connections, cut_at
 from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, origin
-from transforms.storage.image_versions import Content, UnchangedError, check_changed
 
 MAX_REDIRECTS = 5
 
@@ -126,7 +126,8 @@ class HttpFetch:
         transient = response.status in retries.TRANSIENT_STATUSES
         message = f"the server answered {response.status} {response.reason or ''}".strip()
         failure = fail(f"http_{response.status}", message, transient=transient, error="HTTPError")
-        raise _RetryLaterError(failure, _retry_after(response)) if transient else failure
+        after = retries.seconds_until(response.headers.get("Retry-After", ""))
+        raise _RetryLaterError(failure, after) if transient else failure
 
     def _body(self, response: Any, fail: Any) -> bytes:
         body = bytearray()
@@ -161,13 +162,6 @@ def _keep_connection(response: Any) -> None:
     # Where a body would have been chunked, urllib3 waits for its chunks.
     if not response.chunked:
         response.drain_conn()
-
-
-def _retry_after(response: Any) -> float:
-    try:
-        return urllib3.Retry().get_retry_after(response) or 0.0
-    except (HTTPError, ValueError, OverflowError):
-        return 0.0
 
 
 def _credentials(url: Url) -> dict[str, str]:

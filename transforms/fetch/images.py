@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import stat
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -15,13 +14,14 @@ from transforms.core.counters import count
 from transforms.core.elements import Image, ImageUri
 from transforms.core.errors import ImageError, UsageError, one_line
 from transforms.core.failures import FAILURES, Failure, failures_of
+from transforms.core.image_versions import Content, UnchangedError, check_changed, file_version, is_listed
 from transforms.core.stage import Stage, typed
 from transforms.core.thread_map import ThreadMap
 from transforms.fetch.http import HttpFetch
-from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, place_of
+from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, place_of_prefix
 from transforms.storage.gcs import INSTALL, INSTALLED
 from transforms.storage.gcs_download import DownloadError, GcsDownload
-from transforms.storage.image_versions import Content, UnchangedError, check_changed, file_version, is_listed
+from transforms.storage.hashing import NotAFileError, opened_regular
 from transforms.storage.paths import canonical_uri, local_path, scheme_of
 from transforms.storage.schemes import WEB, how_to_install
 
@@ -37,24 +37,16 @@ class Fetched(NamedTuple):
     unfetched: beam.PCollection[Failure]
 
 
-_WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-"""Flags, where the platform has them, with which no file is waited for while it is opened."""
-
-
 def fetch_local(path: str, max_bytes: int, known: str = "") -> Content:
     """Read a regular file of the local disk: path -> Content; raise ImageError or UnchangedError."""
     try:
-        # Opening a device may do something, so what is none is refused before; and again, should it have been replaced.
-        _refuse_all_but_files(path, os.stat(path))
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _WITHOUT_WAITING)) as f:
+        with opened_regular(path) as f:
             found = os.fstat(f.fileno())
-            _refuse_all_but_files(path, found)
-            if not found.st_size and hasattr(os, "fstatvfs") and not os.fstatvfs(f.fileno()).f_blocks:
-                # Reading it may wait for ever, or change something: /proc/kmsg does both.
-                raise ImageError("not_a_file", f"{path} is made up by the system while it is read")
             # Looked at before it is read: what changes meanwhile has another version later.
             check_changed(version := file_version(found.st_mtime_ns, found.st_size), known)
             data = f.read(max_bytes + 1) if found.st_size <= max_bytes else b""
+    except NotAFileError as e:
+        raise ImageError("not_a_file", str(e)) from e
     except (FileNotFoundError, NotADirectoryError) as e:
         raise ImageError("not_found", f"no such file: {path}") from e
     except PermissionError as e:
@@ -66,12 +58,6 @@ def fetch_local(path: str, max_bytes: int, known: str = "") -> Content:
     if found.st_size > max_bytes or len(data) > max_bytes:
         raise ImageError("too_many_bytes", f"more than {max_bytes} bytes")
     return Content(data, version)
-
-
-def _refuse_all_but_files(path: str, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
-        raise ImageError("not_a_file", f"{path} is {kind}")
 
 
 def fetch_from_filesystem(uri: str, max_bytes: int) -> bytes:
@@ -200,7 +186,7 @@ class FetchImages(Stage):
         self.allowed_prefixes = tuple(map(canonical_uri, self.allowed_prefixes))
         for prefix in self.allowed_prefixes:
             try:
-                place_of(prefix)
+                place_of_prefix(prefix)
             except ValueError as e:
                 raise UsageError(f"no allowed prefix: {one_line(e)}") from e
         if self.max_image_bytes < 1:

@@ -1,14 +1,14 @@
 """Which uris may be fetched, compared with prefixes component by component: `gs://b/pub` is no prefix of `gs://b/public`.
 
-A server may read a path otherwise than it is sent: it may decode `%2e%2e`, take a backslash for a slash, or two slashes
-for one. So a path is read as it is sent and as the most liberal server would, and must be below the prefix both times.
+A server may read a path otherwise than it is sent: may decode `%2e%2e`, take a backslash for a slash, or cut `..;` at
+its semicolon. So a path must be below the prefix as it is sent, and may go up in no reading.
 """
 
 import dataclasses
 import functools
 import os
+import re
 import urllib.parse
-from typing import NamedTuple
 
 from urllib3.connection import port_by_scheme
 from urllib3.util import Url, parse_url
@@ -18,20 +18,18 @@ from transforms.storage.paths import local_path, scheme_of, with_slashes
 from transforms.storage.schemes import WEB
 
 Components = tuple[str, ...]
+"""Where a uri points, from its scheme on."""
+
+DECODINGS = 8
+"""How often a path is decoded before it passes for one that hides something: a proxy and a server make two."""
+
+_OVERLONG = re.compile(rb"(?:\xc0|\xe0\x80|\xf0\x80\x80|\xf8\x80{3}|\xfc\x80{4})(.)|\xc1(.)", re.DOTALL)
+"""ASCII in more bytes than UTF-8 allows, which careless decoders accept, whatever the upper bits of the last one."""
+_DOTS = re.compile(rb"(?:^|[/\\])\s*\.\.?\s*(?:$|[/\\;?#\0])")
+"""A component that is `.` or `..` to some server: those cut it at these characters."""
 
 
-class Place(NamedTuple):
-    """Where a uri points, in components from the scheme on: as it is sent, and as a liberal server reads it."""
-
-    sent: Components
-    liberal: Components
-
-    def is_below(self, other: "Place") -> bool:
-        """Whether this is the other place or one below it, in both readings."""
-        return all(own[: len(others)] == others for own, others in zip(self, other, strict=True))
-
-
-def place_of(uri: str) -> Place:
+def place_of(uri: str) -> Components:
     """Return where a uri points; a local path through all of its links, http by urllib3, whose parser also dials.
 
     Raises:
@@ -40,8 +38,7 @@ def place_of(uri: str) -> Place:
     scheme = scheme_of(uri)
     if scheme in ("", "file"):
         real = os.path.realpath(local_path(uri) if scheme else uri)
-        parts = ("", *filter(None, with_slashes(real).split("/")))
-        return Place(parts, parts)
+        return ("", *filter(None, with_slashes(real).split("/")))
     if scheme in WEB:
         url = parse_url(uri)
         root: Components = origin(url) if url.host else (scheme,)
@@ -49,8 +46,20 @@ def place_of(uri: str) -> Place:
     else:
         authority, _, path = uri.partition("://")[2].partition("/")
         root = (scheme, authority) if authority else (scheme,)
-    sent = path.removeprefix("/").removesuffix("/")
-    return Place((*root, *(sent.split("/") if sent else ())), (*root, *_resolved(path)))
+    path = path.removeprefix("/").removesuffix("/")
+    return (*root, *(path.split("/") if path else ()))
+
+
+def place_of_prefix(prefix: str) -> Components:
+    """Return where a prefix points.
+
+    Raises:
+      ValueError: the prefix is not well-formed, or says more than where: a user, a query or a fragment.
+    """
+    url = parse_url(prefix) if scheme_of(prefix) in WEB else Url()
+    if any(part is not None for part in (url.auth, url.query, url.fragment)):
+        raise ValueError(f"{prefix} has a user, a query or a fragment, which are not compared; leave them out")
+    return place_of(prefix)
 
 
 def origin(url: Url) -> Components:
@@ -59,14 +68,22 @@ def origin(url: Url) -> Components:
     return scheme, url.host or "", str(url.port or port_by_scheme.get(scheme, 0))
 
 
-def _resolved(path: str) -> list[str]:
-    found: list[str] = []
-    for part in urllib.parse.unquote(path).replace("\\", "/").split("/"):
-        if part == "..":
-            del found[-1:]
-        elif part not in ("", "."):
-            found.append(part)
-    return found
+def may_go_up(component: str) -> bool:
+    """Whether some server may read a component of a path as `.`, as `..`, or as several with one of these."""
+    name = component.encode("utf-8", "surrogateescape")
+    for _ in range(DECODINGS):
+        if _DOTS.search(_OVERLONG.sub(_as_ascii, name)):
+            return True
+        decoded = urllib.parse.unquote_to_bytes(name)
+        if decoded == name:
+            return False
+        name = decoded
+    return True
+
+
+def _as_ascii(overlong: re.Match[bytes]) -> bytes:
+    low, high = overlong.groups()
+    return bytes([low[0] & 0x3F if low else 0x40 | high[0] & 0x3F])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +102,11 @@ class AllowedPrefixes:
             return
         try:
             place = place_of(uri)
+            is_below = any(place[: len(prefix)] == prefix for prefix in _places(self.prefixes))
+            is_below = is_below and not any(map(may_go_up, place))
         except ValueError as e:
             raise ImageError("bad_uri", one_line(e)) from e
-        if not any(place.is_below(prefix) for prefix in _places(self.prefixes)):
+        if not is_below:
             raise ImageError("forbidden_prefix", f"below no --allowed_prefix: {uri}")
 
 
@@ -96,5 +115,5 @@ EVERYWHERE = AllowedPrefixes()
 
 
 @functools.cache
-def _places(prefixes: tuple[str, ...]) -> tuple[Place, ...]:
-    return tuple(map(place_of, prefixes))
+def _places(prefixes: tuple[str, ...]) -> tuple[Components, ...]:
+    return tuple(map(place_of_prefix, prefixes))

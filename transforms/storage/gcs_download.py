@@ -18,8 +18,7 @@ from typing import IO, Any, NamedTuple
 from transforms.core import retries
 from transforms.core.counters import count
 from transforms.core.errors import one_line
-from transforms.storage.gcs import bucket_exists, client, session, split, stat
-from transforms.storage.image_versions import (
+from transforms.core.image_versions import (
     GENERATION,
     Content,
     UnchangedError,
@@ -27,6 +26,7 @@ from transforms.storage.image_versions import (
     object_version,
     told_by,
 )
+from transforms.storage.gcs import bucket_exists, client, session, split, stat
 from transforms.storage.pace import Pace
 
 try:
@@ -222,7 +222,7 @@ class GcsDownload:
         answer = f"the server answered {status} {response.reason or ''}".strip()
         error = fail(f"http_{status}", answer, transient=status in retries.TRANSIENT_STATUSES, error="HTTPError")
         if isinstance(error, RefusedError):
-            error.after = _seconds(response.headers.get("Retry-After", ""))
+            error.after = retries.seconds_until(response.headers.get("Retry-After", ""))
         return error
 
     def _inflated(self, data: bytes) -> bytes:
@@ -247,14 +247,6 @@ def _failure(reason: str, message: str, **details: Any) -> DownloadError:
         return MissingObjectError(reason, message, **details)
     refused = reason in {f"http_{status}" for status in retries.REFUSALS}
     return (RefusedError if refused else DownloadError)(reason, message, **details)
-
-
-def _seconds(text: str) -> float:
-    """Return the pause that a Retry-After names, in seconds; Cloud Storage gives no dates."""
-    try:
-        return min(max(float(text), 0.0), retries.LONGEST_PAUSE)
-    except ValueError:
-        return 0.0
 
 
 def download(uri: str, local: str, timeout: float = 3600.0) -> None:

@@ -1,22 +1,65 @@
-"""Hashes and sizes of files and folders, and seals.
+"""Hashes and sizes of files and folders of the local disk, and what can be read to an end there."""
 
-A seal is a file in a folder, written last, that tells whether the folder's files are still what they were.
-"""
-
+import contextlib
 import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 
-SEAL = "SHA256SUMS"
-"""Name of a seal, which holds the lines of `listing_of`."""
+_WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+"""Flags, where the platform has them, with which no file is waited for while it is opened."""
+
+
+class NotAFileError(OSError):
+    """A path of a folder, a pipe, a device, or a file that the system makes up: a reader may wait for ever."""
+
+
+@contextlib.contextmanager
+def opened_regular(path: str) -> Iterator[BufferedReader]:
+    """Open a regular file for reading.
+
+    Raises:
+      NotAFileError: it is none.
+      OSError: it cannot be opened.
+    """
+    # Opening a device may do something, so what is none is refused before; and again, should it have been replaced.
+    _check(path, os.stat(path), path)
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _WITHOUT_WAITING)) as f:
+        _check(path, os.fstat(f.fileno()), f.fileno())
+        yield f
+
+
+def check_regular(path: str) -> None:
+    """Refuse a file, or a folder with files, that cannot be read to an end.
+
+    Raises:
+      NotAFileError: one of them is no regular file.
+    """
+    for file in _files(path) if os.path.isdir(path) else [path]:
+        _check(file, os.stat(file), file)
+
+
+def _check(path: str, found: os.stat_result, opened: str | int) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise NotAFileError(f"a folder: {path}")
+    if not stat.S_ISREG(found.st_mode):
+        raise NotAFileError(f"no regular file: {path}")
+    if hasattr(os, "statvfs") and not os.statvfs(opened).f_blocks and _is_made_up(path, found):
+        raise NotAFileError(f"made up by the system while it is read: {path}")
+
+
+def _is_made_up(path: str, found: os.stat_result) -> bool:
+    """Whether a file of a filesystem without blocks is the kernel's: reading /proc/kmsg waits, and changes it."""
+    # Others may have no blocks either, those of FUSE for example, but their files have sizes.
+    return not found.st_size or os.path.realpath(path).startswith(("/proc/", "/sys/"))
 
 
 def sha256_of_files(path: str) -> str:
     """Return the sha256 of a file in hex, or that of a folder's `listing_of`.
 
     Raises:
-      OSError: as `check_regular`, or a file cannot be read.
+      OSError: a file cannot be read, or is no regular file.
     """
     return hashlib.sha256(listing_of(path)).hexdigest() if os.path.isdir(path) else _sha256(path)
 
@@ -33,7 +76,7 @@ def listing_of(folder: str, but: str = "") -> bytes:
       but: name of a file in it to leave out.
 
     Raises:
-      OSError: as `check_regular`, or a file cannot be read.
+      OSError: a file cannot be read, or is no regular file.
     """
     files = {os.fsencode(os.path.relpath(file, folder).replace(os.sep, "/")): file for file in _files(folder)}
     files.pop(os.fsencode(but), None)
@@ -42,47 +85,13 @@ def listing_of(folder: str, but: str = "") -> bytes:
     return b"".join(b"%s  %s\n" % (_sha256(files[name]).encode(), escaped) for name, escaped in names.items())
 
 
-def seal(folder: str) -> None:
-    """Seal a folder that has no seal; raise OSError if that fails."""
-    listing = listing_of(folder)
-    with open(os.path.join(folder, SEAL), "wb") as f:
-        f.write(listing)
-
-
-def is_sealed(folder: str) -> bool:
-    """Whether a folder has a seal, whatever became of its files since."""
-    return os.path.isfile(os.path.join(folder, SEAL))
-
-
-def is_intact(folder: str) -> bool:
-    """Whether a folder holds the files that were sealed, with the same bytes, and no others."""
-    try:
-        with open(os.path.join(folder, SEAL), "rb") as f:
-            return f.read() == listing_of(folder, but=SEAL)
-    except OSError:
-        return False
-
-
-def check_regular(path: str) -> None:
-    """Refuse a file, or a folder with files, that cannot be read to an end.
-
-    Raises:
-      OSError: one of them is a pipe, a device or the like, for which a reader may wait for ever.
-    """
-    for file in _files(path) if os.path.isdir(path) else [path]:
-        # Those of /proc pass for regular files, but the kernel makes their content up while they are read.
-        if not stat.S_ISREG(os.stat(file).st_mode) or os.path.realpath(file).startswith(("/proc/", "/sys/")):
-            raise OSError(f"{file} is no regular file")
-
-
 def size_of_files(folder: str) -> int:
     """Return the size of all files below a folder, in bytes."""
     return sum(os.path.getsize(file) for file in _files(folder))
 
 
 def _sha256(path: str) -> str:
-    check_regular(path)
-    with open(path, "rb") as f:
+    with opened_regular(path) as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,10 +15,10 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.core.counters import count
 from transforms.core.elements import ImageUri
+from transforms.core.image_versions import file_version
 from transforms.core.stage import Stage, typed
 from transforms.core.uri_sum import UriSum, uri_hash
-from transforms.storage.image_versions import version_here
-from transforms.storage.paths import scheme_of
+from transforms.storage.paths import local_path, scheme_of
 from transforms.storage.schemes import WEB
 from transforms.update.known import Known, carried_hash
 from transforms.update.outcomes import Held, Outcome, condition_for, is_tried, outcome_of, outcome_unasked, stands
@@ -71,6 +72,15 @@ class Rules:
     recheck_http: bool = True
 
 
+def version_here(uri: str) -> str:
+    """Return the version of a local path or file:// uri, '' if there is nothing to be looked at."""
+    try:
+        found = os.stat(local_path(uri) if scheme_of(uri) else uri)
+    except (OSError, ValueError):
+        return ""
+    return file_version(found.st_mtime_ns, found.st_size)
+
+
 def version_now(source: ImageUri) -> str | None:
     """Return the present version of an image; None if only its storage knows."""
     if source.version:
@@ -82,6 +92,9 @@ def decide(source: ImageUri, version: str | None, held: Held, rules: Rules) -> O
     """Decide what is done about a uri for one collection, as far as can be said without a request."""
     if version is not None:
         return outcome_of(held, version, rules.retry)
+    if held.part and not held.row:
+        # The run that ended early and this one are as one run, which asks once.
+        return Outcome.TAKE
     if scheme_of(source.uri) in WEB and not rules.recheck_http:
         return outcome_unasked(held, rules.retry)
     if held.failure and not (held.failure.version or held.row or held.part) and not is_tried(held.failure, rules.retry):

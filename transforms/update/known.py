@@ -10,9 +10,9 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.transforms.combiners import ToListCombineFn
 
+from transforms.core.image_versions import ETAG, GENERATION, LAST_MODIFIED
 from transforms.core.uri_sum import uri_hash
 from transforms.storage.files import read_locally
-from transforms.storage.image_versions import ETAG, GENERATION, LAST_MODIFIED
 from transforms.update.outcomes import Held, HeldFailure, HeldRow
 from transforms.update.rows import ABSENT, Rows, hash8, merged, rows_of
 from transforms.write.shard_format import EmbeddingsFormat

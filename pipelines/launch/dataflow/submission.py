@@ -15,7 +15,8 @@ from apache_beam.runners.runner import PipelineState
 from pipelines.console.interrupts import raise_when_interrupted
 from pipelines.console.lines import complain, say
 from pipelines.console.progress import Progress
-from pipelines.launch.claimed import Claim, cause, claimed
+from pipelines.console.unexpected import cause
+from pipelines.launch.claimed import Claim, claimed
 from pipelines.launch.dataflow.job import DataflowJob
 from pipelines.plan.plan import Plan
 from pipelines.plan.run_stats import RunStats

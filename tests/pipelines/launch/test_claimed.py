@@ -16,7 +16,7 @@ import pytest
 
 from pipelines.command import main
 from pipelines.console.interrupts import SIGNALS, ignore_signals, raise_when_interrupted
-from pipelines.launch.claimed import Claim, End, cause, claim_outputs, claimed, end_outputs
+from pipelines.launch.claimed import Claim, End, claim_outputs, claimed, end_outputs
 from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, make_plan
 from pipelines.plan.runner import Runner, Where
@@ -91,6 +91,11 @@ def test_a_claim_stands_while_the_block_runs_and_a_run_that_ends_well_keeps_all(
     [
         (UsageError("the graph is broken; delete it"), UsageError, "the graph is broken; delete it"),
         (RunError("the job was cancelled"), RunError, "the job was cancelled; nothing half-written was kept"),
+        (
+            RunError("it computes otherwise: [x] [while running 'MobileNet/Embed/ParDo(ThreadMap)']"),
+            RunError,
+            "it computes otherwise: [x]; nothing half-written was kept",
+        ),
         (
             RuntimeError("line one\nthe disk is on fire\n\n"),
             RunError,
@@ -379,20 +384,6 @@ def test_signals_are_left_alone_in_threads_which_cannot_have_them(plan: Plan) ->
     thread.join()
     assert [type(failure) for failure in failures] == [RunError]
     assert [signal.getsignal(number) for number in SIGNALS] == before
-
-
-@pytest.mark.parametrize(
-    ("message", "line"),
-    [
-        ("", ""),
-        ("\n \n", ""),
-        ("one", "one"),
-        ("Traceback:\n  File x\nValueError: why  not\n\n", "ValueError: why not"),
-        ("x" * 400, "x" * 299 + "…"),
-    ],
-)
-def test_the_cause_is_the_last_line_of_a_message(message: str, line: str) -> None:
-    assert cause(message) == line
 
 
 def test_what_became_of_the_outputs_is_said_in_one_line() -> None:

@@ -1,5 +1,6 @@
 """A run on this machine to its end, well or badly."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ from tests.pipelines.conftest import files_in, settings_of
 from transforms.backbones import loaded
 from transforms.core.counters import reset_tally, tally
 from transforms.core.errors import RunError, UsageError
+from transforms.embed.canary import Canary
 
 get_loaded = loaded.get
 
@@ -42,6 +44,28 @@ def test_a_run_gives_its_seconds_and_counters(plan: Plan) -> None:
     assert stats.start_seconds > 0
     assert stats.counters["images-embedded"] == 10
     assert json.loads((pathlib.Path(plan.targets[0].output) / "manifest.json").read_text())["run_id"] == plan.run_id
+
+
+def test_a_worker_that_computes_otherwise_than_the_first_run_is_one_line(plan: Plan) -> None:
+    run(plan)
+    (target,) = plan.targets
+    manifest = pathlib.Path(target.output) / "manifest.json"
+    first = manifest.read_text()
+    canary = Canary.of(json.loads(first)["canary"])
+
+    def update(canary: Canary) -> Plan:
+        again = make_plan(dataclasses.replace(plan.settings, overwrite=True), Where())
+        return dataclasses.replace(again, targets=(dataclasses.replace(again.targets[0], canary=canary),))
+
+    with pytest.raises(RunError) as failure:
+        run(update(dataclasses.replace(canary, vectors=canary.vectors[::-1])))
+    assert str(failure.value).startswith("this worker computes other embeddings than the collection's first run did (")
+    assert str(failure.value).endswith("or --existing replace; nothing half-written was kept")
+    with pytest.raises(RunError, match="images decode to other pixels"):
+        run(update(dataclasses.replace(canary, decoding="another")))
+    assert manifest.read_text() == first
+    run(update(canary))
+    assert json.loads(manifest.read_text())["canary"] == json.loads(first)["canary"]
 
 
 def test_nothing_but_the_manifest_and_a_folder_for_each_kind_of_file_stays(
@@ -167,6 +191,7 @@ def test_a_pipeline_that_cannot_be_built_keeps_nothing(plan: Plan) -> None:
 def test_this_machine_needs_nothing_costs_nothing_and_is_not_measured(plan: Plan) -> None:
     launcher = LocalLauncher([])
     assert launcher.where == Where(Runner.LOCAL)
+    assert LocalLauncher(["--direct_running_mode=multi_processing"]).where == Where(Runner.LOCAL, has_workers=True)
     assert launcher.needs(plan) == []
     assert launcher.costs(1000, lambda: broken(None)) == []
     assert files(plan) == []

@@ -5,6 +5,8 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.command import main
@@ -58,6 +60,19 @@ def test_a_required_gpu_that_is_here_is_found(monkeypatch: pytest.MonkeyPatch) -
 def test_an_output_inside_an_input_folder_is_refused(inside: str, photos: pathlib.Path) -> None:
     with pytest.raises(UsageError, match="lies in an --input folder"):
         planned(photos, photos / inside)
+
+
+@pytest.mark.parametrize("inside", ["t", "t/new", "t/label=a/new"])
+def test_an_output_inside_a_folder_of_parquet_is_refused_and_one_beside_a_list_is_not(
+    inside: str, tmp_path: pathlib.Path
+) -> None:
+    """(2e) The next run would take the folder for one of images."""
+    path = tmp_path / "t" / "label=a" / "p.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"uri": ["/a.jpg"]}), path)
+    with pytest.raises(UsageError, match="lies in an --input folder and would become input"):
+        check_output(str(tmp_path / inside), ReadImageUris([str(tmp_path / "t")]), overwrite=False)
+    check_output(str(tmp_path / inside), ReadImageUris([str(path)]), overwrite=False)
 
 
 def test_an_output_beside_the_input_with_its_name_as_a_start_is_none_inside(photos: pathlib.Path) -> None:

@@ -114,6 +114,8 @@ def test_the_pipeline_puts_what_it_was_given(tmp_path: pathlib.Path) -> None:
             "failures": root | "Failures" >> beam.Create(FILES[2:]),
             "health": root | "Health" >> beam.Create([{"vectors": 6}]),
             "reasons": root | "Reasons" >> beam.Create([{"corrupt": {"count": 2}}]),
+            "canaries": root
+            | "Canaries" >> beam.Create([{"canary": {"shape": [8, 4]}, "workers": [{"device": "CPU"}]}]),
         }
         _ = found | WriteManifest(str(tmp_path), "RUN", SPEC, "2026-01-01T00:00:00+00:00", {"uri": {}})
     manifest = read_manifest(str(tmp_path))
@@ -126,6 +128,7 @@ def test_the_pipeline_puts_what_it_was_given(tmp_path: pathlib.Path) -> None:
         for file in sorted(FILES, key=lambda file: file.name)
     ]
     assert (manifest["health"], manifest["failures"]) == ({"vectors": 6}, {"corrupt": {"count": 2}})
+    assert (manifest["canary"], manifest["workers"]) == ({"shape": [8, 4]}, [{"device": "CPU"}])
     assert manifest["times"]["started"] == "2026-01-01T00:00:00+00:00"
     assert manifest["versions"]["apache-beam"] == beam.__version__
     assert json.loads((tmp_path / "tfrecord" / "features.json").read_text()) == {"uri": {}}
@@ -229,6 +232,7 @@ def test_the_manifest_is_given_as_it_was_put(tmp_path: pathlib.Path) -> None:
     assert json.loads((tmp_path / "manifest.json").read_text()) == json.loads(json.dumps(manifest))
     assert manifest["features"] is None
     assert (manifest["health"], manifest["failures"]) == ({}, {})
+    assert (manifest["canary"], manifest["workers"]) == (None, [])
     assert names(tmp_path) == sorted([*WRITTEN, "manifest.json"])
 
 

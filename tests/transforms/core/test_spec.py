@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import pathlib
 import subprocess
@@ -24,13 +25,11 @@ FIELDS: dict[str, Any] = {
     "decoded_for": (224, 320),
     "resize": "crop",
     "resize_filter": "bicubic",
-    "pixels_policy": "srgb-2",
+    "pixels_policy": "srgb-3",
     "precision": "float32",
-    "engine": "tensorflow",
     "normalize": False,
     "embedding_dtype": "float32",
     "dim": 1280,
-    "rewrites": True,
     "preprocess": "backbone",
     "color_profile": "ignore",
 }
@@ -47,18 +46,16 @@ CHANGED: dict[str, Any] = {
     "resize_filter": "area",
     "pixels_policy": "srgb-3",
     "precision": "bfloat16",
-    "engine": "openvino",
     "normalize": True,
     "embedding_dtype": "float16",
     "dim": 1281,
-    "rewrites": False,
     "preprocess": "torch",
     "color_profile": "apply",
 }
 CANONICAL = (
     '{"backbone":"MobileNetV2","backbone_kwargs":{"alpha":0.5},"classifier_activation":null,"decoded_for":[224,320],'
-    '"dim":1280,"embedding_dtype":"float32","engine":"tensorflow","image_size":[224,320],"normalize":false,'
-    '"output":"avg","pixels_policy":"srgb-2","precision":"float32","resize":"crop","resize_filter":"bicubic",'
+    '"dim":1280,"embedding_dtype":"float32","image_size":[224,320],"normalize":false,'
+    '"output":"avg","pixels_policy":"srgb-3","precision":"float32","resize":"crop","resize_filter":"bicubic",'
     '"weights":"imagenet","weights_sha256":"ab"}'
 )
 
@@ -76,7 +73,7 @@ def test_the_json_has_sorted_keys_and_no_spaces() -> None:
     assert EmbeddingSpec(**FIELDS).to_json() == CANONICAL
 
 
-@pytest.mark.parametrize("name", ["rewrites", "preprocess", "color_profile"])
+@pytest.mark.parametrize("name", ["preprocess", "color_profile"])
 def test_a_field_at_its_default_is_left_out_so_that_older_fingerprints_stay(name: str) -> None:
     older = EmbeddingSpec(**{field: value for field, value in FIELDS.items() if field != name})
     assert older.to_json() == EmbeddingSpec(**FIELDS).to_json() == CANONICAL
@@ -84,8 +81,8 @@ def test_a_field_at_its_default_is_left_out_so_that_older_fingerprints_stay(name
 
 
 def test_a_field_that_is_not_at_its_default_stands_in_its_place() -> None:
-    expected = CANONICAL.replace('"bicubic",', '"bicubic","rewrites":false,')
-    assert EmbeddingSpec(**FIELDS | {"rewrites": False}).to_json() == expected
+    expected = CANONICAL.replace('"resize":', '"preprocess":"torch","resize":')
+    assert EmbeddingSpec(**FIELDS | {"preprocess": "torch"}).to_json() == expected
 
 
 def test_the_fingerprint_is_the_start_of_the_sha256_of_the_json() -> None:
@@ -106,9 +103,16 @@ def test_equal_numbers_have_equal_fingerprints_however_they_are_typed() -> None:
     assert '"backbone_kwargs":{"alpha":1,"rates":[2]}' in typed[1].to_json()
 
 
+def test_a_manifest_says_the_spec_also_one_that_was_made_when_the_engine_was_part_of_it() -> None:
+    spec = EmbeddingSpec(**FIELDS | {"color_profile": "apply"})
+    entry = json.loads(json.dumps(dataclasses.asdict(spec)))
+    assert EmbeddingSpec.of(entry) == EmbeddingSpec.of({**entry, "engine": "openvino", "rewrites": False}) == spec
+    assert EmbeddingSpec.of(json.loads(CANONICAL)) == EmbeddingSpec(**FIELDS)
+
+
 def test_the_fingerprint_of_a_backbone_is_pinned() -> None:
     spec = embedding_spec(Backbone("MobileNet", weights="random", image_size=(32, 32), backbone_kwargs={"alpha": 0.25}))
-    assert spec.fingerprint == "6ed49dcf635f4743"
+    assert spec.fingerprint == "f01e493ef21c4521"
 
 
 def test_the_fingerprint_of_imagenet_weights_is_pinned(test_data: pathlib.Path) -> None:
@@ -116,4 +120,4 @@ def test_the_fingerprint_of_imagenet_weights_is_pinned(test_data: pathlib.Path) 
     code = "from transforms import Backbone, embedding_spec; print(embedding_spec(Backbone('MobileNetV2')).fingerprint)"
     environment = {**os.environ, "KERAS_HOME": str(test_data / "keras_home")}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["b13da0b762230ad4"]
+    assert result.stdout.split() == ["6fabffb756ef68c2"]

@@ -201,7 +201,7 @@ def test_each_stage_says_of_what_type_its_outputs_are(tmp_path: pathlib.Path) ->
     uris, unread, _ = root | ReadImageUris([str(tmp_path / "a.jpg")])
     images, unchanged, unfetched = uris | FetchImages()
     pixels, undecoded = images | DecodeImages()
-    embeddings, unembedded = pixels | EmbedImages()
+    embeddings, unembedded, _ = pixels | EmbedImages()
     outputs = [uris, images, unchanged, pixels, embeddings]
     assert [output.element_type for output in outputs] == [ImageUri, Image, ImageUri, Pixels, Embedding]
     assert {lost.element_type for lost in (unread, unfetched, undecoded, unembedded)} == {Failure}

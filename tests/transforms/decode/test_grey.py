@@ -5,13 +5,13 @@ import PIL.Image
 import pytest
 
 from transforms.decode import grey
-from transforms.decode.grey import in_strips, strips, to_8_bits
+from transforms.decode.grey import highest, in_strips, scaled, strips, to_8_bits, white_of
 
 RAMP = np.linspace(0, 1, 50 * 70).reshape(50, 70)
 
 
-def values_of(image: PIL.Image.Image, **options: object) -> np.ndarray:
-    (converted,) = to_8_bits([image], **options)
+def values_of(image: PIL.Image.Image, bits: int = 16, whole: np.dtype | None = None) -> np.ndarray:
+    converted = scaled(image, white_of(image.mode, highest(image, whole), bits, whole), whole)
     assert converted.mode == "L"
     return np.asarray(converted, float)
 
@@ -23,22 +23,25 @@ def values_of(image: PIL.Image.Image, **options: object) -> np.ndarray:
         (np.uint16(RAMP * 4095), {"bits": 12}, 4095),
         (np.int32(RAMP * 65535), {}, 65535),
         (np.int32(RAMP * (2**31 - 1)), {}, 2**31 - 1),
-        (np.uint32(RAMP * (2**32 - 1)).view(np.int32), {"unsigned": True}, 2**32 - 1),
+        (np.uint32(RAMP * (2**32 - 1)).view(np.int32), {"whole": np.dtype("u4")}, 2**32 - 1),
         (np.float32(RAMP), {}, 1),
         (np.float32(RAMP * 255), {}, 255),
         (np.uint8(RAMP * 255), {}, 255),
+        (np.uint8(RAMP * 127), {"whole": np.dtype("i1")}, 127),
+        (np.uint16(RAMP * 32767), {"whole": np.dtype("i2")}, 32767),
     ],
 )
 def test_the_whole_range_of_a_type_becomes_8_bits(samples: np.ndarray, options: dict[str, object], top: int) -> None:
-    unsigned = samples.view(np.uint32) if options.get("unsigned") else samples
+    unsigned = samples.astype(options.get("whole", samples.dtype))
     expected = unsigned.astype(float) / top * 255
     assert np.abs(values_of(PIL.Image.fromarray(samples), **options) - expected).max() <= 0.51
 
 
 def test_images_that_belong_together_have_one_range() -> None:
     dark, light = (PIL.Image.fromarray(np.full((4, 4), value, np.float32)) for value in (0.5, 200.0))
-    assert [np.asarray(image).max() for image in to_8_bits([dark, light])] == [0, 200]
-    assert np.asarray(to_8_bits([dark])[0]).max() == 128
+    white = white_of("F", max(highest(dark), highest(light)))
+    assert [np.asarray(scaled(image, white)).max() for image in (dark, light)] == [0, 200]
+    assert np.asarray(to_8_bits(dark)).max() == 128
 
 
 def test_big_endian_and_bilevel_images_are_converted() -> None:

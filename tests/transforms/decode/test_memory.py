@@ -1,6 +1,7 @@
 """The memory of pixels is shared: none is given that is not there, and each share comes in its turn."""
 
 import concurrent.futures
+import io
 import pathlib
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import zlib
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
 
 from tests.conftest import sample_image
 from tests.transforms.decode.encoding import chunk, encoded
@@ -132,6 +134,14 @@ def grey_16(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", ihdr) + chunk(b"IDAT", rows) + chunk(b"IEND")
 
 
+def tiff_of_floats(side: int, config: str) -> bytes:
+    """Return a TIFF of three floats per pixel that compresses to nearly nothing."""
+    shape, file = (3, side, side) if config == "separate" else (side, side, 3), io.BytesIO()
+    samples = np.broadcast_to(np.float32(0), shape)
+    tifffile.imwrite(file, samples, photometric="rgb", planarconfig=config, compression="zlib")
+    return file.getvalue()
+
+
 PEAK = """
 import concurrent.futures, pathlib, resource, sys
 from transforms.decode import decode_image
@@ -157,6 +167,8 @@ def peak_of(data: bytes, max_pixels: int, folder: pathlib.Path) -> int:
 BOMBS = {
     "16-bit grey": lambda side: grey_16(side),
     "floats": lambda side: encoded(PIL.Image.new("F", (side, side)), "TIFF", compression="tiff_adobe_deflate"),
+    "planes": lambda side: tiff_of_floats(side, "separate"),
+    "floats side by side": lambda side: tiff_of_floats(side, "contig"),
     "alpha": lambda side: encoded(PIL.Image.new("RGBA", (side, side)), "PNG"),
     "palette": lambda side: encoded(PIL.Image.new("P", (side, side)), "PNG"),
     "CMYK": lambda side: encoded(PIL.Image.new("CMYK", (side, side)), "TIFF", compression="tiff_lzw"),

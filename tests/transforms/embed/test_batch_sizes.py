@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transforms.embed.batch_sizes import CPU_BATCH, GPU_BATCH, default_batch_size, gpu_batch_size, padded
+from transforms.embed.batch_sizes import CPU_BATCH, GPU_BATCH, default_batch_size, filled, gpu_batch_size, padded
 
 
 def test_the_default_batch_shrinks_with_the_image() -> None:
@@ -43,6 +43,12 @@ def test_few_shapes_come_to_be(n: int, rows: int) -> None:
     images = np.zeros((n, 2, 2, 3), np.uint8)
     result = padded(images, 12)
     assert (result.shape, result.dtype) == ((rows, 2, 2, 3), np.uint8)
+
+
+def test_the_last_image_fills_as_many_rows_as_are_asked_for() -> None:
+    images = np.arange(6, dtype=np.uint8).reshape(2, 1, 1, 3)
+    assert filled(images, 4)[:, 0, 0, 0].tolist() == [0, 3, 3, 3]
+    assert filled(images, 2) is images
 
 
 def test_a_batch_that_is_larger_than_its_size_is_left_as_it_is() -> None:

@@ -11,6 +11,7 @@ from tests.fake_backbone import SIZE, FakeBackbone, pixels
 from transforms import Embedding, ImageError
 from transforms.core.counters import reset_tally, tally
 from transforms.embed.batches import BatchEmbedder
+from transforms.embed.reference_images import reference_images
 
 
 def embed(backbone: FakeBackbone, values: list[int], batch_size: int = 8) -> list[Embedding | ImageError]:
@@ -152,3 +153,34 @@ def test_how_long_a_device_was_busy_and_how_long_it_waited_is_counted() -> None:
     assert counted["forward-busy-us"] >= 40_000
     # Not what was before there was a backbone, and not what it was busy.
     assert 20_000 <= counted["forward-waited-us"] <= whole - counted["forward-busy-us"]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "smallest", "shapes"),
+    [(64, 1, [8]), (64, 16, [16]), (64, 64, [64]), (4, 1, [4, 4]), (3, 1, [3, 3, 3]), (1, 1, [1] * 8)],
+)
+def test_the_reference_images_take_a_shape_that_other_batches_have(
+    batch_size: int, smallest: int, shapes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = FakeBackbone()
+    monkeypatch.setattr(backbone, "smallest_batch", lambda given: {batch_size: smallest}[given])
+    vectors = BatchEmbedder(backbone, SIZE, batch_size).reference_vectors()
+    assert [shape[0] for shape in backbone.shapes] == shapes
+    np.testing.assert_array_equal(vectors, FakeBackbone()(reference_images(SIZE)))
+
+
+def test_reference_images_for_which_there_is_no_memory_halve_the_batch_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backbone = FakeBackbone(memory=16)
+    monkeypatch.setattr(backbone, "smallest_batch", lambda given: given)
+    embedder = BatchEmbedder(backbone, SIZE, 64)
+    assert embedder.reference_vectors().shape == (8, 2)
+    assert [shape[0] for shape in backbone.shapes] == [64, 32, 16]
+    assert embedder.batch_size == 16
+
+
+def test_an_engine_that_cannot_embed_the_reference_images_raises() -> None:
+    (poison,) = set(FakeBackbone()(reference_images(SIZE)[:1])[:, 0])
+    with pytest.raises(ValueError, match="poison"):
+        BatchEmbedder(FakeBackbone((poison,)), SIZE, 64).reference_vectors()

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from transforms.core.errors import ImageError
-from transforms.fetch.prefixes import AllowedPrefixes
+from transforms.fetch.prefixes import AllowedPrefixes, place_of_prefix
 
 
 def allows(prefix: str, uri: str) -> bool:
@@ -31,9 +31,10 @@ def allows(prefix: str, uri: str) -> bool:
         ("https://H:443/pub/", "HTTPS://h/pub/a.jpg"),
         ("https://h/ä b/", "https://me:pw@h/%C3%A4%20b/a.jpg#x"),
         ("http://h/pub", "http://h/x/../pub/./a.jpg"),
-        ("http://h/pub", "http://h/pub/x/%2e%2e/a.jpg"),
         ("http://h/pub", "http://h/pub//../a.jpg"),
         ("http://h/pub", "http://h/pub"),
+        ("http://h/pub", "http://h/pub/..a/b../...;/.a;.%25C3%25A9.jpg?x=/../"),
+        ("http://h/pub", "http://h/pub/%C0%20la%20carte.jpg"),
         ("http://[::1]:8/", "http://[::1]:8/a.jpg"),
         ("https://", "https://h/a.jpg"),
     ],
@@ -69,6 +70,23 @@ def test_what_is_below_a_prefix_is_allowed(prefix: str, uri: str) -> None:
         ("http://h/pub", "http://h/secret//../pub/a.jpg"),
         ("http://h/pub", "http://h/secret/..%2fpub/a.jpg"),
         ("http://h/pub", "http://h/pub%00/a.jpg"),
+        ("http://h/pub", "http://h/pub/x/%2e%2e/a.jpg"),
+        ("http://h/pub", "http://h/pub/..;/secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/.;x/..;a=b/secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/..%00/secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/..%3b/secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/..%3fx/secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/..%20/secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/%252e%252e/secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/x%25252f..%25252fsecret/a.jpg"),
+        ("http://h/pub", "http://h/pub/%25%32%65./secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/%c0%ae%c0%ae/secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/%25c0%25ae./secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/%c0%2e%c0%6e/secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/%e0%80%ae%f0%80%80%ae/secret/a.jpg"),
+        ("http://h/pub", "http://h/pub/..%c0%af..%c1%9csecret/a.jpg"),
+        ("http://h/pub", f"http://h/pub/%{'25' * 20}2e%2e/secret/a.jpg"),
+        ("gs://b/pub", "gs://b/pub/..;/secret/a.jpg"),
         ("http://h/pub", "http://h/PUB/a.jpg"),
         ("/", "http://h/a.jpg"),
     ],
@@ -94,6 +112,23 @@ def test_a_local_path_is_compared_where_its_links_lead(tmp_path: pathlib.Path) -
     assert not allows(str(tmp_path), "/proc/self/root/etc/passwd")
     assert not allows(str(tmp_path), os.path.relpath("/etc/passwd"))
     assert allows("/", "/etc/passwd")
+
+
+def test_a_path_that_is_encoded_without_end_takes_no_time() -> None:
+    """(4f)"""
+    assert not allows("http://h/pub", f"http://h/pub/%{'25' * 500_000}")
+
+
+@pytest.mark.parametrize("prefix", ["https://h/pub?w=1", "https://h/pub?", "http://h/#x", "https://me:pw@h/pub"])
+def test_a_prefix_that_says_more_than_where_is_none(prefix: str) -> None:
+    """(4f): what it says beyond that would be dropped, and more would be fetched than is allowed."""
+    with pytest.raises(ValueError, match="has a user, a query or a fragment, which are not compared"):
+        place_of_prefix(prefix)
+
+
+@pytest.mark.parametrize("prefix", ["gs://b/a?b#c", "/photos/a?b", "https://h/a%3Fb"])
+def test_a_question_mark_in_a_name_is_none_of_a_query(prefix: str) -> None:
+    assert allows(prefix, f"{prefix}/a.jpg")
 
 
 def test_without_a_prefix_everything_is_allowed() -> None:

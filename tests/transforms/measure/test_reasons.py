@@ -76,5 +76,6 @@ def test_an_example_shows_no_secret_and_no_escape() -> None:
     """(4e): the manifest is read by more people than the uris."""
     entry = count([failure("https://me:pw@h/\x1b?sig=ab")])["corrupt"]
     assert entry["example"] == r"https://***@h/\u001b?sig=***"
-    assert entry["message"] == r"https://***@h/\u001b?sig=*** is broken"
+    # What follows after a blank may be part of the signature.
+    assert entry["message"] == r"https://***@h/\u001b?sig=***"
     assert len(count([failure("x" * 10**6)])["corrupt"]["example"]) == 1000

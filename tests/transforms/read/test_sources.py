@@ -70,6 +70,14 @@ def test_a_folder_states_its_columns_even_if_the_file_has_them(tmp_path: pathlib
     assert [row and row.columns for row in source.rows()] == [{"n": 1}]
 
 
+def test_a_folder_that_states_the_column_of_uris_is_refused(tmp_path: pathlib.Path) -> None:
+    """(2e) It was passed over, though folders state their columns even if the file has them."""
+    table(tmp_path / "t" / "uri=q" / "p.parquet", uri=["/a.jpg"], url=["/b.jpg"])
+    with pytest.raises(UsageError, match=r"p\.parquet lies in a folder uri=\.\.\., which states .*; rename the folder"):
+        ReadImageUris([str(tmp_path / "t")])
+    assert [row and row.columns for row in ReadImageUris([str(tmp_path / "t")], "url").rows()] == [{"list_uri": "q"}]
+
+
 def test_a_folder_with_one_other_file_is_a_folder_of_images(tmp_path: pathlib.Path) -> None:
     table(tmp_path / "t" / "a.parquet", uri=["/a.jpg"])
     (tmp_path / "t" / "b.jpg").touch()

@@ -11,8 +11,8 @@ from google.cloud import storage
 
 from tests.servers.gcs import GcsServer
 from transforms.core.counters import reset_tally, tally
+from transforms.core.image_versions import UnchangedError
 from transforms.storage.gcs_download import DownloadError, GcsDownload, MissingObjectError, download
-from transforms.storage.image_versions import UnchangedError
 
 DOWNLOAD = GcsDownload(1000, timeout=20.0, attempts=3, pause=0.001)
 
@@ -43,9 +43,9 @@ def test_one_request_downloads_an_object(gcs: GcsServer) -> None:
     assert len(gcs.log) == 1
 
 
-def test_the_version_is_the_generation_of_what_came(strict_gcs: GcsServer) -> None:
+def test_the_version_is_the_generation_of_what_came(gcs: GcsServer) -> None:
     for data in (b"1", b"2"):
-        assert DOWNLOAD(strict_gcs.put("a.jpg", data)) == (data, f"generation:{strict_gcs.generation('a.jpg')}")
+        assert DOWNLOAD(gcs.put("a.jpg", data)) == (data, f"generation:{gcs.generation('a.jpg')}")
 
 
 def test_an_object_is_sent_only_if_it_is_of_another_version(gcs: GcsServer) -> None:
@@ -91,13 +91,13 @@ def test_a_condition_goes_with_further_attempts(gcs: GcsServer) -> None:
 
 
 def test_a_service_that_ignores_conditions_is_asked_once_all_the_same(
-    strict_gcs: GcsServer, monkeypatch: pytest.MonkeyPatch
+    gcs: GcsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uri = strict_gcs.put("a.jpg", b"x")
-    monkeypatch.setattr(strict_gcs, "is_unchanged", lambda path: False)
+    uri = gcs.put("a.jpg", b"x")
+    monkeypatch.setattr(gcs, "is_unchanged", lambda path: False)
     with pytest.raises(UnchangedError):
-        DOWNLOAD(uri, f"generation:{strict_gcs.generation('a.jpg')}")
-    assert len(strict_gcs.log) == 1
+        DOWNLOAD(uri, f"generation:{gcs.generation('a.jpg')}")
+    assert len(gcs.log) == 1
 
 
 def test_an_empty_object_has_no_bytes(strict_gcs: GcsServer) -> None:

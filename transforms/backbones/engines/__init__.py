@@ -6,6 +6,7 @@ imports none of them.
 
 import dataclasses
 import importlib
+import importlib.metadata
 import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,6 +64,9 @@ class Engine(Protocol):
           OutOfMemoryError: the device has no room for it.
         """
 
+    def smallest_batch(self, batch_size: int) -> int:
+        """Return how few images can be a batch without a shape that batches of `batch_size` do not have."""
+
 
 class EngineModule(Protocol):
     """The functions of an engine's module."""
@@ -108,6 +112,14 @@ def choose_engine(engine: str) -> str:
 def device_of(engine: str) -> str:
     """Return the kind of device that an engine computes on here, 'CPU' or 'GPU'."""
     return _module(engine).device() if ENGINES[engine].uses_gpus else "CPU"
+
+
+def version_of(engine: str) -> str:
+    """Return the version of an engine's library; '' if its package has another name here."""
+    try:
+        return importlib.metadata.version(ENGINES[engine].library)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def dtype_policy(engine: str, precision: str) -> str:

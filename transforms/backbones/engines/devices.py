@@ -1,6 +1,7 @@
-"""What this machine can compute with, found without any library: its GPUs, its processor's capabilities."""
+"""What this machine can compute with, found without any library: its GPUs, its processor and what that can do."""
 
 import glob
+import platform
 
 
 def count_gpus() -> int:
@@ -15,8 +16,22 @@ def has_gpu() -> bool:
 
 def processor_flags() -> set[str]:
     """Return the processor's capabilities by Linux's names, e.g. 'amx_bf16'; empty on other systems."""
+    return set(_first_line("/proc/cpuinfo", "flags").split())
+
+
+def model_of(device: str) -> str:
+    """Return the model of a device, 'CPU' or 'GPU', e.g. 'NVIDIA H200'; of a processor at least its kind, 'arm64'."""
+    if device == "GPU":
+        found = [_first_line(path, "Model") for path in sorted(glob.glob("/proc/driver/nvidia/gpus/*/information"))]
+        return found[0] if found else device
+    return _first_line("/proc/cpuinfo", "model name") or platform.machine()
+
+
+def _first_line(path: str, key: str) -> str:
+    """Return what follows the first `key` in a file of Linux's; '' if there is no such file or line."""
     try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
-            return set(next((line for line in f if line.startswith("flags")), "").split())
+        with open(path, encoding="ascii", errors="replace") as f:
+            line = next((line for line in f if line.startswith(key)), "")
     except OSError:
-        return set()
+        return ""
+    return " ".join(line.partition(":")[2].split())

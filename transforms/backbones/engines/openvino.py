@@ -15,7 +15,8 @@ import numpy as np
 
 from transforms.backbones.engines.devices import processor_flags
 from transforms.core.errors import UsageError
-from transforms.storage.hashing import is_intact, seal, size_of_files
+from transforms.storage.hashing import size_of_files
+from transforms.storage.seals import is_intact, seal
 
 # OpenVINO reports its import to its makers over the network, unless this library of its is missing. Python takes a
 # module that is None for one that is not installed.
@@ -101,6 +102,14 @@ class OpenVinoEngine:
                 request.start_async()
                 started.callback(request.wait)
         return vectors
+
+    def smallest_batch(self, batch_size: int) -> int:
+        """Return how few images need no other shape, and compile for that: the images of one request."""
+        with self._lock:
+            images = self._images_a_request(batch_size)
+            _, *shape = self._model.input(0).partial_shape
+            self._compile((images, *(side.get_length() for side in shape)))
+        return images
 
     def _images_a_request(self, batch: int) -> int:
         """Return the images per request: each core gets work; a small batch uses a graph that is already compiled."""

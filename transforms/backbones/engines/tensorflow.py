@@ -50,6 +50,10 @@ class TensorFlowEngine:
         except tf.errors.ResourceExhaustedError as e:
             raise OutOfMemoryError(one_line(e)) from e
 
+    def smallest_batch(self, batch_size: int) -> int:
+        """Return how few images need no other shape: on a GPU, cuDNN chooses its kernels for each number of images."""
+        return batch_size if self.device == "GPU" else 1
+
 
 def device() -> str:
     """Return the kind of device that TensorFlow runs on, 'CPU' or 'GPU'; let several processes share a GPU."""

@@ -22,7 +22,7 @@ from transforms.backbones.engines.devices import has_gpu
 from transforms.backbones.weights.identity import identity_of
 from transforms.core.errors import UsageError, one_line
 from transforms.storage import cache
-from transforms.storage.hashing import is_intact, is_sealed, seal
+from transforms.storage.seals import is_intact, is_sealed, seal
 
 FORMAT = 12
 """Version of what an entry holds, and of the code that builds graphs: raise it when either changes."""
@@ -97,10 +97,12 @@ def store(name: str | None, save: Callable[[str], None], facts: WeightsFacts) ->
     """Keep a graph for the next start, as `keep`; return None if that is impossible."""
     if not name or not cache.root():
         return None
-    entry = os.path.join(cache.root(), name)
+    kept = KeptGraph(os.path.join(cache.root(), name), facts)
     with contextlib.suppress(OSError):
-        cache.add(entry, lambda folder: _write(folder, save, facts), is_complete=lambda path: _read(path) is not None)
-    return _read(entry)
+        cache.add(kept.folder, lambda folder: _write(folder, save, facts), lambda path: _read(path) is not None)
+        # Just written, or just found whole; hashing it again would delay the start. Trimming may have removed it.
+        return kept if seems_kept(name) else None
+    return _read(kept.folder)
 
 
 def _write(folder: str, save: Callable[[str], None], facts: WeightsFacts) -> KeptGraph:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from transforms.storage import cache
 from transforms.storage.gcs import generations_of
 from transforms.storage.gcs_download import download
-from transforms.storage.hashing import is_intact, seal
 from transforms.storage.locks import is_lockable, locked
+from transforms.storage.seals import is_intact, seal
 
 PREFIX = "weights-"
 

@@ -7,7 +7,7 @@ import platform
 import pytest
 
 from transforms.backbones.engines import devices
-from transforms.backbones.engines.devices import count_gpus, has_gpu, processor_flags
+from transforms.backbones.engines.devices import count_gpus, has_gpu, model_of, processor_flags
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,15 @@ def test_a_processor_of_which_nothing_is_told_has_no_flags(monkeypatch: pytest.M
 
     monkeypatch.setattr("builtins.open", closed)
     assert processor_flags() == set()
+    assert model_of("CPU") == platform.machine()
+
+
+def test_the_model_is_the_one_that_the_system_tells(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = tmp_path / "proc" / "driver" / "nvidia" / "gpus" / "0000:01:00.0" / "information"
+    find = glob.glob
+    monkeypatch.setattr(devices.glob, "glob", lambda pattern: find(f"{tmp_path}{pattern}"))
+    assert model_of("GPU") == "GPU"
+    told.parent.mkdir(parents=True)
+    told.write_text("Model: \t\t NVIDIA H200\nIRQ:   \t\t 98\n")
+    assert model_of("GPU") == "NVIDIA H200"
+    assert model_of("CPU")

@@ -17,7 +17,7 @@ from transforms.backbones.engines import open_engine, prepare_engine
 from transforms.backbones.engines.openvino import OpenVinoEngine
 from transforms.backbones.graph.graph import build_graph
 from transforms.core.errors import UsageError
-from transforms.storage.hashing import is_intact
+from transforms.storage.seals import is_intact
 
 FAST = ("Xception", "ResNet50V2", "MobileNetV3Small", "EfficientNetB0")
 SLOW = ("VGG16", "InceptionV3", "InceptionResNetV2", "DenseNet121", "NASNetMobile", "ConvNeXtTiny")
@@ -59,6 +59,20 @@ def test_openvino_divides_a_batch_among_the_cores_into_few_graphs(monkeypatch: p
     for n, graphs in ((64, {1, 8}), (37, {1, 8}), (16, {1, 8}), (128, {1, 8, 16}), (64, {1, 8, 16}), (24, {1, 8, 16})):
         np.testing.assert_allclose(loaded(pixels[:n]), one_by_one[:n], rtol=1e-3, atol=one_by_one.max() * 1e-5)
         assert loaded._compiled.keys() == graphs
+
+
+@pytest.mark.parametrize("batch_size", [64, 16, 3])
+def test_a_small_batch_can_have_the_shape_of_large_ones(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transforms.backbones.engines.openvino.BYTES_AN_IMAGE", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    side = 56 + batch_size
+    loaded = load_backbone(Backbone("MobileNet", weights="random", image_size=(side, side), engine="openvino"))
+    assert isinstance(loaded, OpenVinoEngine)
+    pixels = np.random.default_rng(0).integers(0, 256, (batch_size, side, side, 3), np.uint8)
+    images = loaded.smallest_batch(batch_size)
+    first = loaded(pixels[:images])
+    np.testing.assert_allclose(loaded(pixels)[:images], first, rtol=1e-3, atol=first.max() * 1e-5)
+    assert loaded._compiled.keys() == {images}
 
 
 def test_batches_at_the_same_time_keep_their_numbers() -> None:

@@ -42,6 +42,12 @@ def test_what_was_stored_is_found_until_it_is_broken(own_cache: pathlib.Path) ->
     assert graphs.find(name_of(backbone)) == kept
 
 
+def test_what_was_just_written_is_not_read_back(own_cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be hashed again, while the start waits."""
+    monkeypatch.setattr(graphs, "is_intact", None)
+    assert pathlib.Path(graphs.keep(name_of(small()), save, FACTS).folder).parent == own_cache
+
+
 def test_what_another_process_has_kept_meanwhile_stays(own_cache: pathlib.Path) -> None:
     kept = graphs.keep(name_of(small()), save, FACTS)
     inode = os.stat(kept.graph).st_ino

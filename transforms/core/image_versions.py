@@ -9,10 +9,7 @@
 | nothing | '' |
 """
 
-import os
 from typing import NamedTuple
-
-from transforms.storage.paths import local_path, scheme_of
 
 GENERATION, MTIME, ETAG, LAST_MODIFIED, LISTED = "generation", "mtime", "etag", "last-modified", "listed"
 """Kinds of versions, each before the first colon of its versions."""
@@ -75,12 +72,3 @@ def told_by(version: str, kind: str) -> str:
     """Return the text after a version's kind, '' if it is of another kind."""
     found, _, text = version.partition(":")
     return text if found == kind else ""
-
-
-def version_here(uri: str) -> str:
-    """Return the version of a local path or file:// uri, '' if there is nothing to be looked at."""
-    try:
-        found = os.stat(local_path(uri) if scheme_of(uri) else uri)
-    except (OSError, ValueError):
-        return ""
-    return file_version(found.st_mtime_ns, found.st_size)

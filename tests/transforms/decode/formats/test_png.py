@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import sample_image
 from tests.transforms.decode.encoding import chunk, encoded, whole
 from transforms.decode.deadline import TimedFile
+from transforms.decode.formats.png import transparent_pixels, without_text
 from transforms.decode.opening import open_image
-from transforms.decode.png import transparent_pixels, without_text
 
 HEIGHT, WIDTH = 13, 21
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6

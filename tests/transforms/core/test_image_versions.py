@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.storage import image_versions as versions
+from transforms.core import image_versions as versions
+from transforms.update.compare import version_here
 
 MADE = {
     "generation:1700000000000001": versions.object_version("1700000000000001"),
@@ -47,13 +48,13 @@ def test_the_version_of_a_local_file_is_when_it_was_written_and_its_size(tmp_pat
     os.utime(path, ns=(0, 1_700_000_000_123_456_789))
     quoted = f"file://{tmp_path}/%C3%A4%20%231%25.jpg"
     expected = f"mtime:{path.stat().st_mtime_ns},size:3"
-    assert [versions.version_here(uri) for uri in (str(path), quoted)] == [expected, expected]
+    assert [version_here(uri) for uri in (str(path), quoted)] == [expected, expected]
     (tmp_path / "link.jpg").symlink_to(path)
-    assert versions.version_here(str(tmp_path / "link.jpg")) == expected
+    assert version_here(str(tmp_path / "link.jpg")) == expected
 
 
 @pytest.mark.parametrize("name", ["none.jpg", "file/below.jpg", "loop", "a\0b", "x" * 300])
 def test_what_cannot_be_looked_at_has_no_version(tmp_path: pathlib.Path, name: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
-    assert versions.version_here(f"{tmp_path}/{name}") == ""
+    assert version_here(f"{tmp_path}/{name}") == ""

@@ -1,0 +1,34 @@
+"""An exception that nothing expected is one line, and more only for who asks."""
+
+import pytest
+
+from pipelines.console.unexpected import cause, unexpected
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("", ""),
+        ("\n \n", ""),
+        ("one", "one"),
+        ("Traceback:\n  File x\nValueError: why  not\n\n", "ValueError: why not"),
+        ("x" * 400, "x" * 299 + "…"),
+    ],
+)
+def test_the_cause_is_the_last_line_of_a_message(message: str, line: str) -> None:
+    assert cause(message) == line
+
+
+@pytest.mark.parametrize(("error", "line"), [(KeyError("a"), "'a'"), (MemoryError(), "MemoryError")])
+def test_a_traceback_is_printed_only_for_who_asks(
+    error: Exception, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verbose in (False, True):
+        try:
+            raise error
+        except Exception as e:
+            said = unexpected("it failed", e, verbose=verbose)
+        assert said == f"it failed: {line}; --verbose shows more"
+        complained = capsys.readouterr().err
+        assert complained.startswith("Traceback" if verbose else "")
+        assert bool(complained) is verbose

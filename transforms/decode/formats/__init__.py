@@ -1,0 +1,1 @@
+"""What Pillow reads wrong in a format, a file for each; TIFFs have a room of their own."""
