@@ -14,6 +14,7 @@ from tests import collection_files as files
 from tests.pipelines.conftest import files_in, settings_of
 from transforms import Backbone, ReadImageUris
 from transforms.collection.manifest import read_manifest
+from transforms.update.compare import version_here
 
 
 def planned(folder: pathlib.Path, uris: list[str], *flags: str) -> Plan:

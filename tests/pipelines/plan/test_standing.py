@@ -127,13 +127,13 @@ def test_long_values_that_begin_alike_are_told_apart(tmp_path: pathlib.Path) -> 
     assert found.startswith(" holds embeddings of another spec: backbone_kwargs {'alpha': 0.")
 
 
-def test_a_field_that_is_new_or_gone_is_named(tmp_path: pathlib.Path) -> None:
+def test_what_an_older_manifest_says_besides_is_not_named_and_hinders_nothing(tmp_path: pathlib.Path) -> None:
     manifest = files.collection(tmp_path, ROWS)
-    old = {"later": "x", **dataclasses.asdict(files.SPEC)}
-    del old["color_profile"]
-    manifest["embedding_spec"], manifest["embedding_spec_fingerprint"] = old, "older"
-    assert refused(tmp_path, manifest) == (
-        f" holds embeddings of another spec: color_profile None became ignore, later x became None; {INSTEAD}"
+    manifest["embedding_spec"] = {**dataclasses.asdict(files.SPEC), "engine": "openvino"}
+    assert standing_in(str(tmp_path), manifest, files.SPEC, settings_for(tmp_path)).manifest is manifest
+    other = dataclasses.replace(files.SPEC, normalize=True)
+    assert refused(tmp_path, manifest, other) == (
+        f" holds embeddings of another spec: normalize False became True; {INSTEAD}"
     )
 
 

@@ -64,7 +64,7 @@ def expected(source: ImageUri, held: Given, rules: Rules) -> str:
     (row, part, failure), version = (one.get(source.uri) for one in held), source.version
     tried = failure and (failure.of_list or {"none": False, "all": True, "transient": failure.transient}[rules.retry])
     unasked = not version and source.uri.startswith("https:") and not rules.recheck_http
-    if not version and not unasked and part and not row:
+    if not version and part and not row:
         return "take"
     if not version and not unasked:
         never = failure and not (failure.version or row or part or tried)
