@@ -46,8 +46,10 @@ def embedding(uri: str, version: str = "", data: str = "", top: Any = (), **colu
     return Embedding(ImageUri(uri, columns, version), ImageFacts(4, 3, "PNG", sha256), vector, top)
 
 
-def failure(uri: str, version: str = "", kind: str = "permanent", stage: str = "fetch", **columns: Any) -> Failure:
-    return Failure(ImageUri(uri, columns, version), stage, "io_error", kind, "OSError", f"no {uri}", 3)
+def failure(
+    uri: str, version: str = "", kind: str = "permanent", stage: str = "fetch", reason: str = "io_error", **columns: Any
+) -> Failure:
+    return Failure(ImageUri(uri, columns, version), stage, reason, kind, "OSError", f"no {uri}", 3)
 
 
 def write(format_: ShardFormat, path: pathlib.Path, rows: list[Any]) -> str:
