@@ -4,7 +4,6 @@ import os
 import pathlib
 
 import pytest
-from transforms.storage.image_versions import version_here
 
 from pipelines.launch.foreseen import foreseen
 from pipelines.plan.plan import Plan, Target
