@@ -27,6 +27,7 @@ ROOMS = {
     "transforms.embed": ("core", "backbones"),
     "transforms.write": ("core", "storage", "collection"),
     "transforms.measure": ("core", "collection"),
+    "transforms.update": ("core", "storage", "collection", "write"),
     "transforms.commit": ("core", "storage", "collection", "write"),
     "pipelines.options": ("transforms",),
     "pipelines.plan": ("options", "transforms"),
@@ -38,7 +39,12 @@ ROOMS = {
 }
 """What each room may import: stages do not know each other, and what composes them is known by none of them."""
 
-OPTIONS_TAKE = {"transforms.core", "transforms.backbones.engines", "transforms.collection.layout"}
+OPTIONS_TAKE = {
+    "transforms.core",
+    "transforms.backbones.engines",
+    "transforms.collection.choices",
+    "transforms.collection.layout",
+}
 """What the flags may import of the transforms: choices, without the libraries behind them."""
 
 OWNERS = {
@@ -55,7 +61,12 @@ OWNERS = {
     "requests": {"transforms/storage/gcs.py", "transforms/storage/gcs_download.py"},
     "rich": {"pipelines/console/progress.py"},
     "argparse": {"pipelines/options", "pipelines/console/reference.py", "pipelines/sample_images.py"},
-    "pyarrow": {"transforms/collection/columns.py", "transforms/read", "transforms/write"},
+    "pyarrow": {
+        "transforms/collection/columns.py",
+        "transforms/collection/values.py",
+        "transforms/read",
+        "transforms/write",
+    },
     "apache_beam": {
         "transforms/core",
         "transforms/storage",
@@ -66,6 +77,7 @@ OWNERS = {
         "transforms/embed/compare_canaries.py",
         "transforms/embed/images.py",
         "transforms/write",
+        "transforms/update",
         "transforms/commit",
         "transforms/measure",
         "pipelines/launch",
@@ -80,6 +92,7 @@ LARGEST_ROOM = 12
 """Modules and folders of a room, not counting `__init__.py`, `py.typed` and the table of backbones."""
 
 WITHOUT_TESTS = {
+    "transforms/collection/choices.py": "declarations: the tests of the flags give them",
     "transforms/core/elements.py": "declarations: every test of a stage makes and reads them",
     "transforms/decode/formats/tiff/tags.py": "declarations: what reads a directory names them",
 }

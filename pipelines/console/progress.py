@@ -15,23 +15,28 @@ PLAIN_EVERY = 30.0
 """Seconds between two lines where stderr is not a terminal."""
 
 
-def progress_line(counters: dict[str, int], backbones: int, seconds: float) -> str:
+def progress_line(counters: dict[str, int], backbones: int, seconds: float, inputs: int | None = None) -> str:
     """Return how far a run is, in words.
 
     Args:
-      counters: counters by name; the total is known once the first image is fetched.
+      counters: counters by name.
       backbones: number of backbones, each of which counts an image.
       seconds: seconds since the first image was fetched.
+      inputs: number of inputs; None if that is known only once all sources are read.
     """
-    total = counters.get("uris-read", 0)
+    read = counters.get("uris-read", 0)
+    reads_on = counters.get("sources-read", 0) < counters.get("sources-found", 0)
+    total = (None if reads_on else read) if inputs is None else inputs
     failed = counters.get("images-failed", 0)
     embedded = counters.get("images-embedded", 0) // backbones
-    done = min(embedded + failed + counters.get("uris-repeated", 0), total)
+    done = embedded + failed + counters.get("uris-repeated", 0)
     if not counters.get("images-fetched") and not failed:
-        return f"reading uris: {total:,}"
+        return f"reading uris: {read:,}"
+    rate = done / seconds if seconds > 0 else 0.0
+    if total is None:
+        return f"{done:,} of more than {read:,} images, {rate:.1f} img/s, {failed:,} failed"
     if done >= total:
         return f"writing: {total:,} images done, {counters.get('files-written', 0)} files written"
-    rate = done / seconds if seconds > 0 else 0.0
     left = f", {_duration((total - done) / rate)} left" if embedded and rate else ""
     return f"{done:,} of {total:,} images ({100 * done // total}%), {rate:.1f} img/s, {failed:,} failed{left}"
 
@@ -48,10 +53,11 @@ class Progress:
     Args:
       backbones: number of backbones of the run.
       counters: function that returns the current counters; default: those of this process.
+      inputs: number of inputs, if it is known before they are read.
     """
 
-    def __init__(self, backbones: int, counters: Callable[[], dict[str, int]] = tally):
-        self._backbones, self._counters = backbones, counters
+    def __init__(self, backbones: int, counters: Callable[[], dict[str, int]] = tally, inputs: int | None = None):
+        self._backbones, self._inputs, self._counters = backbones, inputs, counters
         self._started = self._printed = time.monotonic()
         self._fetching: float | None = None
         console = Console(stderr=True)
@@ -71,7 +77,7 @@ class Progress:
         counters, now = self._counters(), time.monotonic()
         if self._fetching is None and counters.get("images-fetched"):
             self._fetching = now
-        line = progress_line(counters, self._backbones, now - (self._fetching or now))
+        line = progress_line(counters, self._backbones, now - (self._fetching or now), self._inputs)
         if self._live:
             self._live.update(Text(line), refresh=True)
         elif now - self._printed >= PLAIN_EVERY:

@@ -77,6 +77,7 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_l
         f"  counts    inputs {counts['inputs']:,} = embedded {counts['embedded']:,} + failed {counts['failed']:,} "
         f"+ skipped {counts['skipped']:,} + duplicates {counts['duplicates']:,}",
         *_change_lines(manifest),
+        *_version_lines(stats.counters.get("uris-in-two-versions", 0)),
         *_reason_lines(manifest["failures"], manifest["changes"]["known_failures"]),
         f"  files     {len(manifest['files'])}, {_bytes(size)}, run {manifest['run_id']}",
         f"  vectors   {spec['dim']} x {spec['embedding_dtype']}, {spec['weights']} weights, output {spec['output']}, "
@@ -96,6 +97,10 @@ def _change_lines(manifest: Manifest) -> list[str]:
         return []
     said = ", ".join(f"{changes[name]:,} {words}" for name, words in CHANGES.items() if changes[name]) or "nothing"
     return [f"  changes   {said}; rows {changes['rows_before']:,} before, {manifest['collection']['rows']:,} now"]
+
+
+def _version_lines(repeated: int) -> list[str]:
+    return [f"  versions  {repeated:,} repeated uris have another version; the first row counts"] if repeated else []
 
 
 def _reason_lines(reasons: dict[str, ReasonEntry], known: int) -> list[str]:
@@ -141,7 +146,7 @@ def _next_commands(target: Target, manifest: Manifest, command_line: Sequence[st
     folder = target.output.rstrip("/")
     commands = []
     if any(FAILURES.names(name) for name in names):
-        failures = failures_pattern(glob.escape(folder), manifest["run_id"])
+        failures = failures_pattern(glob.escape(folder))
         backbone = f" --backbone {target.backbone.name}"
         commands.append(
             f"retry the failures:  embed-images --input {shlex.quote(failures)} "
@@ -157,16 +162,8 @@ def _next_commands(target: Target, manifest: Manifest, command_line: Sequence[st
 
 def _kept_flags(command_line: Sequence[str]) -> str:
     """Return the flags that the next command line keeps: all but the input, the output and the backbone."""
-    replaced = (
-        "--input",
-        "--output",
-        "--uri_column",
-        "--backbone",
-        "--existing",
-        "--remove_missing",
-        "--resume",
-        "--dry_run",
-    )
+    of_collection = ("--existing", "--remove_missing", "--retry", "--resume")
+    replaced = ("--input", "--output", "--uri_column", "--version_column", "--backbone", "--dry_run", *of_collection)
     kept: list[str] = []
     dropping = False
     for argument in command_line:

@@ -18,7 +18,7 @@ from pipelines.launch.beam_pipeline import empty_pipeline
 from pipelines.launch.claimed import Claim, claimed
 from pipelines.plan.plan import Plan
 from pipelines.plan.run_stats import RunStats, Speed
-from pipelines.plan.runner import Runner, Where
+from pipelines.plan.runner import Runner, Where, has_workers
 from transforms.backbones import load_backbone
 from transforms.core.counters import reset_tally
 
@@ -39,7 +39,7 @@ class LocalLauncher:
     @property
     def where(self) -> Where:
         """This machine."""
-        return Where(Runner.LOCAL)
+        return Where(Runner.LOCAL, has_workers=has_workers(self.beam_args))
 
     def run(self, build: Callable[[beam.Pipeline], None], plan: Plan) -> RunStats:
         """Run a pipeline to its end, see `pipelines.launch.Launcher`."""
@@ -79,7 +79,7 @@ def _watch(pipeline: beam.Pipeline, plan: Plan) -> tuple[Any, float]:
 
     thread = threading.Thread(target=work, name="pipeline", daemon=True)
     thread.start()
-    with Progress(len(plan.targets)) as progress:
+    with Progress(len(plan.targets), inputs=plan.source.num_inputs) as progress:
         # Load here while the pipeline decodes. A load error would fail the pipeline too, but with Beam's message.
         try:
             for target in plan.targets:

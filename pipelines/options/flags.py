@@ -83,6 +83,13 @@ def _add_data(add: Any, switch: dict[str, Any]) -> None:
         help="column of the uri list that holds the uri; the other columns are carried to the output (default uri)",
     )
     add(
+        "--version_column",
+        default="",
+        metavar="NAME",
+        help="column of the uri list that says which version of an image is meant, in any text that changes with the "
+        "image: a hash, a time, a number; it is carried to the output as well",
+    )
+    add(
         "--output",
         metavar="FOLDER",
         help="folder for the result, local or gs://; {date} becomes the UTC day on which the run begins, e.g. "

@@ -18,6 +18,7 @@ class Settings:
 
     input: tuple[str, ...]
     uri_column: str
+    version_column: str
     output: str
     output_format: tuple[str, ...]
     num_shards: int | None

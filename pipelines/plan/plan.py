@@ -5,21 +5,22 @@ import os
 from collections.abc import Mapping
 
 import numpy as np
-import pyarrow as pa
 
 from pipelines.options.placeholders import filled, filled_output
 from pipelines.options.settings import Settings
 from pipelines.plan.backbone_of import backbone_of
 from pipelines.plan.checks import check_gpu, check_output
 from pipelines.plan.runner import Where
-from pipelines.plan.standing import Standing, standing_in, widened
+from pipelines.plan.standing import Standing, standing_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
 from transforms.backbones import name_classes
+from transforms.collection.columns import Schema
 from transforms.collection.layout import new_run_id
 from transforms.collection.manifest import now
 from transforms.core.elements import Size
 from transforms.core.errors import UsageError
 from transforms.embed.canary import Canary
+from transforms.read.column_types import widened
 from transforms.storage.gcs import check_access
 from transforms.storage.paths import canonical_uri
 
@@ -47,7 +48,7 @@ class Target:
         """What the first run of the collection computed; None if this is the first."""
         return self.standing.canary
 
-    def is_rewritten(self, columns: pa.Schema) -> bool:
+    def is_rewritten(self, columns: Schema) -> bool:
         """Whether all files of the collection are written again, since it carries other columns now."""
         return self.standing.manifest is not None and self.standing.columns != columns
 
@@ -92,7 +93,7 @@ def make_plan(settings: Settings, where: Where) -> Plan:
     names = [b.name for b in backbones]
     if len(set(names)) < len(names):
         raise UsageError(f"--backbone names one twice: {', '.join(names)}")
-    source = ReadImageUris(list(inputs), settings.uri_column)
+    source = ReadImageUris(list(inputs), settings.uri_column, settings.version_column, one_reader=where.is_one_process)
     folder = canonical_uri(output)
     outputs = [folder if len(backbones) == 1 else os.path.join(folder, b.name) for b in backbones]
     found = [check_output(path, source, settings.existing) for path in outputs]

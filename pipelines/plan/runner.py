@@ -68,6 +68,13 @@ def runner_of(beam_args: Sequence[str]) -> Runner:
     return Runner.PORTABLE
 
 
+def has_workers(beam_args: Sequence[str]) -> bool:
+    """Whether Beam's in-process runner would divide the work among several workers: --direct_running_mode."""
+    parser = Parser(prog="embed-images", add_help=False, allow_abbrev=False)
+    parser.add_argument("--direct_running_mode", default="in_memory")
+    return bool(parser.parse_known_args(list(beam_args))[0].direct_running_mode != "in_memory")
+
+
 def _can_be_found(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
@@ -82,10 +89,17 @@ class Where:
     Attributes:
       runner: kind of runner.
       resource_hints: Beam's resource hints for the steps that embed.
+      has_workers: whether a local run divides its work among several workers.
     """
 
     runner: Runner = Runner.LOCAL
     resource_hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    has_workers: bool = False
+
+    @property
+    def is_one_process(self) -> bool:
+        """Whether one process does all of the work, one step after the other."""
+        return self.runner is Runner.LOCAL and not self.has_workers
 
     @property
     def embeds_here(self) -> bool:

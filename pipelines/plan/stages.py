@@ -5,16 +5,13 @@ import functools
 from collections.abc import Iterator
 from typing import Any, cast
 
-import apache_beam as beam
-
 from pipelines.plan.plan import Plan, Target
 from transforms import DecodeImages, EmbedImages, FetchImages, WriteFailures, WriteManifest
 from transforms.collection.columns import example_features, schema_text
-from transforms.collection.layout import format_of
 from transforms.decode.canary import decoding_hash
 from transforms.update.compare import Rules
 from transforms.update.fetching import FetchDiffering, Standing
-from transforms.update.merge import MergeWithStanding
+from transforms.update.merge import FilesOf, MergeWithStanding
 from transforms.write.embeddings import WriteEmbeddings
 from transforms.write.failures import FailuresFormat
 from transforms.write.shard_format import EmbeddingsFormat, ShardFormat
@@ -135,7 +132,7 @@ def files_of(standing: Any, format_: str) -> Any:
     """Return the StandingFiles of a format among those of all formats, '' for failures; None for None."""
     if standing is None:
         return None
-    return standing | f"Standing_{format_ or 'failures'}" >> beam.Filter(lambda file: format_of(file.name) == format_)
+    return standing | f"Standing_{format_ or 'failures'}" >> FilesOf(format_)
 
 
 def manifest_of(plan: Plan, target: Target) -> WriteManifest:

@@ -2,20 +2,16 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable
-
-import pyarrow as pa
 
 from pipelines.options.settings import Settings
-from transforms.collection.columns import schema_of
-from transforms.collection.layout import EMBEDDINGS, FAILURES, format_of, path_of
+from transforms.collection.columns import Schema, schema_of
+from transforms.collection.layout import EMBEDDINGS, FAILURES, FEATURES, format_of, name_of, path_of, run_of
 from transforms.collection.manifest import Manifest
 from transforms.commit.leftovers import ended_runs
 from transforms.core.errors import UsageError
 from transforms.core.spec import EmbeddingSpec
 from transforms.core.uri_sum import UriSum
 from transforms.embed.canary import Canary
-from transforms.read.column_types import common_type
 from transforms.storage.files import files_below
 from transforms.update.known import KnownFile
 from transforms.write.shard_plan import StandingFile
@@ -45,7 +41,7 @@ class Standing:
         return Canary.of(found) if found else None
 
     @property
-    def columns(self) -> pa.Schema:
+    def columns(self) -> Schema:
         """The columns that the collection carries."""
         return schema_of(self.manifest["collection"]["columns"] if self.manifest else "")
 
@@ -91,9 +87,9 @@ def _check_same(output: str, manifest: Manifest, spec: EmbeddingSpec, settings: 
     if "collection" not in manifest:
         raise UsageError(f"--output {output} was made by an earlier version, and cannot be updated; {instead}")
     if EmbeddingSpec.of(manifest["embedding_spec"]).fingerprint != spec.fingerprint:
-        old, new = manifest["embedding_spec"], dataclasses.asdict(spec)
-        texts = [(name, _short(old.get(name)), _short(value)) for name, value in new.items()]
-        differ = [f"{name} {before} became {now}" for name, before, now in texts if before != now]
+        old, new = ({k: _text(v) for k, v in s.items()} for s in (manifest["embedding_spec"], dataclasses.asdict(spec)))
+        texts = [(name, old.get(name, "None"), new.get(name, "None")) for name in {**new, **old}]
+        differ = [f"{name} {_short(before)} became {_short(now)}" for name, before, now in texts if before != now]
         raise UsageError(f"--output {output} holds embeddings of another spec: {', '.join(differ)}; {instead}")
     made = tuple(dict.fromkeys(filter(None, (format_of(entry["name"]) for entry in manifest["files"]))))
     if made and set(made) != set(settings.output_format):
@@ -102,31 +98,24 @@ def _check_same(output: str, manifest: Manifest, spec: EmbeddingSpec, settings: 
         )
     if manifest["top_k"] != settings.top_k:
         raise UsageError(f"--output {output} was made with --top_k {manifest['top_k']}; give it, or {instead}")
-    names = {entry["name"] for entry in manifest["files"]}
-    _check_foreign(output, names)
+    _check_files(output, manifest, instead)
 
 
-def _short(value: object) -> str:
-    text = str(list(value) if isinstance(value, tuple) else value)
+def _text(value: object) -> str:
+    return str(list(value) if isinstance(value, tuple) else value)
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 24 else text[:12] + "…"
 
 
-def _check_foreign(output: str, names: set[str]) -> None:
-    """Refuse files that no run wrote, since readers of the folder take them for part of the collection."""
-    from transforms.collection.layout import FEATURES, name_of, run_of
-
-    for metadata in files_below(output):
-        name = name_of(metadata.path, output)
+def _check_files(output: str, manifest: Manifest, instead: str) -> None:
+    """Refuse files that are not as they were written, and those that no run wrote, which readers of folders read."""
+    there = {name_of(metadata.path, output): metadata.size_in_bytes for metadata in files_below(output)}
+    for entry in manifest["files"]:
+        if there.get(entry["name"]) != entry["bytes"]:
+            raise UsageError(f"--output {output}: {entry['name']} was removed or changed; restore it, or {instead}")
+    for name in there:
         folder = os.path.dirname(name)
         if folder in (FAILURES.folder, *EMBEDDINGS) and not run_of(name) and name != FEATURES:
             raise UsageError(f"--output {output} holds {name}, which no run wrote; move it elsewhere")
-
-
-def widened(schemas: Iterable[pa.Schema]) -> pa.Schema:
-    """Return all columns of several schemas, each in the narrowest type that holds the values of all."""
-    types: dict[str, pa.DataType] = {}
-    for schema in schemas:
-        for field in schema:
-            old = types.setdefault(field.name, field.type)
-            types[field.name] = old if old == field.type else common_type(old, field.type, holds_long=True)
-    return pa.schema(list(types.items()))

@@ -23,7 +23,7 @@ from tests.servers.web import Resource
 
 LIGHT = ["--weights", "random", "--backbone", "MobileNet", "--backbone_kwargs", '{"alpha": 0.25}', "--image_size", "32"]
 LIGHT += ["--engine", "tensorflow", "--allow_private_hosts"]
-IMAGES = 60
+IMAGES = 100
 OFTEN = (
     "import sys; from transforms.write import shards; shards.PART_SECONDS = -1.0; "
     "from pipelines.command import main; sys.exit(main(sys.argv[1:]))"

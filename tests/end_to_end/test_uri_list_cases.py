@@ -10,9 +10,9 @@ import pytest
 from apache_beam.pvalue import TaggedOutput
 
 from tests.fake_backbone import spec
-from transforms import Embedding, FetchImages, ImageError, ImageFacts, ImageUri, ReadImageUris
+from transforms import Embedding, FetchImages, ImageError, ImageFacts, ReadImageUris
 from transforms.collection.columns import embeddings_schema
-from transforms.read.uris import read_source
+from transforms.read.rows import read_source
 from transforms.write.parquet import ParquetFormat
 
 VALUES = {
@@ -57,7 +57,7 @@ def run(folder: pathlib.Path, *lists: pathlib.Path) -> tuple[pa.Table, int]:
                 if isinstance(row, TaggedOutput):
                     failures += 1
                     continue
-                image = fetch(ImageUri(row[0], row[1][1]))
+                image = fetch(row)
                 embeddings.append(Embedding(image.source, ImageFacts(1, 1, "PNG", ""), np.zeros(2, np.float32)))
             except ImageError:
                 failures += 1

@@ -14,18 +14,19 @@ from pipelines.plan.plan import Target
 from pipelines.plan.run_stats import RunStats
 from transforms import Backbone, EmbeddingSpec
 from transforms.collection.layout import FAILURES
-from transforms.collection.manifest import Manifest
+from transforms.collection.manifest import Changes, Manifest
 
 # What a shell passes on: anything but NUL. What begins with a dash is a flag.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12)
 VALUES = (TEXT | st.text("'\"\\ $`!*?[{#~&|;\n\té", min_size=1, max_size=8)).filter(lambda value: value[0] != "-")
 WORDS = VALUES.filter(lambda value: " " not in value)
 """For Beam's flags: argparse takes '--flag=a b' for no flag, where it does not know the flag."""
-REPLACED = ("input", "output", "uri_column", "backbone", "existing", "dry_run")
+REPLACED = ("input", "output", "uri_column", "version_column", "backbone", "existing", "dry_run")
 
 FLAGS = {
     "input": VALUES,
     "uri_column": VALUES,
+    "version_column": VALUES,
     "backbone": st.sampled_from(["MobileNet", "mobilenet,ResNet50"]),
     "existing": st.sampled_from(["refuse", "replace", "update"]),
     "dry_run": st.sampled_from(["", "true", "false"]),
@@ -66,6 +67,8 @@ def retry_of(command_line: list[str], output: str) -> list[str]:
         "counts": {"inputs": 1, "embedded": 0, "failed": 1, "skipped": 0, "duplicates": 0},
         "embedding_spec": dataclasses.asdict(spec),
         "embedding_spec_fingerprint": spec.fingerprint,
+        "changes": dict.fromkeys(Changes.__annotations__, 0),
+        "collection": {"rows": 0, "columns": "", "runs": []},
         "files": [{"name": name, "rows": 1, "bytes": 1}],
         "failures": {},
         "health": {},
@@ -104,4 +107,5 @@ def test_a_retry_asks_for_the_same_run(flags: list[tuple[str, list[str]]]) -> No
     assert {k: v for k, v in one.items() if k not in {*REPLACED, *own}} == {
         k: v for k, v in other.items() if k not in {*REPLACED, *own}
     }
+    assert again.version_column == ""
     assert (again.uri_column, again.backbone, again.existing, again.dry_run) == ("uri", ("MobileNet",), "refuse", False)

@@ -15,6 +15,9 @@ from transforms.core.elements import Embedding
 from transforms.core.failures import Failure
 from transforms.core.spec import EmbeddingSpec
 
+Schema = pa.Schema
+"""Names and types of columns, as Arrow knows them."""
+
 CARRIED_PREFIX = "list_"
 """Prefix of a carried column whose name the output needs for itself."""
 
@@ -72,7 +75,9 @@ OF_SOURCE = ("uri", "version")
 FAILURE_COLUMNS = (*OF_SOURCE, *(field.name for field in dataclasses.fields(Failure) if field.name != "source"))
 """Names of a failures file's own columns, in their order."""
 
-OWN_NAMES = frozenset({column.name for column in embedding_columns(1, "float32", top_k=1)} | {*FAILURE_COLUMNS})
+OWN_NAMES = frozenset(
+    {column.name for column in embedding_columns(1, "float32", top_k=1)} | {*FAILURE_COLUMNS, "version"}
+)
 
 
 def carried_names(names: Iterable[str]) -> dict[str, str]:

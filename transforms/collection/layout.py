@@ -129,6 +129,6 @@ def format_of(name: str) -> str:
     return next((name_ for name_, kind in EMBEDDINGS.items() if kind.names(name)), "")
 
 
-def failures_pattern(output: str, run_id: str) -> str:
-    """Return the glob of a run's failures; `output` is taken as it is, and may need escaping."""
-    return path_of(output, f"{FAILURES.folder}/{FAILURES.prefix}-{run_id}-*{FAILURES.extension}")
+def failures_pattern(output: str) -> str:
+    """Return the glob of a collection's failures; `output` is taken as it is, and may need escaping."""
+    return path_of(output, f"{FAILURES.folder}/{FAILURES.prefix}-*{FAILURES.extension}")

@@ -88,7 +88,7 @@ class Commit:
         times = Times(started=self.started, finished=now())
         run = RunEntry(run_id=self.run_id, times=times, counts=accounted.counts, changes=accounted.changes)
         before = read_manifest(self.output) if self.updates else None
-        earlier = runs_of(before) if before else []
+        earlier = [one for one in runs_of(before) if one["run_id"] != self.run_id] if before else []
         return Manifest(
             run_id=self.run_id,
             counts=accounted.counts,

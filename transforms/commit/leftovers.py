@@ -53,10 +53,10 @@ def end(output: str, run_id: str, keep_parts: bool = False) -> Ended:
     with exclusive(path_of(output, LOCK)) if held else contextlib.nullcontext():
         if stands(output, run_id):
             return Ended.COMMITTED
-        if held and keep_parts:
-            mark_ended(output, run_id)
-        else:
+        if not keep_parts:
             delete([owner_path(output, run_id)])
+        elif held:
+            mark_ended(output, run_id)
     names = {m.path: name_of(m.path, output) for m in files_below(output)}
     mine = {path: name for path, name in names.items() if run_of(name) == run_id}
     parts = [path for path, name in mine.items() if keep_parts and is_part(name)]
@@ -110,13 +110,15 @@ def sweep(output: str, run_id: str, taken_over: Sequence[str] = (), keep_parts: 
     Returns:
       What could not be removed, a line per run.
     """
+    by_run = _by_run(output)
+    # After the list, so that no run has been committed in between whose files are in it.
     named, left = named_files(output), []
-    for run, files in _by_run(output).items():
+    for run, files in by_run.items():
         try:
             files = [m for m in files if name_of(m.path, output) not in named]
             if run == run_id:
                 files = [m for m in files if is_scratch(name_of(m.path, output))]
-            elif _is_alive(output, run, files):
+            elif run not in taken_over and _is_alive(output, run, files):
                 continue
             elif keep_parts and run not in taken_over and _idle(files) < PARTS_LAST:
                 files = _but_parts(output, run, files)

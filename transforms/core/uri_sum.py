@@ -14,7 +14,7 @@ def uri_hash(uri: str) -> bytes:
 
 @dataclasses.dataclass(frozen=True)
 class UriSum:
-    """How many uris there are, and the sum of their 64-bit hashes.
+    """How many uris there are, and the sum of their 64-bit hashes, the first halves of their `uri_hash`es.
 
     Sums are equal if the uris are the same; otherwise they differ, but for one case in 2**64.
     """
@@ -30,8 +30,11 @@ class UriSum:
     @classmethod
     def of_hashes(cls, hashes: Iterable[bytes]) -> "UriSum":
         """Return the sum of the uris that have these `uri_hash`es."""
-        firsts = [int.from_bytes(found[:8], "big") for found in hashes]
-        return cls(len(firsts), sum(firsts) % 2**64)
+        count = total = 0
+        for found in hashes:
+            count += 1
+            total += int.from_bytes(found[:8], "big")
+        return cls(count, total % 2**64)
 
     def __add__(self, other: "UriSum") -> "UriSum":
         return UriSum(self.count + other.count, (self.hashes + other.hashes) % 2**64)

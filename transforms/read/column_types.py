@@ -1,6 +1,6 @@
 """Types of carried columns: what a list's type becomes in the output, and the type that holds the values of two."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -66,6 +66,16 @@ def common_type(a: pa.DataType, b: pa.DataType, holds_long: bool) -> pa.DataType
       holds_long: whether a 64-bit integer of either is beyond 2**53, where float64 has gaps.
     """
     return _common(a, b, holds_long) or pa.string()
+
+
+def widened(schemas: Iterable[pa.Schema]) -> pa.Schema:
+    """Return all columns of several schemas, each in the narrowest type that holds the values of all."""
+    types: dict[str, pa.DataType] = {}
+    for schema in schemas:
+        for field in schema:
+            old = types.setdefault(field.name, field.type)
+            types[field.name] = old if old == field.type else common_type(old, field.type, holds_long=True)
+    return pa.schema(list(types.items()))
 
 
 def _common(a: pa.DataType, b: pa.DataType, holds_long: bool) -> pa.DataType | None:

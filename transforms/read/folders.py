@@ -29,7 +29,12 @@ class _Entry(NamedTuple):
     error: ImageError | None = None
 
 
-def matching(pattern: str) -> Iterator[Match]:
+def any_matching(pattern: str) -> Match:
+    """Return the one of `matching` that is found first, whichever it is, ("", None) if there is none."""
+    return next(matching(pattern, in_order=False), ("", None))
+
+
+def matching(pattern: str, *, in_order: bool = True) -> Iterator[Match]:
     """Yield the local files that a glob matches, in order of their paths, and each folder that cannot be read.
 
     Leaves out hidden names (.name) below the fixed part of the pattern. A folder is read once. What only links lead to
@@ -47,17 +52,19 @@ def matching(pattern: str) -> Iterator[Match]:
     top = "/".join(names[:fixed]) or "/"
     starts = [_Entry(top, True, levels)] if os.path.isdir(top) else []
     while starts:
-        for entry in _below(starts.pop(0), seen, starts):
+        for entry in _below(starts.pop(0), seen, starts, in_order):
             if everything or entry.is_folder or matches(entry.path):
                 yield entry.path, entry.error
 
 
-def _below(start: _Entry, seen: set[tuple[int, int]], links: list[_Entry]) -> Iterator[_Entry]:
+def _below(start: _Entry, seen: set[tuple[int, int]], links: list[_Entry], in_order: bool) -> Iterator[_Entry]:
     """Yield all files below a folder; folders that links lead to are added to `links`, each folder to `seen`."""
-    waiting = [start]
+    waiting: list[str | _Entry] = [start]
     while waiting:
         entry = waiting.pop()
-        if not entry.is_folder:
+        if isinstance(entry, str):
+            yield _Entry(entry, False, 0)
+        elif not entry.is_folder:
             yield entry
         elif entry.is_link and entry is not start:
             links.append(entry)
@@ -66,12 +73,26 @@ def _below(start: _Entry, seen: set[tuple[int, int]], links: list[_Entry]) -> It
                 found = os.stat(entry.path)
                 if (found.st_dev, found.st_ino) not in seen:
                     seen.add((found.st_dev, found.st_ino))
-                    waiting += sorted(_entries(entry), key=lambda e: e.path + "/" * e.is_folder, reverse=True)
+                    if in_order:
+                        waiting += sorted(_entries(entry), key=_order, reverse=True)
+                        continue
+                    for below in _entries(entry):
+                        if isinstance(below, str):
+                            yield _Entry(below, False, 0)
+                        elif below.is_folder:
+                            waiting.append(below)
+                        else:
+                            yield below
             except OSError as e:
                 yield entry._replace(error=_error(e, entry.path))
 
 
-def _entries(folder: _Entry) -> Iterator[_Entry]:
+def _order(entry: str | _Entry) -> str:
+    return entry if isinstance(entry, str) else entry.path + "/" * entry.is_folder
+
+
+def _entries(folder: _Entry) -> Iterator[str | _Entry]:
+    """Yield what is in a folder; of a plain file only the path, since there may be millions."""
     with os.scandir(folder.path) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -81,7 +102,9 @@ def _entries(folder: _Entry) -> Iterator[_Entry]:
                 is_folder = stat.S_ISDIR(os.stat(entry.path).st_mode) if is_link else entry.is_dir()
             except OSError as e:
                 error = _error(e, entry.path)
-            yield _Entry(with_slashes(entry.path), is_folder, folder.levels - 1, is_link, error)
+            path = with_slashes(entry.path)
+            is_plain = not (is_link or is_folder or error)
+            yield path if is_plain else _Entry(path, is_folder, folder.levels - 1, is_link, error)
 
 
 def _error(e: OSError, path: str) -> ImageError:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from apache_beam.io.filesystem import BeamIOError
 
-from transforms.core.errors import UsageError, did_you_mean, one_line
+from transforms.core.errors import ImageError, UsageError, did_you_mean, one_line
 from transforms.read import folders
 from transforms.read.formats.list_files import format_of, is_uri_list, refuse_other_files
-from transforms.storage.gcs import install_hint
+from transforms.read.formats.parts import Part
+from transforms.storage.gcs import INSTALLED, install_hint, is_gcs, listed
 from transforms.storage.paths import (
     first_match,
     folder_pattern,
@@ -37,6 +38,7 @@ class Source:
       folder: what relative uris of a list are relative to.
       partitions: columns that the folders of a list state, like `label=cat`.
       table: the glob of the folder of Parquet that a list is part of, '' if it stands alone.
+      part: the part of a list that is read; None for all of it.
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Source:
     folder: str = ""
     partitions: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     table: str = ""
+    part: Part | None = None
 
 
 def find_sources(inputs: Iterable[str]) -> list[Source]:
@@ -57,14 +60,30 @@ def find_sources(inputs: Iterable[str]) -> list[Source]:
     return [dataclasses.replace(source, index=i) for i, source in enumerate(found)]
 
 
-def matching(pattern: str) -> Iterator[folders.Match]:
-    """Yield the files that a glob matches on any Beam filesystem, as `folders.matching` does."""
-    return ((m.path, None) for m in matching_files(pattern)) if scheme_of(pattern) else folders.matching(pattern)
+def in_parts(sources: Iterable[Source], parts: Mapping[str, Iterable[Part]]) -> list[Source]:
+    """Return sources of which each list that has parts is several."""
+    split = [dataclasses.replace(one, part=part) for one in sources for part in parts.get(one.path) or (None,)]
+    return [dataclasses.replace(source, index=i) for i, source in enumerate(split)]
+
+
+def matching(pattern: str) -> Iterator[tuple[str, str, ImageError | None]]:
+    """Yield the files that a glob matches on any Beam filesystem: path, version, and why there is nothing to be read.
+
+    The version is what the listing tells, '' where it tells none. A bucket is listed page by page.
+    """
+    if not scheme_of(pattern):
+        return ((path, "", error) for path, error in folders.matching(pattern))
+    found = listed(pattern) if is_gcs(pattern) and INSTALLED else matching_files(pattern)
+    return ((path, version, None) for path, version in found)
 
 
 def _first_matching(pattern: str) -> folders.Match:
-    """Return one of `matching`, ("", None) if there is none; a launch lists no more of a bucket than that takes."""
-    return (first_match(pattern), None) if scheme_of(pattern) else next(folders.matching(pattern), ("", None))
+    """Return one of `matching`, ("", None) if there is none; a launch lists no more than that takes."""
+    if not scheme_of(pattern):
+        return folders.any_matching(pattern)
+    if is_gcs(pattern) and INSTALLED:
+        return next((file.path for file in listed(pattern)), ""), None
+    return first_match(pattern), None
 
 
 def _find(path: str) -> Iterator[Source]:
@@ -98,7 +117,7 @@ def _find_files(path: str) -> Iterator[Source]:
     if first:
         yield from (_is_of_table(first) and _table(path)) or [Source("files", folder, 0)]
     elif not os.path.isdir(path) and _first_matching(path)[0]:
-        yield from (_list(file) for file, _ in matching(path)) if is_uri_list(path) else [Source("files", path, 0)]
+        yield from (_list(file) for file, _, _ in matching(path)) if is_uri_list(path) else [Source("files", path, 0)]
     else:
         raise UsageError(f"nothing matches --input {path}; check the path, or quote the glob if the shell ate it")
 
@@ -116,7 +135,7 @@ def _table(folder: str) -> list[Source]:
     """Return the files of a folder that holds nothing but Parquet, as Hive and Spark leave it; else nothing."""
     files: list[Source] = []
     pattern = folder_pattern(folder)
-    for path, _ in matching(pattern):
+    for path, _, _ in matching(pattern):
         if not _is_of_table(path):
             return []
         below = path[len(folder.rstrip("/")) + 1 :].split("/")

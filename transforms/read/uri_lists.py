@@ -12,6 +12,9 @@ What is promised of carried values:
   levels is JSON text.
 - Times that Python cannot hold (nanoseconds, years past 9999, unknown time zones) travel as the integers that Arrow
   stores, and are times again in Parquet.
+- The column that says a row's version is carried like any other; the version is the list's own text, whatever type
+  other lists give the column.
+- Where several workers read a list, each reads a part of it: rows, values and the numbers of rows are the same.
 - A row with anything that cannot be carried like this, with bytes that are no UTF-8 outside of its uri, or beyond the
   bounds in `transforms.read.bounds`, is a `bad_row`. None is dropped, and none ends a run.
 """
@@ -31,6 +34,7 @@ from transforms.read.bounds import MAX_COLUMNS
 from transforms.read.column_types import common_type
 from transforms.read.formats import csv_rows, json_rows, parquet_rows, plain_rows
 from transforms.read.formats.list_files import format_of
+from transforms.read.formats.parts import Part
 from transforms.read.formats.text_rows import ListColumns, Row
 
 FORMATS: dict[str, Any] = {
@@ -50,10 +54,12 @@ class UriList:
     Attributes:
       path: the file.
       partitions: columns that are the same in all rows, from folders like `label=cat`.
+      part: the part that is read; None for all of it.
     """
 
     path: str
     partitions: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    part: Part | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,26 +68,36 @@ class Carried:
 
     Attributes:
       uri_column: the column that holds the uri.
+      version_column: the column that holds an image's version, '' if none does.
       schema: the columns in the output.
       names: their names in the output by those in the list, for each list's path.
+      num_rows: number of rows of all lists.
+      parts: parts in which a list can be read, for each list's path.
     """
 
     uri_column: str
+    version_column: str
     schema: pa.Schema
     names: Mapping[str, Mapping[str, str]]
+    num_rows: int
+    parts: Mapping[str, tuple[Part, ...]]
 
 
-def carried_by(lists: Iterable[UriList], uri_column: str) -> Carried:
+def carried_by(lists: Iterable[UriList], uri_column: str, version_column: str = "") -> Carried:
     """Return what some uri lists carry, in the narrowest types that hold all of their values.
 
     Raises:
-      UsageError: a list cannot be read, has no rows, or no column of uris.
+      UsageError: a list cannot be read, has no rows, or no column of uris or versions.
     """
+    num_rows = 0
     types: dict[str, pa.DataType] = {}
     sources: dict[str, list[tuple[ListColumns, str]]] = {}
     names: dict[str, Mapping[str, str]] = {}
+    parts: dict[str, tuple[Part, ...]] = {}
     for one in lists:
-        found = _columns(one, uri_column)
+        found = _columns(one, uri_column, version_column)
+        num_rows += found.num_rows
+        parts[one.path] = found.parts
         names[one.path] = _names(found.types, uri_column)
         for name, output in names[one.path].items():
             holders = sources.setdefault(output, [])
@@ -93,11 +109,14 @@ def carried_by(lists: Iterable[UriList], uri_column: str) -> Carried:
                 wide = common_type(old, new, any(columns.holds_long(column) for columns, column in holders))
             types[output] = wide
     text = {name: pa.string() if pa.types.is_null(type_) else type_ for name, type_ in types.items()}
-    return Carried(uri_column, pa.schema(list(text.items())), names)
+    return Carried(uri_column, version_column, pa.schema(list(text.items())), names, num_rows, parts)
 
 
 def data_rows(one: UriList, carried: Carried) -> Iterator[Row]:
-    """Read the rows of a uri list in order: the uri as 'uri', as the list holds it, and the carried columns."""
+    """Read the rows of a uri list in order: the uri as 'uri', as the list holds it, and the carried columns.
+
+    With a version column, its text is there as 'version'.
+    """
     names = carried.names[one.path]
     fields = {name: carried.schema.field(output) for name, output in names.items()}
     wanted = {name: field for name, field in fields.items() if name not in one.partitions}
@@ -106,11 +125,14 @@ def data_rows(one: UriList, carried: Carried) -> Iterator[Row]:
         for name, value in one.partitions.items()
         if name in fields
     }
-    found = FORMATS[format_of(one.path)].rows(one.path, carried.uri_column, wanted)
+    version_column = carried.version_column
+    if version_column in one.partitions:
+        same["version"], version_column = one.partitions[version_column], ""
+    found = FORMATS[format_of(one.path)].rows(one.path, carried.uri_column, wanted, version_column, one.part)
     return ((why, {} if why else {**row, **same}) for why, row in found) if same else found
 
 
-def _columns(one: UriList, uri_column: str) -> ListColumns:
+def _columns(one: UriList, uri_column: str, version_column: str) -> ListColumns:
     path = one.path
     try:
         found = FORMATS[format_of(path)].columns(path, uri_column)
@@ -129,17 +151,24 @@ def _columns(one: UriList, uri_column: str) -> ListColumns:
             f"the uri list {path} lies in a folder {uri_column}=..., which states the column of uris for all its rows; "
             "rename the folder, or choose another column with --uri_column"
         )
-    if uri_column not in found.types:
+    _check_column(path, found.types, uri_column, "uri")
+    found = _with_partitions(found, one.partitions)
+    if version_column:
+        _check_column(path, found.types, version_column, "version")
+    return found
+
+
+def _check_column(path: str, types: Mapping[str, pa.DataType], name: str, what: str) -> None:
+    if name not in types:
         raise UsageError(
-            f"the uri list {path} has no column {uri_column!r}{did_you_mean(uri_column, found.types)}; "
-            f"it has {_listed(found.types)}; choose one with --uri_column"
+            f"the uri list {path} has no column {name!r}{did_you_mean(name, types)}; "
+            f"it has {_listed(types)}; choose one with --{what}_column"
         )
-    if is_nested(found.types[uri_column]):
+    if is_nested(types[name]):
         raise UsageError(
-            f"the column {uri_column!r} of the uri list {path} holds {found.types[uri_column]}, and a uri is text; "
-            "choose another with --uri_column, or make one"
+            f"the column {name!r} of the uri list {path} holds {types[name]}, and a {what} is text; "
+            f"choose another with --{what}_column, or make one"
         )
-    return _with_partitions(found, one.partitions)
 
 
 def _with_partitions(found: ListColumns, partitions: Mapping[str, str | None]) -> ListColumns:

@@ -6,14 +6,15 @@ at once wins. STORAGE_EMULATOR_HOST names a server to use instead of Google's, w
 
 import dataclasses
 import functools
+import io
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from transforms.core.errors import UsageError, one_line
-from transforms.storage.paths import scheme_of
+from transforms.storage.paths import Found, fixed_part, scheme_of, visible_below
 
 try:
     import google.auth
@@ -135,6 +136,29 @@ def stat(uri: str) -> Stat | None:
     return Stat(int(blob.generation), int(blob.size), blob.crc32c or "") if blob else None
 
 
+def listed(pattern: str) -> Iterator[Found]:
+    """List the objects that a glob matches, page by page, in order of their names, with their generations.
+
+    Leaves out those with a hidden name (.name) below the fixed part of the pattern.
+
+    Raises:
+      OSError: the service cannot be asked.
+    """
+    # Here, since flags are checked before Beam is imported.
+    from apache_beam.io.filesystem import FileSystem
+
+    bucket, _, names = pattern[len("gs://") :].partition("/")
+    fixed = fixed_part(names)
+    is_visible, matches = visible_below(fixed), re.compile(FileSystem.translate_pattern(names)).match
+    try:
+        fields = "items(name,generation),nextPageToken"
+        for blob in client().list_blobs(bucket, prefix=fixed, fields=fields, retry=DEFAULT_RETRY):
+            if matches(blob.name) and is_visible(blob.name):
+                yield Found(f"gs://{bucket}/{blob.name}", f"generation:{blob.generation}")
+    except (GoogleAPIError, GoogleAuthError, RequestException) as e:
+        raise OSError(f"cannot list {pattern}: {one_line(e)}") from e
+
+
 def generations_of(uri: str) -> dict[str, int]:
     """Return generations by path below `uri`: of a folder's objects, or of one object as {'': generation}.
 
@@ -156,6 +180,66 @@ def generations_of(uri: str) -> dict[str, int]:
         if not {"", ".", ".."}.isdisjoint(path.split("/")):
             raise OSError(f"{folder} holds an object of the name {path}, which no local file can have")
     return paths
+
+
+class _Ranges(io.RawIOBase):
+    """The bytes of one generation of an object, each read by a request of its own."""
+
+    def __init__(self, blob: Any, uri: str):
+        self._blob, self._uri, self._size = blob, uri, int(blob.size)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        size = min(len(buffer), self._size - self._at)
+        if size <= 0:
+            return 0
+        try:
+            data = self._blob.download_as_bytes(
+                start=self._at,
+                end=self._at + size - 1,
+                raw_download=True,
+                if_generation_match=self._blob.generation,
+                checksum=None,
+                retry=DEFAULT_RETRY,
+            )
+        except (GoogleAPIError, GoogleAuthError, RequestException) as e:
+            raise OSError(f"cannot read {self._uri}: {one_line(e)}") from e
+        if len(data) != size:
+            raise OSError(f"cannot read {self._uri}: {len(data):,} bytes came for {size:,}")
+        buffer[:size] = data
+        self._at += size
+        return size
+
+
+def opened_object(uri: str) -> Any:
+    """Open an object to read here and there in it; None if it is stored in another form than it is read in, as gzip.
+
+    A part of an object has no checksum.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    bucket, name = split(uri)
+    try:
+        blob = client().bucket(bucket).get_blob(name, retry=DEFAULT_RETRY)
+    except (GoogleAPIError, GoogleAuthError, RequestException) as e:
+        raise OSError(f"cannot read {uri}: {one_line(e)}") from e
+    if not blob:
+        raise FileNotFoundError(f"no such object: {uri}")
+    return None if blob.content_encoding == "gzip" else io.BufferedReader(_Ranges(blob, uri), 1 << 20)
 
 
 def generation_of(uri: str) -> int:

@@ -8,10 +8,12 @@ import os
 import re
 import urllib.parse
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
 _DRIVE = re.compile("/[a-z]:", re.ASCII | re.IGNORECASE)
+_ESCAPED = re.compile(r"\[([*?[])\]")
+_LITERAL = re.compile(r"(?:[^*?[]|\[[*?[]\])*")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]+")
 
 
@@ -81,22 +83,32 @@ def is_file(path: str) -> bool:
     return bool(FileSystems.exists(path))
 
 
-def matching_files(pattern: str) -> Iterator[Any]:
-    """List the metadata of the files that a pattern matches, in order of their paths.
+class Found(NamedTuple):
+    """A file that a pattern matches, with the version that its filesystem's listing tells; '' if it tells none."""
+
+    path: str
+    version: str = ""
+
+
+def matching_files(pattern: str) -> Iterator[Found]:
+    """List the files that a pattern matches, in order of their paths.
 
     Leaves out files with a hidden name (.name) below the fixed part of the pattern.
     """
-    yield from sorted(filter(_is_visible(pattern), _matches(pattern)), key=lambda m: str(m.path))
+    is_visible = visible_below(fixed_part(pattern))
+    found = sorted(_matches(pattern), key=lambda file: str(file.path))
+    return (Found(str(file.path), _version(file)) for file in found if is_visible(file.path))
 
 
 def first_match(pattern: str) -> str:
     """Return the path of one of `matching_files`, '' if there is none.
 
-    Lists no more than it must, since a bucket may hold millions.
+    Lists no more than it must, since there may be millions.
     """
+    is_visible = visible_below(fixed_part(pattern))
     for limit in (1, 1000, None):
         found = _matches(pattern, limit)
-        if visible := next(filter(_is_visible(pattern), found), None):
+        if visible := next((file for file in found if is_visible(file.path)), None):
             return str(visible.path)
         if limit is None or len(found) < limit:
             break
@@ -109,6 +121,18 @@ def _matches(pattern: str, limit: int | None = None) -> list[Any]:
     return [metadata for result in FileSystems.match([pattern], [limit]) for metadata in result.metadata_list]
 
 
-def _is_visible(pattern: str) -> Callable[[Any], bool]:
-    fixed = pattern[: min((pattern.find(c) for c in "*?[" if c in pattern), default=len(pattern))].count("/")
-    return lambda file: not any(name.startswith(".") for name in file.path.split("/")[fixed:])
+def _version(file: Any) -> str:
+    seconds, size = file.last_updated_in_seconds, file.size_in_bytes
+    return "" if not seconds or size is None else f"mtime:{round(seconds * 1e9)},size:{size}"
+
+
+def fixed_part(pattern: str) -> str:
+    """Return what all names that a pattern matches begin with, without the pattern's escapes."""
+    literal = _LITERAL.match(pattern)
+    return _ESCAPED.sub(r"\1", literal[0] if literal else "")
+
+
+def visible_below(fixed: str) -> Callable[[str], bool]:
+    """Return the function that tells whether no name (.name) of a path is hidden, from the end of `fixed` on."""
+    levels = fixed.count("/")
+    return lambda path: not any(name.startswith(".") for name in path.split("/")[levels:])

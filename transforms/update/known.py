@@ -18,7 +18,7 @@ from transforms.update.rows import ABSENT, Rows, hash8, merged, rows_of
 from transforms.write.shard_format import EmbeddingsFormat
 
 UNFINISHED = (OSError, EOFError, ValueError, RuntimeError, LookupError)
-"""What reading a part raises that its run did not finish: Arrow's errors and TensorFlow's are among them."""
+"""What reading a part raises that its run did not finish: Arrow's errors are among them."""
 
 ASKED = (GENERATION, ETAG, LAST_MODIFIED)
 """Kinds of versions that storage has to be asked about."""

@@ -100,6 +100,23 @@ class MergeWithStanding(beam.PTransform):
         )
 
 
+@dataclasses.dataclass
+class FilesOf(beam.PTransform):
+    """Keep the files of one format: StandingFile -> StandingFile.
+
+    Args:
+      format: name of the format, '' for failures.
+    """
+
+    format: str
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, files: Any) -> Any:
+        return typed(files | beam.Filter(lambda file: format_of(file.name) == self.format), StandingFile)
+
+
 def _without_dropped(file: StandingFile, drops: Drops, output: str, formats: Mapping[str, ShardFormat]) -> StandingFile:
     format_ = format_of(file.name)
     dropped = drops.rows if format_ else drops.failures

@@ -36,13 +36,15 @@ def reread(file: KnownFile, sources: Iterable[ImageUri], formats: Mapping[str, E
       RunError: the file has changed.
     """
     wanted = {source.uri: source for source in sources}
+    left = set(wanted)
     found = formats[file.format].embeddings(file.path, wanted) if file.format else _failures(file.path, wanted)
     for one in found:
         # A part may hold a row twice.
-        if wanted.pop(one.source.uri, None):
+        if one.source.uri in left:
+            left.remove(one.source.uri)
             yield one
-    if wanted:
-        raise RunError(f"{file.path} was changed while it was read: {next(iter(wanted))} is no longer in it")
+    if left:
+        raise RunError(f"{file.path} was changed while it was read: {min(left)} is no longer in it")
 
 
 def _failures(path: str, wanted: Mapping[str, ImageUri]) -> Iterator[Failure]:

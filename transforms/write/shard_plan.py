@@ -67,6 +67,16 @@ class StandingFile:
     dropped: tuple[int, ...] = ()
     dropped_uris: UriSum = dataclasses.field(default_factory=UriSum)
 
+    @property
+    def rows_left(self) -> int:
+        """Number of rows that stand."""
+        return self.uris.count - len(self.dropped)
+
+    @property
+    def bytes_left(self) -> int:
+        """Size of these, in bytes, as if all rows were of the same size."""
+        return self.num_bytes * self.rows_left // max(self.uris.count, 1)
+
 
 def kept_as_they_are(
     standing: Sequence[StandingFile], has_parts: bool, shard_bytes: int, rewrites: bool = False

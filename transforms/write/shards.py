@@ -110,7 +110,7 @@ class PlanShards:
         standing = [one for one in all_found if isinstance(one, StandingFile)]
         kept = kept_as_they_are(standing, bool(parts), self.shard_bytes, self.rewrites)
         parts += [
-            Part(path_of(self.output, file.name), file.uris.count - len(file.dropped), file.num_bytes, file.dropped)
+            Part(path_of(self.output, file.name), file.rows_left, file.bytes_left, file.dropped)
             for file in standing
             if file not in kept
         ]

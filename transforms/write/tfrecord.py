@@ -23,6 +23,7 @@ import numpy as np
 from transforms.collection.columns import OWN_NAMES, example_features, value_of
 from transforms.collection.layout import EMBEDDINGS, FileKind
 from transforms.core.elements import Embedding, ImageFacts, ImageUri
+from transforms.core.errors import one_line
 from transforms.storage.files import read_locally
 from transforms.write.embeddings import WriteEmbeddings
 from transforms.write.shard_format import EmbeddingsFormat, RowKeys, rows_per_part
@@ -140,8 +141,12 @@ class TFRecordFormat(EmbeddingsFormat):
     def read(self, path: str) -> Iterator[list[bytes]]:
         from transforms.core.tensorflow_setup import tf
 
-        for record in tf.data.TFRecordDataset(path, "GZIP").as_numpy_iterator():
-            yield [_refitted(record, self.features) if self.refits else record]
+        try:
+            for record in tf.data.TFRecordDataset(path, "GZIP").as_numpy_iterator():
+                yield [_refitted(record, self.features) if self.refits else record]
+        except tf.errors.OpError as e:
+            # TensorFlow's errors are of no type that others catch.
+            raise OSError(f"{path} cannot be read: {one_line(e)}") from e
 
 
 def _parsed(chunk: Iterable[bytes]) -> Iterator[Any]:

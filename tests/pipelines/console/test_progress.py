@@ -29,6 +29,15 @@ def test_a_line_says_how_far_the_run_is(counters: dict[str, int], seconds: float
     assert progress_line(counters, 1, seconds) == line
 
 
+def test_the_total_is_told_once_it_is_known() -> None:
+    counters = {"uris-read": 400, "images-fetched": 30, "images-embedded": 20, "images-failed": 1, "sources-found": 2}
+    begun = counters | {"sources-read": 1}
+    assert progress_line(begun, 1, 2) == "21 of more than 400 images, 10.5 img/s, 1 failed"
+    assert progress_line(begun | {"uris-read": 21}, 1, 2) == "21 of more than 21 images, 10.5 img/s, 1 failed"
+    assert progress_line(counters | {"sources-read": 2}, 1, 2).startswith("21 of 400 images (5%), 10.5 img/s")
+    assert progress_line(begun, 1, 2, inputs=2100).startswith("21 of 2,100 images (1%), 10.5 img/s")
+
+
 def test_an_image_is_done_when_every_backbone_has_embedded_it() -> None:
     counters = {"uris-read": 100, "images-fetched": 100, "images-embedded": 100}
     assert progress_line(counters, 2, 10).startswith("50 of 100 images (50%)")

@@ -13,6 +13,7 @@ from pipelines.plan.run_stats import RunStats
 from pipelines.plan.runner import Where
 from tests.pipelines.conftest import settings_of
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
+from transforms.collection.manifest import Changes
 from transforms.core.errors import RunError
 
 COMMAND = ("--input", "photos", "--output=o ut", "--weights", "random", "--uri_column", "path", "--normalize")
@@ -44,6 +45,8 @@ def manifest(spec: EmbeddingSpec, embedded: int, reasons: dict[str, int], files:
         },
         "embedding_spec": json.loads(spec.to_json()),
         "embedding_spec_fingerprint": spec.fingerprint,
+        "changes": dict.fromkeys(Changes.__annotations__, 0),
+        "collection": {"rows": embedded, "columns": "", "runs": []},
         "files": [{"name": name, "rows": 1, "bytes": 1_500_000} for name in files],
         "failures": seen,
         "health": {**HEALTH, "duplicates": 0.25},
@@ -83,7 +86,7 @@ def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: 
     assert "start 1.5 s, fetch 0.1 s, decode 1.3 s, forward 0.9 s, write 0.0 s, wait 0.3 s" in text
     retry = shlex.split(lines[-2].partition(":")[2])
     assert retry == [
-        *("embed-images", "--input", f"{tmp_path}/failures/failures-RUN-*.jsonl", "--output", f"{tmp_path}-retry"),
+        *("embed-images", "--input", f"{tmp_path}/failures/failures-*.jsonl", "--output", f"{tmp_path}-retry"),
         *("--backbone", "MobileNet", "--weights", "random", "--normalize"),
     ]
 
@@ -140,7 +143,7 @@ def test_a_retry_takes_the_failures_of_this_run_alone_and_leaves_overwriting_to_
     )
     line = summary_lines(target(tmp_path / "[1]", spec), found, STATS, typed)[-1]
     assert shlex.split(line.partition(":")[2]) == [
-        *("embed-images", "--input", f"{tmp_path}/[[]1]/failures/failures-RUN-*.jsonl"),
+        *("embed-images", "--input", f"{tmp_path}/[[]1]/failures/failures-*.jsonl"),
         *("--output", f"{tmp_path}/[1]-retry", "--backbone", "MobileNet", "--layer", "a b"),
     ]
 

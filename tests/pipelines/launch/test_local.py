@@ -191,6 +191,7 @@ def test_a_pipeline_that_cannot_be_built_keeps_nothing(plan: Plan) -> None:
 def test_this_machine_needs_nothing_costs_nothing_and_is_not_measured(plan: Plan) -> None:
     launcher = LocalLauncher([])
     assert launcher.where == Where(Runner.LOCAL)
+    assert LocalLauncher(["--direct_running_mode=multi_processing"]).where == Where(Runner.LOCAL, has_workers=True)
     assert launcher.needs(plan) == []
     assert launcher.costs(1000, lambda: broken(None)) == []
     assert files(plan) == []

@@ -14,7 +14,12 @@ NEEDED = ["--input", "photos", "--output", "out"]
 def test_the_defaults_are_what_the_contract_says() -> None:
     settings, beam_args = parse(NEEDED)
     assert beam_args == []
-    assert (settings.input, settings.output, settings.uri_column) == (("photos",), "out", "uri")
+    assert (settings.input, settings.output, settings.uri_column, settings.version_column) == (
+        ("photos",),
+        "out",
+        "uri",
+        "",
+    )
     assert (settings.backbone, settings.weights, settings.pooling) == (("MobileNetV2",), "imagenet", "avg")
     assert (settings.resize, settings.output_format, settings.embedding_dtype) == ("crop", ("parquet",), "float32")
     assert (settings.max_image_bytes, settings.max_image_pixels) == (64 * 1024**2, 100_000_000)

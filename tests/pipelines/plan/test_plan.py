@@ -45,6 +45,21 @@ def test_backbones_of_one_size_have_it_once(photos: pathlib.Path, tmp_path: path
     assert planned(photos, tmp_path / "out", "--backbone=MobileNet,MobileNetV2").image_sizes == ((32, 32),)
 
 
+def test_one_process_is_one_reader(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    settings = settings_of(photos, tmp_path / "out")
+    places = [Where(), Where(has_workers=True), Where(Runner.PORTABLE)]
+    assert [make_plan(settings, where).source.one_reader for where in places] == [True, False, False]
+
+
+def test_a_list_may_say_which_version_of_an_image_is_meant(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"uri,etag\n{photos}/a/1.jpg,x\n")
+    plan = planned(path, tmp_path / "out", "--version_column=etag")
+    assert [row and row.version for row in plan.source.rows()] == ["listed:x"]
+    with pytest.raises(UsageError, match="choose one with --version_column"):
+        planned(path, tmp_path / "out", "--version_column=none")
+
+
 def test_two_plans_have_different_runs(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert planned(photos, tmp_path / "out").run_id != planned(photos, tmp_path / "out").run_id
 

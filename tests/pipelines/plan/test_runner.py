@@ -7,7 +7,7 @@ import sys
 import pytest
 from apache_beam.runners.runner import _RUNNER_MAP
 
-from pipelines.plan.runner import Runner, Where, runner_of
+from pipelines.plan.runner import Runner, Where, has_workers, runner_of
 from transforms.core.errors import UsageError
 
 DIRECT = "apache_beam.runners.direct.direct_runner"
@@ -126,6 +126,24 @@ def test_this_machine_embeds_where_the_runner_is_local(runner: Runner, here: boo
 
 def test_a_place_is_this_machine_unless_it_is_said_otherwise() -> None:
     assert Where() == Where(Runner.LOCAL, {})
+
+
+@pytest.mark.parametrize(
+    ("beam_args", "has"),
+    [
+        ([], False),
+        (["--direct_running_mode=in_memory", "--direct_num_workers=2"], False),
+        (["--direct_num_workers", "2", "--direct_running_mode", "multi_processing"], True),
+        (["--direct_running_mode=multi_threading"], True),
+    ],
+)
+def test_beams_runner_has_workers_where_its_mode_says_so(beam_args: list[str], has: bool) -> None:
+    assert has_workers(beam_args) is has
+
+
+def test_one_process_does_all_where_the_runner_is_local_and_has_no_workers() -> None:
+    places = [Where(), Where(has_workers=True), Where(Runner.DATAFLOW), Where(Runner.PORTABLE)]
+    assert [where.is_one_process for where in places] == [True, False, False, False]
 
 
 def test_judging_a_runner_imports_no_beam() -> None:

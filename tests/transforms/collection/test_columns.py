@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fake_backbone import spec
 from transforms.collection.columns import (
@@ -15,6 +17,8 @@ from transforms.collection.columns import (
     embedding_columns,
     embeddings_schema,
     example_features,
+    schema_of,
+    schema_text,
     value_of,
 )
 from transforms.core.elements import Embedding, ImageFacts, ImageUri
@@ -186,3 +190,34 @@ def test_the_value_of_a_column_is_that_of_the_embedding_or_of_its_uri() -> None:
 def test_every_declared_column_has_a_value_of_its_declared_type() -> None:
     for column in embedding_columns(3, "float32", top_k=2):
         assert pa.array([column.value(ROW)], column.arrow).null_count == 0, column.name
+
+
+LEAVES = st.sampled_from(
+    [
+        *(pa.int8(), pa.uint64(), pa.float16(), pa.float64(), pa.bool_(), pa.string(), pa.large_binary(), pa.date32()),
+        *(pa.timestamp("ns"), pa.timestamp("us", "Europe/Berlin"), pa.duration("ms"), pa.time64("ns"), pa.binary(3)),
+        *(pa.decimal128(6, 2), pa.decimal256(60, 2)),
+    ]
+)
+NAMES = st.text(st.characters(codec="utf-8"))
+
+
+def nested(inner: st.SearchStrategy[pa.DataType]) -> st.SearchStrategy[pa.DataType]:
+    fields = st.dictionaries(NAMES, inner, min_size=1).map(lambda found: pa.struct(list(found.items())))
+    return (
+        inner.map(pa.list_) | inner.map(pa.large_list) | fields | inner.map(lambda type_: pa.map_(pa.string(), type_))
+    )
+
+
+@given(st.dictionaries(NAMES, st.recursive(LEAVES, nested, max_leaves=4)))
+def test_the_schema_of_carried_columns_comes_back_from_its_text(types: dict[str, pa.DataType]) -> None:
+    schema = pa.schema(list(types.items()))
+    text = schema_text(schema)
+    assert text.isascii()
+    assert schema_of(text) == schema
+    assert schema_of(text).names == list(types)
+
+
+def test_no_text_is_a_schema_without_columns() -> None:
+    """As the manifest of a run that carries none has it."""
+    assert schema_of("") == schema_of(schema_text(pa.schema([]))) == pa.schema([])

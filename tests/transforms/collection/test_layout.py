@@ -149,7 +149,7 @@ def test_an_id_says_on_which_day_its_run_began() -> None:
 
 
 def test_the_pattern_of_a_runs_failures_matches_them() -> None:
-    assert failures_pattern("/out/", "RUN") == "/out/failures/failures-RUN-*.jsonl"
+    assert failures_pattern("/out/") == "/out/failures/failures-*.jsonl"
 
 
 def test_importing_it_imports_no_library_so_that_flags_can_take_their_choices_from_it() -> None:

@@ -9,7 +9,16 @@ import pytest
 
 from tests.servers.gcs import GcsServer
 from transforms.collection.layout import FEATURES, MANIFEST
-from transforms.collection.manifest import Manifest, committed_run, now, read_manifest, replaceable_versions
+from transforms.collection.manifest import (
+    Manifest,
+    committed_run,
+    named_files,
+    now,
+    read_manifest,
+    replaceable_versions,
+    runs_of,
+    stands,
+)
 
 CONTENT: dict[str, Any] = {"run_id": "RUN", "files": [{"name": "parquet/ä.parquet", "rows": 1, "bytes": 2}]}
 
@@ -90,6 +99,9 @@ def test_the_fields_of_a_manifest_are_those_that_readers_of_it_know() -> None:
         "counts",
         "embedding_spec",
         "embedding_spec_fingerprint",
+        "collection",
+        "changes",
+        "top_k",
         "files",
         "failures",
         "health",
@@ -97,3 +109,45 @@ def test_the_fields_of_a_manifest_are_those_that_readers_of_it_know() -> None:
         "versions",
         "times",
     ]
+
+
+COLLECTION = {**CONTENT, "collection": {"rows": 1, "columns": "", "runs": [{"run_id": "FIRST"}, {"run_id": "RUN"}]}}
+
+
+@pytest.mark.parametrize(
+    ("content", "standing"),
+    [
+        (CONTENT, {"RUN"}),
+        ({"run_id": "RUN"}, {"RUN"}),
+        (COLLECTION, {"FIRST", "RUN"}),
+        ({**COLLECTION, "run_id": "LAST"}, {"FIRST", "RUN", "LAST"}),
+    ],
+    ids=["older", "oldest", "collection", "collection of many runs"],
+)
+def test_a_run_stands_that_made_or_changed_the_collection(
+    content: dict[str, Any], standing: set[str], tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    assert {run for run in ("FIRST", "RUN", "LAST", "OTHER", "") if stands(str(tmp_path), run)} == standing
+    assert committed_run(str(tmp_path)) == content["run_id"]
+
+
+def test_the_files_that_a_manifest_names_are_known(tmp_path: pathlib.Path) -> None:
+    assert named_files(str(tmp_path)) == set()
+    for content, names in ((CONTENT, {"parquet/ä.parquet"}), ({"run_id": "RUN"}, set())):
+        (tmp_path / "manifest.json").write_text(json.dumps(content))
+        assert named_files(f"{tmp_path}/") == names
+
+
+@pytest.mark.parametrize("text", [None, "", "{half", "[]"])
+def test_where_no_manifest_is_no_run_stands_and_no_file_is_named(text: str | None, tmp_path: pathlib.Path) -> None:
+    if text is not None:
+        (tmp_path / "manifest.json").write_text(text)
+    assert not stands(str(tmp_path), "RUN")
+    assert not stands(str(tmp_path), "")
+    assert named_files(str(tmp_path)) == set()
+
+
+def test_the_runs_of_a_manifest_are_in_their_order() -> None:
+    assert [run["run_id"] for run in runs_of(COLLECTION)] == ["FIRST", "RUN"]  # type: ignore[arg-type]
+    assert runs_of(CONTENT) == []  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 from tests.servers.gcs import GcsServer
 from transforms.collection.layout import OWNER, SCRATCH
 from transforms.commit import liveness
-from transforms.commit.claims import claim, renewed
+from transforms.commit.claims import claim, is_held, mark_ended, owner_of, renewed
 from transforms.commit.leftovers import sweep
 from transforms.storage.files import delete
 from transforms.storage.gcs import generation_of
@@ -83,3 +83,35 @@ def test_a_claim_of_a_run_elsewhere_names_no_process(tmp_path: pathlib.Path) -> 
     assert "pid" not in json.loads((tmp_path / f"{SCRATCH}RUN" / OWNER).read_text())
     sweep(str(tmp_path), "OTHER")
     assert (tmp_path / f"{SCRATCH}RUN" / OWNER).exists()
+
+
+def test_a_claim_names_the_spec_so_that_another_run_knows_what_the_parts_are(tmp_path: pathlib.Path) -> None:
+    for local in (True, False):
+        claim(str(tmp_path), f"RUN{local}", local, "abc")
+        assert owner_of(str(tmp_path), f"RUN{local}") == liveness.owner(local, "abc")
+        assert is_held(str(tmp_path), f"RUN{local}")
+
+
+@pytest.mark.parametrize("content", [None, "", "{half", "[]", "7"])
+def test_what_is_no_claim_holds_nothing(tmp_path: pathlib.Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / f"{SCRATCH}RUN").mkdir()
+        (tmp_path / f"{SCRATCH}RUN" / OWNER).write_text(content)
+    assert not is_held(str(tmp_path), "RUN")
+
+
+def test_a_run_that_is_marked_as_ended_holds_nothing_and_stays_known(tmp_path: pathlib.Path) -> None:
+    claim(str(tmp_path), "RUN", True, "abc")
+    mark_ended(str(tmp_path), "RUN")
+    assert not is_held(str(tmp_path), "RUN")
+    assert owner_of(str(tmp_path), "RUN") == {"fingerprint": "abc", "ended": True}
+    assert [path.name for path in (tmp_path / f"{SCRATCH}RUN").iterdir()] == [OWNER]
+
+
+def test_a_run_in_a_bucket_is_marked_as_ended_too(gcs: GcsServer) -> None:
+    output = f"gs://{gcs.bucket}/out"
+    claim(output, "RUN", True, "abc")
+    mark_ended(output, "RUN")
+    assert not is_held(output, "RUN")
+    assert json.loads(gcs.get(f"out/{SCRATCH}RUN/{OWNER}")) == {"fingerprint": "abc", "ended": True}
+    assert gcs.names() == [f"out/{SCRATCH}RUN/{OWNER}"]

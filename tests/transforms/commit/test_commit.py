@@ -17,15 +17,15 @@ from tests.fake_backbone import spec
 from tests.servers.gcs import GcsServer
 from transforms import WriteManifest
 from transforms.collection.layout import SCRATCH, new_run_id
-from transforms.collection.manifest import read_manifest, replaceable_versions
+from transforms.collection.manifest import read_manifest, replaceable_versions, stands
 from transforms.commit.accounting import AccountingError
 from transforms.commit.claims import claim
 from transforms.commit.commit import DECIDING, Commit, versions
-from transforms.commit.leftovers import end
+from transforms.commit.leftovers import Ended, end
 from transforms.core.errors import RunError
 from transforms.core.uri_sum import UriSum
 from transforms.storage.files import move
-from transforms.write.shard_plan import WrittenFile
+from transforms.write.shard_plan import StandingFile, WrittenFile
 
 SPEC = spec(dim=4)
 URIS = [f"/photos/{i}.jpg" for i in range(8)]
@@ -385,3 +385,143 @@ def test_the_versions_are_those_of_what_decides_the_result(monkeypatch: pytest.M
     assert found["numpy"] == importlib.metadata.version("numpy")
     monkeypatch.setattr("transforms.commit.commit.DECIDING", ("numpy", "no-such-library"))
     assert versions()["no-such-library"] == ""
+
+
+def updates(folder: pathlib.Path, run_id: str, rows: str, **arguments: Any) -> tuple[Commit, list[tuple[str, Any]]]:
+    """Begin an update that adds a row for each character; return its commit and its outcomes, all files kept."""
+    claim(str(folder), run_id, local=True)
+    manifest = read_manifest(str(folder))
+    entries = manifest["files"] if manifest else []
+    standing = [StandingFile(e["name"], UriSum(e["rows"], int(e["uris"], 16)), e["bytes"]) for e in entries]
+    new = WrittenFile(f"parquet/embeddings-{run_id}-00000-of-00001.parquet", UriSum.of(rows), 5)
+    leave(folder, new.name, "x" * new.num_bytes)
+    found: list[tuple[str, Any]] = [
+        ("inputs", UriSum.of(rows)),
+        ("embeddings", new),
+        *(("standing", file) for file in standing),
+        *(("embeddings", WrittenFile(file.name, file.uris, file.num_bytes)) for file in standing),
+    ]
+    seen = replaceable_versions(str(folder))
+    commit = Commit(str(folder), run_id, SPEC, "", None, seen, claimed=True, updates=manifest is not None, **arguments)
+    return commit, found
+
+
+def test_a_run_that_updates_adds_itself_to_those_that_made_the_collection(tmp_path: pathlib.Path) -> None:
+    for run_id, rows in (("A", "abc"), ("B", "de"), ("C", "f")):
+        commit, found = updates(tmp_path, run_id, rows, columns="schema", top_k=3)
+        commit(found)
+    manifest = read_manifest(str(tmp_path))
+    assert manifest is not None
+    assert (manifest["run_id"], manifest["top_k"]) == ("C", 3)
+    assert (manifest["collection"]["rows"], manifest["collection"]["columns"]) == (6, "schema")
+    runs = manifest["collection"]["runs"]
+    assert [(run["run_id"], run["counts"]["embedded"], run["changes"]["rows_before"]) for run in runs] == [
+        ("A", 3, 0),
+        ("B", 2, 3),
+        ("C", 1, 5),
+    ]
+    assert runs[-1] == {name: manifest[name] for name in ("run_id", "times", "counts", "changes")}
+    assert [file["rows"] for file in manifest["files"]] == [3, 2, 1]
+    assert [name for name in names(tmp_path) if name.endswith(".parquet")] == [f["name"] for f in manifest["files"]]
+    assert all(stands(str(tmp_path), run) for run in "ABC")
+
+
+def test_a_run_that_replaces_begins_anew(tmp_path: pathlib.Path) -> None:
+    commit, found = updates(tmp_path, "A", "abc")
+    commit(found)
+    begin(tmp_path)
+    commit_of(tmp_path)(ALL)
+    manifest = read_manifest(str(tmp_path))
+    assert manifest is not None
+    assert [run["run_id"] for run in manifest["collection"]["runs"]] == ["RUN"]
+    assert names(tmp_path) == sorted([*WRITTEN, "manifest.json"])
+
+
+def test_a_manifest_tells_of_the_last_runs_alone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many nights there are."""
+    monkeypatch.setattr("transforms.commit.commit.RUNS_KEPT", 3)
+    for run_id in "ABCDE":
+        commit, found = updates(tmp_path, run_id, run_id.lower())
+        commit(found)
+    manifest = read_manifest(str(tmp_path))
+    assert manifest is not None
+    assert [run["run_id"] for run in manifest["collection"]["runs"]] == ["C", "D", "E"]
+    assert manifest["collection"]["rows"] == 5
+    assert len([name for name in names(tmp_path) if name.endswith(".parquet")]) == 5
+
+
+def test_of_two_updates_at_once_one_is_committed_and_the_other_changes_nothing(tmp_path: pathlib.Path) -> None:
+    """(1a)"""
+    commit, found = updates(tmp_path, "A", "abc")
+    commit(found)
+    (first, firsts), (second, seconds) = updates(tmp_path, "B", "de"), updates(tmp_path, "C", "fg")
+    first(firsts)
+    with pytest.raises(RunError, match=f"run B was committed to {tmp_path} meanwhile, and stands"):
+        second(seconds)
+    assert end(str(tmp_path), "C") is Ended.REMOVED
+    manifest = read_manifest(str(tmp_path))
+    assert manifest is not None
+    assert [run["run_id"] for run in manifest["collection"]["runs"]] == ["A", "B"]
+    assert [name for name in names(tmp_path) if name.endswith(".parquet")] == [f["name"] for f in manifest["files"]]
+
+
+def test_a_run_that_was_ended_with_its_parts_kept_is_not_committed(tmp_path: pathlib.Path) -> None:
+    """Its job may go on after the person who started it has ended it. (1e)"""
+    begin(tmp_path)
+    leave(tmp_path, f"{SCRATCH}RUN/0.parquet")
+    commit = commit_of(tmp_path)
+    assert end(str(tmp_path), "RUN", keep_parts=True) is Ended.WITH_PARTS
+    with pytest.raises(RunError, match=f"run RUN has lost its claim on {tmp_path}: it was ended, or taken for dead"):
+        commit(ALL)
+    assert read_manifest(str(tmp_path)) is None
+
+
+def test_what_was_taken_over_goes_and_the_parts_of_others_stay(tmp_path: pathlib.Path) -> None:
+    for run_id in ("TAKEN", "KEPT"):
+        leave(tmp_path, f"{SCRATCH}{run_id}/owner.json", '{"fingerprint": "abc", "ended": true}')
+        leave(tmp_path, f"{SCRATCH}{run_id}/0.parquet")
+    commit, found = updates(tmp_path, "A", "abc", resumes=("TAKEN",))
+    commit(found)
+    assert [name for name in names(tmp_path) if name.startswith(SCRATCH)] == [
+        f"{SCRATCH}KEPT",
+        f"{SCRATCH}KEPT/0.parquet",
+        f"{SCRATCH}KEPT/owner.json",
+    ]
+    commit, found = updates(tmp_path, "B", "d", keeps_parts=False)
+    commit(found)
+    assert not (tmp_path / f"{SCRATCH}KEPT").exists()
+
+
+def test_a_standing_file_that_is_gone_hinders_the_commit(tmp_path: pathlib.Path) -> None:
+    commit, found = updates(tmp_path, "A", "abc")
+    commit(found)
+    commit, found = updates(tmp_path, "B", "de")
+    (tmp_path / "parquet" / "embeddings-A-00000-of-00001.parquet").unlink()
+    with pytest.raises(RunError, match=r"A-00000-of-00001\.parquet was removed or changed before the commit"):
+        commit(found)
+    assert read_manifest(str(tmp_path))["run_id"] == "A"
+
+
+def test_an_update_in_a_bucket_keeps_what_stands(strict_gcs: GcsServer) -> None:
+    first, found = begin_in(strict_gcs, "RUN")
+    first(found)
+    output = f"gs://{strict_gcs.bucket}/out"
+    claim(output, "NEXT", local=True)
+    seen = replaceable_versions(output)
+    standing = [("standing", StandingFile(file.name, file.uris, file.num_bytes)) for file in FILES]
+    kept = [("embeddings" if "parquet" in file.name else "failures", file) for file in FILES]
+    skipped = [("inputs", UriSum.of(URIS[:6])), ("skipped", UriSum.of(URIS[:6]))]
+    manifest = Commit(output, "NEXT", SPEC, "", None, seen, claimed=True, updates=True)([*standing, *kept, *skipped])
+    assert manifest["counts"] == {"inputs": 6, "embedded": 0, "failed": 0, "skipped": 6, "duplicates": 0}
+    assert [run["run_id"] for run in manifest["collection"]["runs"]] == ["RUN", "NEXT"]
+    assert strict_gcs.names() == sorted(["out/manifest.json", *(f"out/{file.name}" for file in FILES)])
+
+
+def test_an_update_that_is_committed_again_is_one_run(tmp_path: pathlib.Path) -> None:
+    """A runner may repeat a step that has succeeded."""
+    for run_id in "AB":
+        commit, found = updates(tmp_path, run_id, run_id.lower())
+        for _ in range(2):
+            manifest = commit(found)
+    assert [run["run_id"] for run in manifest["collection"]["runs"]] == ["A", "B"]
+    assert [run["run_id"] for run in read_manifest(str(tmp_path))["collection"]["runs"]] == ["A", "B"]

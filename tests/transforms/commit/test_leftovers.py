@@ -13,9 +13,10 @@ from apache_beam.io.filesystems import FileSystems
 
 from tests.servers.gcs import GcsServer
 from transforms.collection.layout import OWNER, SCRATCH
-from transforms.commit import liveness
-from transforms.commit.claims import claim
-from transforms.commit.leftovers import Ended, end, sweep
+from transforms.commit import leftovers, liveness
+from transforms.commit.claims import claim, is_held
+from transforms.commit.leftovers import PARTS_LAST, Ended, end, ended_runs, sweep
+from transforms.core.errors import UsageError
 
 
 def leave(folder: pathlib.Path, run: str, owner: dict | None = None) -> list[pathlib.Path]:
@@ -240,3 +241,157 @@ def test_a_run_that_is_committed_is_not_discarded(tmp_path: pathlib.Path) -> Non
     (tmp_path / "manifest.json").write_text('{"run_id": "OTHER"}')
     assert end(str(tmp_path), "RUN") is Ended.REMOVED
     assert [file for file in files if file.exists()] == []
+
+
+def claimed(run_fingerprint: str, **values: Any) -> dict:
+    """Return the claim of a dead process here whose run made embeddings of a spec."""
+    return {**here(dead_process()), "fingerprint": run_fingerprint, **values}
+
+
+def part_of(run: str) -> str:
+    return f"{SCRATCH}{run}/0123.parquet"
+
+
+def found_in(folder: pathlib.Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_run_that_is_ended_with_its_parts_keeps_them_and_says_so(tmp_path: pathlib.Path) -> None:
+    leave(tmp_path, "RUN", {**here(os.getpid()), "fingerprint": "abc"})
+    (tmp_path / f"{SCRATCH}RUN" / "9.parquet.partial").write_text("half")
+    (tmp_path / f"{SCRATCH}RUN" / "plan-parquet.json").write_text("[]")
+    # Twice, as where a person is impatient.
+    for _ in range(2):
+        assert end(str(tmp_path), "RUN", keep_parts=True) is Ended.WITH_PARTS
+        assert found_in(tmp_path) == [part_of("RUN"), f"{SCRATCH}RUN/{OWNER}"]
+        assert json.loads((tmp_path / f"{SCRATCH}RUN" / OWNER).read_text()) == {"fingerprint": "abc", "ended": True}
+        assert not is_held(str(tmp_path), "RUN")
+    assert ended_runs(str(tmp_path), "abc") == {"RUN": [part_of("RUN")]}
+    assert end(str(tmp_path), "RUN") is Ended.REMOVED
+    assert found_in(tmp_path) == []
+
+
+def test_a_run_without_finished_parts_leaves_nothing_to_keep(tmp_path: pathlib.Path) -> None:
+    for file in leave(tmp_path, "RUN", here(os.getpid())):
+        if file.name == "0123.parquet":
+            file.unlink()
+    assert end(str(tmp_path), "RUN", keep_parts=True) is Ended.REMOVED
+    assert found_in(tmp_path) == []
+
+
+def test_parts_of_nobody_are_not_kept(tmp_path: pathlib.Path) -> None:
+    """Without a claim nobody knows what they are."""
+    leave(tmp_path, "RUN")
+    assert end(str(tmp_path), "RUN", keep_parts=True) is Ended.REMOVED
+    assert found_in(tmp_path) == []
+
+
+def test_a_run_of_a_collection_that_went_on_is_committed(tmp_path: pathlib.Path) -> None:
+    files = leave(tmp_path, "RUN", here(os.getpid()))
+    manifest = {"run_id": "LATER", "files": [], "collection": {"runs": [{"run_id": "RUN"}, {"run_id": "LATER"}]}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert end(str(tmp_path), "RUN", keep_parts=True) is Ended.COMMITTED
+    assert all(file.exists() for file in files)
+
+
+def test_parts_of_dead_runs_of_the_same_spec_are_found_newest_first(tmp_path: pathlib.Path) -> None:
+    leave(tmp_path, "2-DEAD", claimed("abc"))
+    leave(tmp_path, "1-ENDED", {"fingerprint": "abc", "ended": True})
+    leave(tmp_path, "3-OTHER", claimed("xyz"))
+    leave(tmp_path, "4-ALIVE", {**here(os.getpid()), "fingerprint": "abc"})
+    leave(tmp_path, "5-ELSEWHERE", {**ELSEWHERE, "fingerprint": "abc"})
+    leave(tmp_path, "6-NOBODY")
+    for file in leave(tmp_path, "7-EARLY", claimed("abc")):
+        if file.name == "0123.parquet":
+            file.unlink()
+    (tmp_path / f"{SCRATCH}2-DEAD" / "456.jsonl").write_text("{}")
+    found = ended_runs(str(tmp_path), "abc")
+    assert {run: sorted(parts) for run, parts in found.items()} == {
+        "2-DEAD": [part_of("2-DEAD"), f"{SCRATCH}2-DEAD/456.jsonl"],
+        "1-ENDED": [part_of("1-ENDED")],
+    }
+    assert list(found) == ["2-DEAD", "1-ENDED"]
+
+
+def test_a_run_elsewhere_is_taken_over_if_that_is_asked_for_and_it_has_been_idle(tmp_path: pathlib.Path) -> None:
+    files = leave(tmp_path, "JOB", {**liveness.owner(local=False), "fingerprint": "abc"})
+    assert ended_runs(str(tmp_path), "abc") == {}
+    with pytest.raises(
+        UsageError, match="--resume JOB: that run wrote or renewed its claim lately; end it, or wait an hour"
+    ):
+        ended_runs(str(tmp_path), "abc", "JOB")
+    age(files, 3700)
+    assert ended_runs(str(tmp_path), "abc") == {}
+    assert ended_runs(str(tmp_path), "abc", "JOB") == {"JOB": [part_of("JOB")]}
+    with pytest.raises(UsageError, match="--resume JOB: that run made other embeddings; give the flags that it had"):
+        ended_runs(str(tmp_path), "xyz", "JOB")
+
+
+@pytest.mark.parametrize("run", ["NONE", "EARLY"])
+def test_a_run_that_left_nothing_cannot_be_resumed(run: str, tmp_path: pathlib.Path) -> None:
+    for file in leave(tmp_path, "EARLY", claimed("abc")):
+        if file.name == "0123.parquet":
+            file.unlink()
+    with pytest.raises(UsageError, match=f"--resume {run}: there are no finished parts of such a run in {tmp_path}"):
+        ended_runs(str(tmp_path), "abc", run)
+
+
+def test_a_run_here_that_is_alive_cannot_be_resumed_however_idle_it_is(tmp_path: pathlib.Path) -> None:
+    age(leave(tmp_path, "RUN", {**here(os.getpid()), "fingerprint": "abc"}), 1e6)
+    with pytest.raises(UsageError, match="end it, or wait an hour"):
+        ended_runs(str(tmp_path), "abc", "RUN")
+
+
+def test_parts_that_nobody_took_over_stay_for_a_week(tmp_path: pathlib.Path) -> None:
+    ended = {"fingerprint": "abc", "ended": True}
+    kept = leave(tmp_path, "KEPT", ended)
+    gone = [*leave(tmp_path, "TAKEN", claimed("abc")), *leave(tmp_path, "OLD", ended), *kept[:3]]
+    age(kept, PARTS_LAST - 100)
+    age(leave(tmp_path, "OLD", ended), PARTS_LAST + 100)
+    assert sweep(str(tmp_path), "RUN", ["TAKEN"], keep_parts=True) == []
+    assert [file for file in gone if file.exists()] == []
+    assert [file.exists() for file in kept[3:]] == [True, True]
+    assert list(ended_runs(str(tmp_path), "abc")) == ["KEPT"]
+    assert sweep(str(tmp_path), "RUN") == []
+    assert found_in(tmp_path) == []
+
+
+def test_no_file_is_swept_that_the_manifest_names_whichever_run_wrote_it(tmp_path: pathlib.Path) -> None:
+    files = leave(tmp_path, "OLDEST", claimed("abc"))
+    named = [file.relative_to(tmp_path).as_posix() for file in files[:2]]
+    content = {"run_id": "RUN", "files": [{"name": name} for name in named]}
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    assert sweep(str(tmp_path), "RUN", ["OLDEST"], keep_parts=True) == []
+    assert found_in(tmp_path) == ["manifest.json", *named]
+
+
+def test_the_files_of_a_run_that_is_committed_meanwhile_are_not_swept(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next update may end while this run still tidies up. (1a)"""
+    (tmp_path / "manifest.json").write_text('{"run_id": "RUN", "files": []}')
+    files = leave(tmp_path, "NEXT", here(dead_process()))
+    listed = leftovers.files_below
+
+    def commit_first(folder: str) -> list[Any]:
+        content = {"run_id": "NEXT", "files": [{"name": f.relative_to(tmp_path).as_posix()} for f in files[:3]]}
+        (tmp_path / "manifest.json").write_text(json.dumps(content))
+        for file in files[3:]:
+            file.unlink(missing_ok=True)
+        return listed(folder)
+
+    monkeypatch.setattr(leftovers, "files_below", commit_first)
+    sweep(str(tmp_path), "RUN")
+    assert all(file.exists() for file in files[:3])
+
+
+def test_parts_in_a_bucket_are_kept_found_and_swept_likewise(gcs: GcsServer) -> None:
+    output = f"gs://{gcs.bucket}/out"
+    claim(output, "RUN", local=True, fingerprint="abc")
+    for name in (part_of("RUN"), f"{SCRATCH}RUN/x.partial", "parquet/embeddings-RUN-00000-of-00001.parquet"):
+        gcs.put(f"out/{name}", b"x")
+    assert end(output, "RUN", keep_parts=True) is Ended.WITH_PARTS
+    assert gcs.names() == [f"out/{part_of('RUN')}", f"out/{SCRATCH}RUN/{OWNER}"]
+    assert ended_runs(output, "abc") == {"RUN": [part_of("RUN")]}
+    sweep(output, "NEXT", ["RUN"], keep_parts=True)
+    assert gcs.names() == []

@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from transforms.commit import liveness
-from transforms.commit.liveness import JOBS_LAST, LAPSES_AFTER, is_alive, owner
+from transforms.commit.liveness import (
+    JOBS_LAST,
+    LAPSES_AFTER,
+    ended,
+    fingerprint_of,
+    is_alive,
+    is_claim,
+    is_fresh,
+    owner,
+)
 
 
 def owner_of(code: str) -> tuple[dict[str, Any], subprocess.Popen[bytes]]:
@@ -79,3 +88,45 @@ def test_a_process_that_the_system_hides_from_this_user_is_alive(monkeypatch: py
     monkeypatch.setattr("os.kill", kill)
     assert is_alive(claim, idle=1e9)
     assert os.getpid() != claim["pid"]
+
+
+@pytest.mark.parametrize(
+    "claim", [owner(local=True, fingerprint="abc"), owner(local=False, fingerprint="abc"), None, [], {}]
+)
+def test_a_run_that_has_ended_is_dead_and_claims_nothing_and_is_still_known_by_its_spec(claim: Any) -> None:
+    """Though its process may go on for a while."""
+    over = ended(claim)
+    assert not is_alive(over, idle=0.0)
+    assert not is_fresh(over, idle=0.0)
+    assert not is_claim(over)
+    assert fingerprint_of(over) == fingerprint_of(claim)
+    assert ended(over) == over
+
+
+@pytest.mark.parametrize(
+    ("claim", "claims", "fingerprint"),
+    [
+        (owner(local=True, fingerprint="abc"), True, "abc"),
+        (owner(local=False), True, ""),
+        ({}, True, ""),
+        ({"fingerprint": 7}, True, ""),
+        *((no_claim, False, "") for no_claim in (None, [], 7, "x")),
+    ],
+)
+def test_a_claim_is_one_whatever_it_says(claim: Any, claims: bool, fingerprint: str) -> None:
+    assert is_claim(claim) is claims
+    assert fingerprint_of(claim) == fingerprint
+
+
+def test_a_job_elsewhere_was_at_work_lately_if_it_wrote_within_the_hour() -> None:
+    """Though its claim lasts for days, a person may know that it is over."""
+    for claim in (owner(local=False), {**owner(local=True), "boot": "another"}):
+        assert is_fresh(claim, idle=LAPSES_AFTER - 1)
+        assert not is_fresh(claim, idle=LAPSES_AFTER)
+    for no_claim in (None, [], 7):
+        assert not is_fresh(no_claim, idle=0.0)
+
+
+def test_a_run_here_is_at_work_as_long_as_its_process_is() -> None:
+    assert is_fresh(owner(local=True), idle=1e9)
+    assert not is_fresh({**owner(local=True), "process_started": "1"}, idle=0.0)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.core.uri_sum import UriSum
+from transforms.core.uri_sum import UriSum, uri_hash
 
 URIS = st.lists(st.text(max_size=5), max_size=8)
 
@@ -22,6 +22,13 @@ def test_the_order_of_uris_and_their_grouping_do_not_matter(uris: list[str]) -> 
 @given(URIS, URIS)
 def test_sums_are_equal_only_of_the_same_uris(left: list[str], right: list[str]) -> None:
     assert (UriSum.of(left) == UriSum.of(right)) is (sorted(left) == sorted(right))
+
+
+@given(URIS)
+def test_digests_are_as_good_as_uris(uris: list[str]) -> None:
+    assert UriSum.of_hashes([uri_hash(uri) for uri in uris]) == UriSum.of(uris)
+    assert {len(uri_hash(uri)) for uri in uris} <= {16}
+    assert len({uri_hash(uri) for uri in uris}) == len(set(uris))
 
 
 def test_a_sum_has_64_bits_and_counts_any_text() -> None:

@@ -2,12 +2,12 @@
 
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from transforms.read.folders import matching
+from transforms.read.folders import any_matching, matching
 
 
 def made(folder: pathlib.Path, *names: str) -> list[str]:
@@ -134,6 +134,32 @@ def test_a_glob_looks_no_deeper_than_it_must(tmp_path: pathlib.Path, monkeypatch
     monkeypatch.setattr("os.scandir", lambda path: looked.append(path) or scandir(path))
     assert paths(tmp_path / "*.jpg") == [str(tmp_path / "a.jpg")]
     assert looked == [str(tmp_path)]
+
+
+def test_one_file_is_found_without_a_look_at_all(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At launch, of a folder that may hold millions."""
+    inside = made(tmp_path, *(f"{i}.jpg" for i in range(100)), "deep/er/b.png")
+    given: list[str] = []
+    scandir = os.scandir
+
+    class Slowly:
+        """Notes what it gives."""
+
+        def __init__(self, path: str):
+            self.entries = scandir(path)
+
+        def __enter__(self) -> Iterator[Any]:
+            return (given.append(entry.path) or entry for entry in self.entries)
+
+        def __exit__(self, *_: object) -> None:
+            self.entries.close()
+
+    monkeypatch.setattr("os.scandir", Slowly)
+    path, error = any_matching(f"{tmp_path}/**")
+    assert (path in inside, error) == (True, None)
+    assert len(given) <= 2
+    assert any_matching(f"{tmp_path}/**/*.png") == (inside[-1], None)
+    assert any_matching(f"{tmp_path}/*.gif") == ("", None)
 
 
 def test_any_name_is_found(tmp_path: pathlib.Path) -> None:

@@ -16,8 +16,8 @@ from apache_beam.testing.util import assert_that, equal_to
 from transforms import ImageUri, ReadImageUris
 from transforms.core.errors import UsageError
 from transforms.core.uri_sum import UriSum
+from transforms.read.rows import read_source
 from transforms.read.sources import find_sources
-from transforms.read.uris import read_source
 from transforms.storage.paths import canonical_uri
 
 
@@ -152,6 +152,15 @@ def test_several_inputs_keep_their_order_and_share_one_schema(photos: pathlib.Pa
     assert len(found) == 8
 
 
+def test_the_number_of_inputs_is_known_unless_files_have_to_be_listed(
+    photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "1.csv").write_text("uri,v\nx.jpg,1\ny.jpg\n")
+    inputs = [str(tmp_path / "1.csv"), "http://h/z.jpg"]
+    assert ReadImageUris(inputs).num_inputs == 3
+    assert ReadImageUris([*inputs, str(photos)]).num_inputs is None
+
+
 def by_reason(failure: Any) -> tuple[str, str, str]:
     return failure.source.uri, failure.stage, failure.reason
 
@@ -197,7 +206,7 @@ def outcomes(path: pathlib.Path) -> list[tuple[str, str]]:
     """Return the uri of each row of a list, with the reason where it is lost."""
     source = ReadImageUris([str(path)])
     found = [row for one in source.sources for row in read_source(one, source.carried)]
-    return [by_reason(row.value)[::2] if isinstance(row, TaggedOutput) else (row[0], "") for row in found]
+    return [by_reason(row.value)[::2] if isinstance(row, TaggedOutput) else (row.uri, "") for row in found]
 
 
 def test_white_space_around_a_uri_is_no_part_of_it(tmp_path: pathlib.Path) -> None:

@@ -20,6 +20,8 @@ from transforms.storage.gcs import (
     generations_of,
     install_hint,
     is_gcs,
+    listed,
+    opened_object,
     put_if_unchanged,
     split,
     stat,
@@ -68,6 +70,71 @@ def test_the_mark_of_a_folder_is_none_of_its_objects(strict_gcs: GcsServer) -> N
     for name in ("model/", "model/empty/"):
         strict_gcs.put(name, b"")
     assert generations_of(f"gs://{strict_gcs.bucket}/model") == {"saved_model.pb": generation_of(uri)}
+
+
+def test_objects_are_listed_with_their_generations_in_the_order_of_their_names(gcs: GcsServer) -> None:
+    names = ["p/a.jpg", "p/b c/ä#1.jpg", "p/b/c.jpg"]
+    uris = [gcs.put(name, b"x") for name in reversed(names)][::-1]
+    for name in ("p/.a.jpg", "p/.git/a.jpg", "pp/a.jpg", "q.jpg"):
+        gcs.put(name, b"x")
+    found = list(listed(f"gs://{gcs.bucket}/p/**"))
+    assert [file.path for file in found] == uris
+    assert [file.version for file in found] == [f"generation:{generation_of(uri)}" for uri in uris]
+    assert [file.path for file in listed(f"gs://{gcs.bucket}/p/*.jpg")] == uris[:1]
+    assert [file.path for file in listed(f"gs://{gcs.bucket}/*/b*/[a-c].jpg")] == uris[2:]
+    assert [file.path for file in listed(f"gs://{gcs.bucket}/**")][-1] == f"gs://{gcs.bucket}/q.jpg"
+    assert list(listed(f"gs://{gcs.bucket}/none/**")) == []
+
+
+def test_a_name_of_wildcards_is_listed_by_its_escapes(strict_gcs: GcsServer) -> None:
+    uri = strict_gcs.put("out [1]*/.x/a.jpg", b"x")
+    strict_gcs.put("out 1x/.x/b.jpg", b"x")
+    assert [file.path for file in listed(f"gs://{strict_gcs.bucket}/out [[]1][*]/.x/**")] == [uri]
+
+
+def test_no_page_is_asked_for_before_it_is_needed(strict_gcs: GcsServer) -> None:
+    uris = [strict_gcs.put(f"p/{i:02}.jpg", b"x") for i in range(25)]
+    strict_gcs.page = 10
+    strict_gcs.log.clear()
+    found = listed(f"gs://{strict_gcs.bucket}/p/**")
+    assert [next(found).path for _ in range(10)] == uris[:10]
+    assert strict_gcs.asked("/o?") == 1
+    assert [file.path for file in found] == uris[10:]
+    assert strict_gcs.asked("/o?") == 3
+
+
+def test_no_more_of_an_object_comes_than_is_read(strict_gcs: GcsServer) -> None:
+    content = bytes(range(256)) * (3 << 12)
+    f = opened_object(strict_gcs.put("a.parquet", content))
+    strict_gcs.log.clear()
+    f.seek(-8, os.SEEK_END)
+    assert f.read() == content[-8:]
+    f.seek(1000)
+    assert f.read(100) == content[1000:1100]
+    assert f.read(100) == content[1100:1200]
+    assert strict_gcs.asked() == 2
+    f.seek(0)
+    assert f.read() == content
+
+
+def test_what_was_opened_is_read_in_its_generation_or_not_at_all(strict_gcs: GcsServer) -> None:
+    uri = strict_gcs.put("a.parquet", b"x" * 100)
+    f = opened_object(uri)
+    strict_gcs.log.clear()
+    f.read(1)
+    assert strict_gcs.asked(f"ifGenerationMatch={generation_of(uri)}") == 1
+    f = opened_object(uri)
+    strict_gcs.fail(404)
+    with pytest.raises(OSError, match="cannot read gs://"):
+        f.read(1)
+    with pytest.raises(FileNotFoundError, match="no such object"):
+        opened_object(f"gs://{strict_gcs.bucket}/none")
+
+
+def test_a_bucket_that_cannot_be_listed_is_an_os_error(gcs: GcsServer) -> None:
+    gcs.fail(403, matching="/o?")
+    with pytest.raises(OSError, match=r"cannot list gs://.*\*\*"):
+        next(listed(f"gs://{gcs.bucket}/p/**"))
 
 
 @pytest.mark.parametrize("name", ["../a", "a/../b", "a//b", "./a"])

@@ -7,16 +7,21 @@ import subprocess
 import sys
 
 import pytest
+from apache_beam.io.filesystem import FileMetadata, MatchResult
+from apache_beam.io.filesystems import FileSystems
 
 from tests.servers.gcs import GcsServer
 from transforms.storage.paths import (
+    Found,
     canonical_uri,
     first_match,
+    fixed_part,
     folder_pattern,
     is_file,
     local_path,
     matching_files,
     scheme_of,
+    visible_below,
 )
 
 
@@ -135,6 +140,53 @@ def test_an_object_is_a_file_and_what_lies_below_a_prefix_is_matched(gcs: GcsSer
     gcs.put("other/a.jpg", b"x")
     assert (is_file(uris[0]), is_file(f"{uris[0]}x")) == (True, False)
     assert matched(folder_pattern(f"gs://{gcs.bucket}/p/")) == uris
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fixed"),
+    [
+        ("a/b.jpg", "a/b.jpg"),
+        ("a/b*.jpg", "a/b"),
+        ("a/[bc].jpg", "a/"),
+        ("a [[]1][*]/?.jpg", "a [1]*/"),
+        ("**", ""),
+        ("a/[", "a/"),
+    ],
+)
+def test_what_a_pattern_begins_with_is_fixed(pattern: str, fixed: str) -> None:
+    assert fixed_part(pattern) == fixed
+
+
+def test_a_name_is_hidden_only_below_what_is_fixed() -> None:
+    is_visible = visible_below(".a/b")
+    assert [is_visible(path) for path in (".a/b.jpg", ".a/.b.jpg", ".a/b/.c/d.jpg", ".a/b/c.jpg")] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+class OtherFilesystem:
+    """A filesystem of Beam that is not here, with what it tells of its files."""
+
+    def __init__(self, *files: FileMetadata):
+        self.files = files
+
+    def match(self, patterns: list[str], limits: list[int | None]) -> list[MatchResult]:
+        return [MatchResult(patterns[0], list(self.files)[: limits[0]])]
+
+
+def test_another_filesystem_tells_versions_if_it_knows_times_and_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = OtherFilesystem(
+        FileMetadata("s3://b/c.jpg", 7), FileMetadata("s3://b/a.jpg", 0, 1.5), FileMetadata("s3://b/b.jpg", 5, 0.25)
+    )
+    monkeypatch.setattr(FileSystems, "match", files.match)
+    assert list(matching_files("s3://b/*")) == [
+        Found("s3://b/a.jpg", "mtime:1500000000,size:0"),
+        Found("s3://b/b.jpg", "mtime:250000000,size:5"),
+        Found("s3://b/c.jpg"),
+    ]
 
 
 def test_the_first_match_is_one_that_is_not_hidden(tmp_path: pathlib.Path) -> None:

@@ -214,3 +214,68 @@ def test_slices_of_a_file_read_back_what_was_put_in(tmp_path: pathlib.Path) -> N
 
 def test_no_embeddings_make_no_file(tmp_path: pathlib.Path) -> None:
     assert write(tmp_path, [], spec(), num_shards=4) == []
+
+
+def standing_file(folder: pathlib.Path, columns: pa.Schema, rows: list[dict[str, Any]]) -> tuple[str, np.ndarray]:
+    """Write a file of rows with carried columns, as an earlier run did; return its path and its vectors."""
+    matrix, format_ = vectors(len(rows)), ParquetFormat(embeddings_schema(spec(), columns), 100)
+    path = str(folder / "old.parquet")
+    format_.write(path, [format_.encode([embedding(i, matrix[i], row) for i, row in enumerate(rows)])])
+    return path, matrix
+
+
+def test_rows_of_an_earlier_schema_take_the_present_one(tmp_path: pathlib.Path) -> None:
+    old = pa.schema([("whole", pa.int64()), ("mixed", pa.int64()), ("gone", pa.string())])
+    path, matrix = standing_file(tmp_path, old, [{"whole": 1, "mixed": 2}, {"gone": "x"}])
+    now = pa.schema(
+        [("new", pa.list_(pa.string())), ("mixed", pa.string()), ("whole", pa.float64()), ("gone", pa.string())]
+    )
+    format_ = ParquetFormat(embeddings_schema(spec(), now), 1)
+    format_.write(str(tmp_path / "new.parquet"), format_.read(path))
+    table = pq.read_table(tmp_path / "new.parquet")
+    assert table.schema.equals(format_.schema)
+    assert table.select(now.names).to_pylist() == [
+        {"new": None, "mixed": "2", "whole": 1.0, "gone": None},
+        {"new": None, "mixed": None, "whole": None, "gone": "x"},
+    ]
+    np.testing.assert_array_equal(np.array(table["embedding"].to_pylist(), np.float32), matrix)
+
+
+def test_keys_are_in_the_present_schema_too(tmp_path: pathlib.Path) -> None:
+    """So that a row is known to be the same whatever the schema was when it was written."""
+    path, _ = standing_file(tmp_path, pa.schema([("mixed", pa.int64())]), [{"mixed": 2}, {}])
+    now = ParquetFormat(embeddings_schema(spec(), pa.schema([("mixed", pa.string()), ("new", pa.int8())])), 1)
+    (keys,) = now.keys(path)
+    assert (keys.uris, keys.versions) == (["/000.jpg", "/001.jpg"], ["", ""])
+    assert keys.sha256 == [f"{i:064x}" for i in range(2)]
+    assert keys.carried == [("2", None), (None, None)] == [now.comparable({"mixed": "2"}), now.comparable({})]
+
+
+def test_keys_of_a_file_without_carried_columns_are_empty(tmp_path: pathlib.Path) -> None:
+    path, _ = standing_file(tmp_path, pa.schema([]), [{}, {}])
+    format_ = ParquetFormat(embeddings_schema(spec()), 1)
+    (keys,) = format_.keys(path)
+    assert keys.carried == [(), ()] == [format_.comparable({"label": 1})] * 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_rows_are_read_back_as_the_embeddings_that_they_were(dtype: str, tmp_path: pathlib.Path) -> None:
+    matrix = vectors(5).astype(dtype)
+    top = (("n1", "tabby", 0.75), ("n2", "tiger cat", 0.25))
+    format_ = ParquetFormat(embeddings_schema(spec(dtype=dtype), None, 2), 2)
+    rows = [embedding(i, vector, top=top) for i, vector in enumerate(matrix)]
+    format_.write(str(tmp_path / "x"), [format_.encode(rows)])
+    wanted = {row.source.uri: row.source for row in (*rows[1::2], embedding(9, matrix[0]))}
+    found = list(format_.embeddings(str(tmp_path / "x"), wanted))
+    assert [(one.source, one.facts, one.top) for one in found] == [(r.source, r.facts, r.top) for r in rows[1::2]]
+    np.testing.assert_array_equal(np.stack([one.embedding for one in found]), matrix[1::2])
+    assert {one.embedding.dtype for one in found} == {np.dtype(dtype)}
+
+
+def test_chosen_rows_of_a_chunk_and_the_uris_of_a_file(tmp_path: pathlib.Path) -> None:
+    format_ = ParquetFormat(embeddings_schema(spec()), 2)
+    chunk = format_.encode([embedding(i, vector) for i, vector in enumerate(vectors(4))])
+    assert format_.uris(format_.select(chunk, np.array([True, False, False, True]))) == ["/000.jpg", "/003.jpg"]
+    assert len(format_.select(chunk, np.zeros(4, bool))) == 0
+    format_.write(str(tmp_path / "x"), [chunk])
+    assert [uri for uris in format_.uris_in(str(tmp_path / "x")) for uri in uris] == [f"/{i:03d}.jpg" for i in range(4)]

@@ -3,8 +3,10 @@
 import dataclasses
 import itertools
 import pathlib
+import pickle
 import random
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -12,11 +14,13 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
+from tests import collection_files as files
 from tests.servers.gcs import GcsServer
-from transforms.collection.layout import FileKind
+from transforms.collection.layout import FileKind, is_part
 from transforms.core.uri_sum import UriSum
+from transforms.write.failures import FailuresFormat
 from transforms.write.shard_format import ShardFormat
-from transforms.write.shard_plan import Part, Shard
+from transforms.write.shard_plan import Part, Shard, StandingFile, WrittenFile
 from transforms.write.shards import PlanShards, WriteParts, WriteShard, WriteShards
 
 NUMBERS = FileKind("texts", "numbers", ".txt")
@@ -178,3 +182,134 @@ def test_shards_are_written_to_a_bucket(gcs: GcsServer) -> None:
         assert_that(written | beam.Map(lambda f: (f.name, f.uris.count, f.num_bytes)), equal_to([(ONE, 3, 9)]))
     assert sorted(gcs.get(f"out/{ONE}").split()) == [b"1", b"22", b"333"]
     assert [name for name in gcs.names("out/") if not name.startswith("out/.run-run/")] == [f"out/{ONE}"]
+
+
+STANDING_FORMATS = {**{name: make() for name, make in files.FORMATS.items()}, "": FailuresFormat()}
+
+
+def element(uri: str, format_: str) -> Any:
+    return files.embedding(uri, label=7) if format_ else files.failure(uri)
+
+
+def written_over(
+    output: pathlib.Path, format_: str, standing: list[StandingFile], new: list[str], shard_bytes: int, **arguments: Any
+) -> dict[str, list[str]]:
+    """Write uris beside what stands; return the uris of each file of the result, as they are in it."""
+    told = output.with_name("told")
+
+    def note(written: list[WrittenFile]) -> None:
+        told.write_bytes(pickle.dumps(written))
+
+    shards = STANDING_FORMATS[format_]
+    with beam.Pipeline(runner=FnApiRunner()) as p:
+        stands = p | "Standing" >> beam.Create(standing).with_output_types(StandingFile)
+        elements = p | "New" >> beam.Create([element(uri, format_) for uri in new])
+        sink = WriteShards(shards, str(output), "NEW", None, shard_bytes, stands, **arguments)
+        assert_that(elements | sink, note)
+    found = pickle.loads(told.read_bytes())
+    uris = {file.name: list(itertools.chain(*shards.uris_in(f"{output}/{file.name}"))) for file in found}
+    assert {file.name: file.uris for file in found} == {name: UriSum.of(rows) for name, rows in uris.items()}
+    assert {file.name: file.num_bytes for file in found} == {name: (output / name).stat().st_size for name in uris}
+    return uris
+
+
+@pytest.fixture
+def out(tmp_path: pathlib.Path) -> pathlib.Path:
+    """An output folder."""
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def stand(output: pathlib.Path, format_: str, *groups: str, dropped: str = "") -> list[StandingFile]:
+    """Write a file for each group of uris of one character, of which some no longer stand."""
+    written = [
+        files.standing(output, STANDING_FORMATS[format_], f"R{i}", [element(uri, format_) for uri in uris])
+        for i, uris in enumerate(groups)
+    ]
+    return [
+        dataclasses.replace(
+            file,
+            dropped=tuple(i for i, uri in enumerate(uris) if uri in dropped),
+            dropped_uris=UriSum.of(uri for uri in uris if uri in dropped),
+        )
+        for file, uris in zip(written, groups, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("format_", STANDING_FORMATS)
+def test_rows_that_stand_are_merged_with_new_ones_and_dropped_ones_are_gone(format_: str, out: pathlib.Path) -> None:
+    standing = stand(out, format_, "abcdefg", "hij", "klm", dropped="bgjklm")
+    found = written_over(out, format_, standing, ["x", "b"], 1 << 20)
+    (uris,) = found.values()
+    assert sorted(uris) == sorted("acdefhixb")
+    assert [uri for uri in uris if uri in "acdefhi"] == list("acdefhi")
+
+
+@pytest.mark.parametrize("format_", STANDING_FORMATS)
+def test_large_files_that_lose_nothing_stay_as_they_are(format_: str, out: pathlib.Path) -> None:
+    standing = stand(out, format_, "abcdefg", "hijklmn", "op", dropped="h")
+    size = 2 * min(file.num_bytes for file in standing[:2])
+    found = written_over(out, format_, standing, [], size)
+    assert found.pop(standing[0].name) == list("abcdefg")
+    assert sorted(itertools.chain(*found.values())) == sorted("ijklmnop")
+    assert all("-NEW-" in name for name in found)
+    # If anything is written again, all is that is small.
+    assert standing[2].name not in found
+
+
+@pytest.mark.parametrize("format_", STANDING_FORMATS)
+def test_nothing_is_written_where_nothing_changed(format_: str, out: pathlib.Path) -> None:
+    standing = stand(out, format_, "abc")
+    assert written_over(out, format_, standing, [], 1 << 20) == {standing[0].name: list("abc")}
+    assert [path.name for path in out.iterdir()] == [STANDING_FORMATS[format_].kind.folder]
+
+
+def test_all_is_written_again_where_that_is_asked_for(out: pathlib.Path) -> None:
+    standing = stand(out, "parquet", "abc", "def")
+    found = written_over(out, "parquet", standing, [], 1, rewrites=True)
+    assert sorted(itertools.chain(*found.values())) == list("abcdef")
+    assert all("-NEW-" in name for name in found)
+
+
+@pytest.mark.parametrize("format_", STANDING_FORMATS)
+def test_of_files_that_lose_every_row_nothing_is_left(format_: str, out: pathlib.Path) -> None:
+    assert written_over(out, format_, stand(out, format_, "abc", "d", dropped="abcd"), [], 100) == {}
+
+
+def test_files_that_lose_most_rows_are_not_taken_for_large(out: pathlib.Path) -> None:
+    """Else many small files would be left behind."""
+    groups = ["".join(chr(256 + 100 * i + j) for j in range(100)) for i in range(4)]
+    dropped = "".join(group[:95] for group in groups)
+    standing = stand(out, "", *groups, dropped=dropped)
+    found = written_over(out, "", standing, [], standing[0].num_bytes)
+    assert len(found) == 1
+
+
+def test_a_part_has_its_name_once_it_is_whole(tmp_path: pathlib.Path) -> None:
+    """A later run takes the parts of one that died for finished. (1f)"""
+
+    seen: list[str] = []
+
+    class Watched(FailuresFormat):
+        def write(self, path: str, chunks: Iterable[list[bytes]]) -> None:
+            super().write(path, chunks)
+            seen.append(pathlib.Path(path).relative_to(tmp_path).as_posix())
+
+    write = WriteParts(Watched(), f"{tmp_path}/.run-run")
+    write.start_bundle()
+    parts = [*write.process(files.failure("/a")), *(w.value for w in write.finish_bundle())]
+    (name,) = (path.relative_to(tmp_path).as_posix() for path in (tmp_path / ".run-run").iterdir())
+    assert [part.path for part in parts] == [f"{tmp_path}/{name}"]
+    assert is_part(name)
+    assert not any(map(is_part, seen))
+
+
+def test_a_part_is_finished_after_a_while_though_it_is_small(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a run that dies loses little."""
+    monkeypatch.setattr("transforms.write.shards.PART_SECONDS", 0.0)
+    write = WriteParts(Lines(), str(tmp_path))
+    write.start_bundle()
+    parts = [part for n in range(4) for part in write.process(n)]
+    assert [part.rows for part in parts] == [2, 2]

@@ -1,5 +1,6 @@
 """TFRecord files are parsed by TensorFlow with what features.json says, and nothing else."""
 
+import dataclasses
 import datetime
 import decimal
 import json
@@ -16,7 +17,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from transforms.collection.columns import example_features
 from transforms.core.elements import Embedding, ImageFacts, ImageUri
 from transforms.core.spec import EmbeddingSpec
-from transforms.write.tfrecord import WriteEmbeddingsToTFRecord
+from transforms.write.tfrecord import TFRecordFormat, WriteEmbeddingsToTFRecord
 
 DIM = 5
 
@@ -175,3 +176,71 @@ def test_no_embeddings_make_no_file(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(("dim", "rows"), [(1, 4096), (100352, 20), (10**8, 1)])
 def test_parts_stay_below_8_mib_of_vectors(dim: int, rows: int) -> None:
     assert WriteEmbeddingsToTFRecord("out", "run", spec(dim=dim)).format().rows_per_part == rows
+
+
+def test_rows_of_an_earlier_schema_take_the_present_one(tmp_path: pathlib.Path) -> None:
+    old = pa.schema(
+        [("whole", pa.int64()), ("mixed", pa.int64()), ("parts", pa.list_(pa.float32())), ("gone", pa.string())]
+    )
+    now = pa.schema(
+        [
+            ("new", pa.int64()),
+            ("mixed", pa.string()),
+            ("whole", pa.float64()),
+            ("parts", pa.string()),
+            ("gone", pa.string()),
+        ]
+    )
+    matrix, before = vectors(2), TFRecordFormat(example_features(spec(), old), 3)
+    rows = [
+        embedding(0, matrix[0], {"whole": 1, "mixed": 2, "parts": [0.5, 1.5]}),
+        embedding(1, matrix[1], {"gone": "x"}),
+    ]
+    before.write(str(tmp_path / "old"), [before.encode(rows)])
+    after = TFRecordFormat(example_features(spec(), now), 3, refits=True)
+    after.write(str(tmp_path / "new"), after.read(str(tmp_path / "old")))
+    found = parsed([str(tmp_path / "new")], json.dumps(after.features))
+    assert [{name: row[name].tolist() for name in now.names} for row in found] == [
+        {"new": [], "mixed": [b"2"], "whole": [1.0], "parts": [b"0.5", b"1.5"], "gone": []},
+        {"new": [], "mixed": [], "whole": [], "parts": [], "gone": [b"x"]},
+    ]
+    np.testing.assert_array_equal(np.stack([row["embedding"] for row in found]), matrix)
+    assert [row["uri"] for row in found] == [b"/000.jpg", b"/001.jpg"]
+
+
+def test_records_of_the_present_schema_are_copied_as_they_are(tmp_path: pathlib.Path) -> None:
+    format_ = TFRecordFormat(example_features(spec(), pa.schema([("label", pa.int64())])), 3)
+    records = format_.encode([embedding(i, vector, {"label": i}) for i, vector in enumerate(vectors(3))])
+    format_.write(str(tmp_path / "x"), [records])
+    assert [record for chunk in format_.read(str(tmp_path / "x")) for record in chunk] == records
+    refitted = dataclasses.replace(format_, refits=True)
+    examples = [tf.train.Example.FromString(record) for chunk in refitted.read(str(tmp_path / "x")) for record in chunk]
+    assert examples == list(map(tf.train.Example.FromString, records))
+
+
+def test_keys_and_embeddings_are_those_that_were_written(tmp_path: pathlib.Path) -> None:
+    carried = pa.schema([("label", pa.int64()), ("box", pa.struct([("x", pa.int64())])), ("part", pa.float64())])
+    format_ = TFRecordFormat(example_features(spec(), carried, top_k=2), 3)
+    top = (("n1", "tabby", 0.75), ("n2", "tiger cat", 0.25))
+    columns: list[dict[str, Any]] = [{"label": 2**53 + 1, "box": {"x": 1}, "part": 0.1}, {}, {"label": 0}]
+    rows = [embedding(i, v, row, top) for i, (v, row) in enumerate(zip(vectors(3), columns, strict=True))]
+    path = str(tmp_path / "x")
+    format_.write(path, [format_.encode(rows)])
+    keys = list(format_.keys(path))
+    assert [uri for one in keys for uri in one.uris] == [row.source.uri for row in rows]
+    assert [version for one in keys for version in one.versions] == ["", "", ""]
+    assert [sha256 for one in keys for sha256 in one.sha256] == [row.facts.sha256 for row in rows]
+    assert [carried for one in keys for carried in one.carried] == [format_.comparable(one) for one in columns]
+    assert len({format_.comparable(one) for one in columns}) == 3
+    found = list(format_.embeddings(path, {rows[2].source.uri: rows[0].source}))
+    assert [(one.source, one.facts, one.top) for one in found] == [(rows[0].source, rows[2].facts, top)]
+    np.testing.assert_array_equal(found[0].embedding, rows[2].embedding)
+
+
+@pytest.mark.parametrize("content", [b"no gzip at all", None], ids=["broken", "gone"])
+def test_a_file_that_cannot_be_read_is_an_os_error(content: bytes | None, tmp_path: pathlib.Path) -> None:
+    """TensorFlow's own errors are of no type that anyone else catches."""
+    if content is not None:
+        (tmp_path / "x").write_bytes(content)
+    with pytest.raises(OSError, match=f"{tmp_path}/x cannot be read: "):
+        list(TFRecordFormat(example_features(spec()), 3).read(str(tmp_path / "x")))

@@ -3,8 +3,11 @@
 import csv
 import dataclasses
 import decimal
+import functools
+import io
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,9 +15,13 @@ import pyarrow.compute as pc
 from transforms.core.errors import UsageError, one_line
 from transforms.read.bounds import MAX_COLUMNS, ROW_BYTES
 from transforms.read.column_types import holds_long
-from transforms.read.formats.list_files import format_of, opened
-from transforms.read.formats.text_lines import Lines, TooLongError
-from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, found_columns, typed_rows
+from transforms.read.formats.blocks import Blocks
+from transforms.read.formats.csv_types import find_types, header_size
+from transforms.read.formats.found_columns import FoundColumns
+from transforms.read.formats.list_files import format_of, is_packed, opened
+from transforms.read.formats.parts import FoundParts, Part
+from transforms.read.formats.text_lines import UTF8, Lines, TooLongError
+from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, typed_rows
 
 # Python's limit of 131,072 characters would lose rows; `Lines` bounds them already.
 csv.field_size_limit(max(csv.field_size_limit(), ROW_BYTES))
@@ -33,20 +40,39 @@ def columns(path: str, uri_column: str) -> ListColumns:
     Raises:
       UsageError: the header has too many columns.
     """
+    delimiter = DELIMITERS[format_of(path)]
+    found, parts = FoundColumns(number_array), tuple[Part, ...]()
     with opened(path) as f:
-        lines = Lines(f)
-        reader = csv.reader(lines, delimiter=DELIMITERS[format_of(path)])
-        names = header(reader)
-        found = found_columns(_rows(reader, lines, names), number_array)
-    return dataclasses.replace(found, types={name: found.types.get(name, pa.null()) for name in names})
+        blocks = Blocks(f)
+        first = next(blocks, b"")
+        blocks.give_back(first)
+        if size := header_size(first, delimiter):
+            head = blocks.take(size)
+            names = header(csv.reader(Lines(io.BytesIO(head), blocks.encoding), delimiter=delimiter))
+            rows_of = functools.partial(_rows_behind, delimiter=delimiter)
+            parts = find_types(blocks, names, delimiter, rows_of, found, FoundParts(head))
+        else:
+            lines = Lines(blocks.rest(), blocks.encoding)
+            reader = csv.reader(lines, delimiter=delimiter)
+            names = header(reader)
+            found.add_rows(_rows(reader, lines, names))
+    types = {name: found.types.get(name, pa.null()) for name in names}
+    return dataclasses.replace(found.columns(), types=types, parts=() if is_packed(path) else parts)
 
 
-def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
+def _rows_behind(f: Any, encoding: str, names: list[str], delimiter: str) -> Iterator[SizedRow]:
+    lines = Lines(f, encoding)
+    return _rows(csv.reader(lines, delimiter=delimiter), lines, names)
+
+
+def rows(
+    path: str, uri_column: str, wanted: Mapping[str, pa.Field], version_column: str = "", part: Part | None = None
+) -> Iterator[Row]:
     """Yield the rows of a CSV file, as `typed_rows` does."""
-    with opened(path) as f:
-        lines = Lines(f)
+    with opened(path, part) as f:
+        lines = Lines(f, UTF8 if part else "")
         reader = csv.reader(lines, delimiter=DELIMITERS[format_of(path)])
-        yield from typed_rows(_rows(reader, lines, header(reader)), uri_column, wanted, to_arrow)
+        yield from typed_rows(_rows(reader, lines, header(reader)), uri_column, wanted, to_arrow, version_column)
 
 
 def header(reader: Iterator[list[str]]) -> list[str]:
@@ -99,11 +125,16 @@ def _rows(reader: Iterator[list[str]], lines: Lines, names: list[str]) -> Iterat
             yield f"{len(row)} fields where the header has {len(names)}", {}, size
 
 
-def number_array(values: list[str]) -> pa.Array:
-    """Return values as integers or else as floats; raise ValueError if that would lose a digit of one of them."""
-    text = pa.array([value for value in values if value], pa.string())
+def number_array(values: list[str] | pa.Array) -> pa.Array:
+    """Return those of some texts that are not empty as integers, or else as floats.
+
+    Raises:
+      ValueError: that would lose a digit of one of them.
+    """
+    text = pa.array(values, pa.string())
+    text = text.filter(pc.not_equal(text, ""))
     if not len(text):
-        return pa.nulls(len(values))
+        return pa.nulls(0)
     if pc.all(pc.match_substring_regex(text, INTEGER)).as_py():
         return text.cast(pa.int64())
     if not pc.all(pc.match_substring_regex(text, NUMBER)).as_py():

@@ -1,5 +1,6 @@
 """Rows of JSON lines: objects, whose absent keys are null."""
 
+import dataclasses
 import json
 import math
 from collections import Counter
@@ -12,21 +13,29 @@ from transforms.collection.values import as_text
 from transforms.core.errors import one_line
 from transforms.read.bounds import MAX_COLUMNS
 from transforms.read.column_types import is_text
-from transforms.read.formats.list_files import opened
-from transforms.read.formats.text_lines import Lines
-from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, found_columns, typed_rows
+from transforms.read.formats.blocks import Blocks, PartedRows
+from transforms.read.formats.found_columns import FoundColumns
+from transforms.read.formats.list_files import is_packed, opened
+from transforms.read.formats.parts import Part
+from transforms.read.formats.text_lines import UTF8, Lines
+from transforms.read.formats.text_rows import ListColumns, Row, SizedRow, typed_rows
 
 
 def columns(path: str, uri_column: str) -> ListColumns:
     """Return the columns of a file of JSON lines: all keys, in the order in which they first occur."""
+    found = FoundColumns(pa.array, is_typed=True)
     with opened(path) as f:
-        return found_columns(_rows(Lines(f)), pa.array)
+        all_rows = PartedRows(Blocks(f), _rows)
+        found.add_rows(all_rows)
+    return dataclasses.replace(found.columns(), parts=() if is_packed(path) else all_rows.parts)
 
 
-def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
+def rows(
+    path: str, uri_column: str, wanted: Mapping[str, pa.Field], version_column: str = "", part: Part | None = None
+) -> Iterator[Row]:
     """Yield the rows of a file of JSON lines, as `typed_rows` does."""
-    with opened(path) as f:
-        yield from typed_rows(_rows(Lines(f)), uri_column, wanted, to_arrow)
+    with opened(path, part) as f:
+        yield from typed_rows(_rows(Lines(f, UTF8 if part else "")), uri_column, wanted, to_arrow, version_column)
 
 
 def _rows(lines: Lines) -> Iterator[SizedRow]:

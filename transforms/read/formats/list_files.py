@@ -14,8 +14,9 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.core.errors import UsageError
+from transforms.read.formats.parts import Joined, Part
 from transforms.storage.files import download
-from transforms.storage.gcs import is_gcs
+from transforms.storage.gcs import INSTALLED, is_gcs, opened_object
 
 FORMATS = {
     ".txt": "text",
@@ -73,10 +74,21 @@ def refuse_other_files(path: str) -> None:
             raise UsageError(f"--input {path} {what}")
 
 
+def is_packed(path: str) -> bool:
+    """Whether a uri list is compressed, so that nobody can begin in its midst."""
+    return path.lower().endswith((*UNPACKERS,))
+
+
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[Any]:
-    """Open a uri list on any Beam filesystem, and yield its unpacked bytes as a file."""
+def opened(path: str, part: Part | None = None) -> Iterator[Any]:
+    """Open a uri list on any Beam filesystem, and yield its unpacked bytes, or those of a part, as a file."""
     with contextlib.ExitStack() as stack:
+        if part:
+            f = stack.enter_context(opened_anywhere(path))
+            f.seek(part.start)
+            size = None if part.stop is None else part.stop - part.start
+            yield io.BufferedReader(Joined(part.head, f, size, part.crc32), 1 << 20)
+            return
         if is_gcs(path):
             local = os.path.join(stack.enter_context(tempfile.TemporaryDirectory()), "list")
             download(path, local)
@@ -85,3 +97,14 @@ def opened(path: str) -> Iterator[Any]:
             f = stack.enter_context(FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED))
         unpack = next((unpack for suffix, unpack in UNPACKERS.items() if path.lower().endswith(suffix)), None)
         yield unpack(f) if unpack else f
+
+
+@contextlib.contextmanager
+def opened_anywhere(path: str) -> Iterator[Any]:
+    """Open a uri list that is not compressed, to read here and there in it; of a bucket no more comes than is read."""
+    f = opened_object(path) if is_gcs(path) and INSTALLED else None
+    if f:
+        yield f
+        return
+    with opened(path) as whole:
+        yield whole

@@ -1,5 +1,6 @@
 """Rows of Parquet, a row group in slices: neither a long row group nor a value that is repeated takes memory."""
 
+import contextlib
 import functools
 import io
 import itertools
@@ -15,8 +16,9 @@ from transforms.core.errors import UsageError, one_line
 from transforms.read.bounds import CELL_BYTES, CHUNK_BYTES, MAX_COLUMNS, ROW_BYTES, cell_bytes, too_large
 from transforms.read.column_types import carried_type, holds_long, is_bytes, is_text, plain_type
 from transforms.read.formats.csv_rows import unique
-from transforms.read.formats.list_files import opened
-from transforms.read.formats.text_rows import ListColumns, Row, faults_of
+from transforms.read.formats.list_files import is_packed, opened, opened_anywhere
+from transforms.read.formats.parts import PART_BYTES, Part
+from transforms.read.formats.text_rows import ListColumns, Row, faults_of, version_field
 from transforms.read.values import Values, carried_values
 
 BATCH_ROWS = 1 << 14
@@ -44,36 +46,60 @@ def columns(path: str, uri_column: str) -> ListColumns:
     Raises:
       UsageError: there are too many columns.
     """
-    with opened(path) as f:
+    with _opened(path) as f:
         file, types = _list(f)
-        num_rows = file.metadata.num_rows
+        metadata = file.metadata
     carried = {name: carried_type(type_) for name, type_ in types.items()}
-    return ListColumns(carried, functools.partial(_holds_long, path), num_rows)
+    parts = () if is_packed(path) else _parts(metadata)
+    return ListColumns(carried, functools.partial(_holds_long, path), metadata.num_rows, parts=parts)
+
+
+def _opened(path: str) -> contextlib.AbstractContextManager[Any]:
+    return opened(path) if is_packed(path) else opened_anywhere(path)
+
+
+def _parts(metadata: pq.FileMetaData) -> tuple[Part, ...]:
+    """Return row groups that follow one another, until they take PART_BYTES."""
+    parts, start, num_bytes, rows_before, rows = list[Part](), 0, 0, 0, 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        num_bytes, rows = num_bytes + group.total_byte_size, rows + group.num_rows
+        if num_bytes >= PART_BYTES or number == metadata.num_row_groups - 1:
+            parts.append(Part(start, number + 1, rows_before))
+            start, num_bytes, rows_before = number + 1, 0, rows
+    return tuple(parts) if len(parts) > 1 else ()
 
 
 def _holds_long(path: str, name: str) -> bool:
-    with opened(path) as f:
+    with _opened(path) as f:
         file, types = _list(f)
         column = file.schema_arrow.names[list(types).index(name)]
         return any(
             holds_long(array.cast(plain_type(array.type)))
-            for _, batch in _batches(file, [column])
+            for _, batch in _batches(file, range(file.num_row_groups), [column])
             if not isinstance(batch, str)
             for array in batch.columns
         )
 
 
-def rows(path: str, uri_column: str, wanted: Mapping[str, pa.Field]) -> Iterator[Row]:
-    """Yield the rows of a Parquet file: the uri as 'uri', the wanted columns as the output names and types them."""
-    with opened(path) as f:
+def rows(
+    path: str, uri_column: str, wanted: Mapping[str, pa.Field], version_column: str = "", part: Part | None = None
+) -> Iterator[Row]:
+    """Yield the rows of a Parquet file: the uri as 'uri', the wanted columns as the output names and types them.
+
+    With a version column, its text is there as 'version'.
+    """
+    taken = [*wanted.items(), *version_field(version_column)]
+    with _opened(path) as f:
         file, types = _list(f)
-        for num_rows, batch in _batches(file):
+        groups = range(part.start, part.stop or 0) if part else range(file.num_row_groups)
+        for num_rows, batch in _batches(file, groups):
             if isinstance(batch, str):
                 yield from itertools.repeat((batch, {}), num_rows)
             else:
                 arrays = dict(zip(types, batch.columns, strict=True))
-                used = {name: arrays[name] for name in dict.fromkeys((uri_column, *wanted))}
-                yield from _bounded_rows(used, types, uri_column, wanted)
+                used = {name: arrays[name] for name in dict.fromkeys((uri_column, *(name for name, _ in taken)))}
+                yield from _bounded_rows(used, types, uri_column, taken)
 
 
 def _list(f: Any) -> _List:
@@ -110,9 +136,9 @@ def _without_arrow_schema(f: Any) -> pq.FileMetaData:
     return pq.read_metadata(io.BytesIO(b"PAR1" + footer))
 
 
-def _batches(file: pq.ParquetFile, names: list[str] | None = None) -> Batches:
-    """Yield the rows of each row group, as many at a time as CHUNK_BYTES hold on average."""
-    for number in range(file.num_row_groups):
+def _batches(file: pq.ParquetFile, groups: range, names: list[str] | None = None) -> Batches:
+    """Yield the rows of row groups, as many at a time as CHUNK_BYTES hold on average."""
+    for number in groups:
         group = file.metadata.row_group(number)
         chunks = [group.column(i) for i in range(group.num_columns)]
         row_bytes = sum(max(c.total_uncompressed_size, 8 * c.num_values) for c in chunks) / max(group.num_rows, 1)
@@ -133,7 +159,7 @@ def _batches(file: pq.ParquetFile, names: list[str] | None = None) -> Batches:
 
 
 def _bounded_rows(
-    used: Mapping[str, pa.Array], types: Mapping[str, pa.DataType], uri_column: str, wanted: Mapping[str, pa.Field]
+    used: Mapping[str, pa.Array], types: Mapping[str, pa.DataType], uri_column: str, taken: list[tuple[str, pa.Field]]
 ) -> Iterator[Row]:
     """Yield the rows of a batch; values are unpacked for CHUNK_BYTES of rows at a time."""
     num_rows = len(used[uri_column])
@@ -151,7 +177,7 @@ def _bounded_rows(
         used, total = {name: array.take(pa.array(kept)) for name, array in used.items()}, total[kept]
     bounds = [0, *(np.flatnonzero(np.diff(np.cumsum(total) // CHUNK_BYTES)) + 1).tolist(), len(total)]
     good = itertools.chain.from_iterable(
-        _converted({name: array[start:stop] for name, array in used.items()}, types, uri_column, wanted)
+        _converted({name: array[start:stop] for name, array in used.items()}, types, uri_column, taken)
         for start, stop in itertools.pairwise(bounds)
     )
     if not faults:
@@ -162,18 +188,18 @@ def _bounded_rows(
 
 
 def _converted(
-    used: Mapping[str, pa.Array], types: Mapping[str, pa.DataType], uri_column: str, wanted: Mapping[str, pa.Field]
+    used: Mapping[str, pa.Array], types: Mapping[str, pa.DataType], uri_column: str, taken: list[tuple[str, pa.Field]]
 ) -> Iterator[Row]:
     uris, unusable = _uris(used[uri_column])
     if not uris:
         return
     found = [
         carried_values(used[name], field.type, functools.partial(_to_arrow, own=plain_type(types[name])))
-        for name, field in wanted.items()
+        for name, field in taken
     ]
-    faults = faults_of(wanted, [why for _, why in found])
+    faults = faults_of([name for name, _ in taken], [why for _, why in found])
     faults |= {i: f"column {uri_column!r}: {why}" for i, why in unusable.items()}
-    names = ["uri", *(field.name for field in wanted.values())]
+    names = ["uri", *(field.name for _, field in taken)]
     for i, values in enumerate(zip(uris, *(column for column, _ in found), strict=True)):
         yield (faults[i], {}) if i in faults else ("", dict(zip(names, values, strict=True)))
 

@@ -16,6 +16,15 @@ ENCODINGS = {
 }
 """Encodings by the byte order mark that a file begins with; any other file is UTF-8."""
 
+UTF8 = "utf-8"
+
+
+def encoding_of(head: bytes) -> tuple[int, str]:
+    """Return the encoding of a file by its first bytes, and how many of them are a mark that its decoder would keep."""
+    if head.startswith(codecs.BOM_UTF8):
+        return len(codecs.BOM_UTF8), UTF8
+    return 0, next((name for mark, name in ENCODINGS.items() if head.startswith(mark)), UTF8)
+
 
 class TooLongError(ValueError):
     """A line, or a CSV row of several lines, of more than ROW_BYTES characters."""
@@ -29,15 +38,20 @@ class Lines(Iterator[str]):
 
     Bytes that are no UTF-8 become surrogates, as in the names of files.
 
+    Args:
+      f: the file.
+      encoding: its encoding; '' if its first bytes say it.
+
     Attributes:
       at_end: whether a line was asked for and there was none.
     """
 
-    def __init__(self, f: Any):
+    def __init__(self, f: Any, encoding: str = ""):
         buffered = f if hasattr(f, "peek") else io.BufferedReader(f)
-        head = buffered.peek(4)[:4]
-        encoding = next((name for mark, name in ENCODINGS.items() if head.startswith(mark)), "utf-8-sig")
-        errors = "surrogateescape" if encoding == "utf-8-sig" else "surrogatepass"
+        if not encoding:
+            mark, encoding = encoding_of(buffered.peek(4)[:4])
+            buffered.read(mark)
+        errors = "surrogateescape" if encoding == UTF8 else "surrogatepass"
         self._readline = io.TextIOWrapper(buffered, encoding, errors=errors, newline="").readline
         self._row: list[str] = []
         self._again: list[str] = []

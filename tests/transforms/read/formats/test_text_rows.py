@@ -1,12 +1,9 @@
-"""Rows are gathered in bounded chunks, and the type of a column does not depend on where a chunk ends."""
-
-from typing import Any
+"""Rows are gathered in bounded chunks, and keep their order."""
 
 import pyarrow as pa
-import pytest
 
 from transforms.read.bounds import CHUNK_BYTES, CHUNK_ROWS
-from transforms.read.formats.text_rows import chunks, faults_of, found_columns, typed_rows
+from transforms.read.formats.text_rows import chunks, faults_of, typed_rows, version_field
 
 
 def test_a_chunk_ends_by_rows_or_by_size() -> None:
@@ -14,35 +11,6 @@ def test_a_chunk_ends_by_rows_or_by_size() -> None:
     assert [len(chunk) for chunk in chunks(small)] == [CHUNK_ROWS, 1]
     large = [("", {}, CHUNK_BYTES // 2)] * 5
     assert [len(chunk) for chunk in chunks(large)] == [2, 2, 1]
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "type_"),
-    [
-        (1, 0.5, pa.float64()),
-        (2**53 + 1, 0.5, pa.string()),
-        (0.5, 2**53 + 1, pa.string()),
-        ([2**60], [0.5], pa.string()),
-        ([1], [0.5], pa.list_(pa.float64())),
-        (1, "x", pa.string()),
-        (None, 1, pa.int64()),
-        (None, None, pa.null()),
-    ],
-)
-@pytest.mark.parametrize("between", [0, CHUNK_ROWS])
-def test_a_column_has_the_type_of_all_its_values(first: Any, last: Any, type_: pa.DataType, between: int) -> None:
-    """(2c) Whole numbers beside fractions, near or far."""
-    values = [first, *[None] * between, last]
-    found = found_columns((("", {"v": value}, 1) for value in values), pa.array)
-    assert dict(found.types) == {"v": type_}
-    assert found.num_rows == len(values)
-
-
-def test_rows_that_cannot_be_read_are_counted_and_the_last_is_named() -> None:
-    found = found_columns([("", {"v": 1}, 1), ("first", {}, 1), ("last", {}, 1), ("", {"w": 2**60}, 1)], pa.array)
-    assert (found.num_rows, found.last_fault) == (4, "last")
-    assert dict(found.types) == {"v": pa.int64(), "w": pa.int64()}
-    assert [found.holds_long(name) for name in "vw"] == [False, True]
 
 
 def test_rows_keep_their_order_their_faults_and_get_their_names() -> None:
@@ -60,3 +28,15 @@ def test_rows_keep_their_order_their_faults_and_get_their_names() -> None:
 
 def test_the_first_column_at_fault_is_named() -> None:
     assert faults_of("ab", [{0: "x"}, {0: "y", 2: "z"}]) == {0: "column 'a': x", 2: "column 'b': z"}
+
+
+def test_a_version_is_the_text_of_its_column() -> None:
+    (field,) = version_field("etag")
+    assert field == ("etag", pa.field("version", pa.string()))
+    assert version_field("") == []
+    rows = [("", {"u": "a", "etag": "007"}, 1), ("", {"u": "b"}, 1)]
+    found = typed_rows(rows, "u", {"etag": pa.field("n", pa.int64())}, lambda v, type_: pa.array(v).cast(type_), "etag")
+    assert list(found) == [
+        ("", {"uri": "a", "n": 7, "version": "007"}),
+        ("", {"uri": "b", "n": None, "version": None}),
+    ]
