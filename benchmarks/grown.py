@@ -56,14 +56,14 @@ def link_images(folder: str, images: int) -> list[ImageUri]:
 
 
 def list_images(path: str, uris: Iterable[str]) -> list[ImageUri]:
-    """Write a CSV of images, with their versions and three more columns; return them."""
+    """Write a CSV of images, with their versions in `revision`, and three more columns; return them."""
     made = []
     with open(path, "w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, ["uri", "version", "label", "photographer", "taken"])
+        writer = csv.DictWriter(f, ["uri", "revision", "label", "photographer", "taken"])
         writer.writeheader()
         for i, uri in enumerate(uris):
-            columns = {"version": f"v{i % 7}", "label": f"label {i % 1000}", "photographer": f"person {i % 5000}"}
-            source = ImageUri(uri, {**columns, "taken": 1_600_000_000 + i}, listed_version(columns["version"]))
+            columns = {"revision": f"r{i % 7}", "label": f"label {i % 1000}", "photographer": f"person {i % 5000}"}
+            source = ImageUri(uri, {**columns, "taken": 1_600_000_000 + i}, listed_version(columns["revision"]))
             writer.writerow({"uri": uri, **source.columns})
             made.append(source)
     return made

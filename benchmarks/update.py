@@ -78,7 +78,7 @@ def nothing_new(kind: str, folder: str, known: int, run: Callable[..., Cost]) ->
         one, images = os.path.join(folder, "one.csv"), os.path.join(folder, "list.csv")
         list_images(one, [os.path.join(first, name) for name in os.listdir(first)])
         sources = list_images(images, (f"https://images.example/photos/{i:08d}.jpg" for i in range(known)))
-        run = functools.partial(run, flags=["--version_column", "version"])
+        run = functools.partial(run, flags=["--version_column", "revision"])
     else:
         one, images = first, os.path.join(folder, "images")
         sources = link_images(images, known)
