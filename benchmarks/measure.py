@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import time
@@ -85,3 +86,32 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return list(process.children(recursive=True))
     except psutil.Error:
         return []
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a command cost: seconds of the whole process, seconds of processors, MB at the peak, and the load."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    load: float
+
+
+def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
+    """Run a command in a process of its own; raise if it fails.
+
+    The peak is that of the largest process, the load the mean of the last minute, with the command's own.
+    """
+    with tempfile.TemporaryFile("w+") as printed:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            command, stdout=printed, stderr=subprocess.STDOUT, env={**os.environ, **FOR_ALL, **environment}
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            printed.seek(0)
+            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {printed.read()[-2000:]}")
+    return Cost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1e3, os.getloadavg()[0])
