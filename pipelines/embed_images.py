@@ -26,6 +26,7 @@ from pipelines.plan.stages import (
 from transforms import CountReasons, MeasureHealth
 from transforms.commit.budget import FailOverBudget
 from transforms.embed.compare_canaries import CompareCanaries
+from transforms.measure.stage_times import MeasureStages
 from transforms.update.fetching import NeededBy, Standing
 
 
@@ -100,6 +101,7 @@ class EmbedAndCommit(beam.PTransform):
         outcome |= {
             "embeddings": written | "Written" >> beam.Flatten(),
             "failures": lost[0] | "WriteFailures" >> failures_sink,
+            "stages": embeddings | "Stages" >> MeasureStages(),
             "health": embeddings | "Health" >> beam.CombineGlobally(MeasureHealth()),
             "reasons": lost | "Failures" >> beam.Flatten() | beam.CombineGlobally(CountReasons()).without_defaults(),
             "canaries": canaries | "Canaries" >> beam.CombineGlobally(compare),

@@ -13,17 +13,9 @@ from transforms.collection.layout import FAILURES, format_of, path_of
 from transforms.collection.manifest import Health, Manifest, ReasonEntry, read_manifest
 from transforms.commit.budget import is_over_budget
 from transforms.core.errors import RunError
+from transforms.measure.stage_times import STAGES
 
 REASONS_SHOWN = 2
-
-STAGES = {
-    "fetch": "fetch-busy-us",
-    "decode": "decode-busy-us",
-    "forward": "forward-busy-us",
-    "write": "write-busy-us",
-    "wait": "forward-waited-us",
-}
-"""Stages that the summary shows, with their counters: `wait` is the time in which a ready device had no batch."""
 
 CHANGES = {
     "new": "new",

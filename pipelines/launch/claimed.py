@@ -15,6 +15,7 @@ from pipelines.console.lines import complain
 from pipelines.console.unexpected import unexpected
 from pipelines.plan.plan import Plan
 from pipelines.plan.runner import Runner
+from transforms.collection.manifest import committed_run
 from transforms.commit.claims import claim, renewed
 from transforms.commit.leftovers import Ended, end
 from transforms.core.errors import Interrupted, RunError, UsageError, one_line
@@ -74,11 +75,11 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         raise
     except RunError as e:
         # A RunError says that the run has ended: nothing runs on.
-        ended, why = end_outputs(plan), printable(_STEP.sub("", str(e)))
+        ended, why = end_outputs(plan), replaced_meanwhile(plan) or printable(_STEP.sub("", str(e)))
         if not say_if_committed(ended, why):
             raise RunError(f"{why}; {ended}") from e
     except Exception as e:
-        why = unexpected(held.failed, e, verbose=plan.settings.verbose)
+        why = replaced_meanwhile(plan) or unexpected(held.failed, e, verbose=plan.settings.verbose)
         if held.runs_on:
             # Last, since it ends with a command to copy.
             raise RunError(f"{why}; {held.runs_on}") from e
@@ -91,6 +92,17 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
 
 def _is_here(plan: Plan) -> bool:
     return plan.where.runner is Runner.LOCAL
+
+
+def replaced_meanwhile(plan: Plan) -> str:
+    """Say which run has changed a collection since this one began, and so removed files under it; '' if none has."""
+    for target in plan.targets:
+        before = target.standing.manifest
+        with contextlib.suppress(Exception):
+            run_id = committed_run(target.output)
+            if before and run_id not in (before["run_id"], plan.run_id):
+                return f"run {run_id} was committed to {target.output} meanwhile, and stands"
+    return ""
 
 
 @dataclasses.dataclass(frozen=True)

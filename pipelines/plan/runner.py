@@ -90,11 +90,13 @@ class Where:
       runner: kind of runner.
       resource_hints: Beam's resource hints for the steps that embed.
       has_workers: whether a local run divides its work among several workers.
+      dollars_an_hour: price of all workers at most, in US dollars; 0.0 if it is not known.
     """
 
     runner: Runner = Runner.LOCAL
     resource_hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
     has_workers: bool = False
+    dollars_an_hour: float = 0.0
 
     @property
     def is_one_process(self) -> bool:

@@ -156,4 +156,5 @@ def manifest_of(plan: Plan, target: Target) -> WriteManifest:
         updates=target.standing.manifest is not None,
         resumes=target.standing.resumes,
         keeps_parts=plan.settings.existing != "replace",
+        dollars_an_hour=plan.where.dollars_an_hour,
     )

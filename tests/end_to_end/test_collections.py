@@ -370,3 +370,54 @@ def test_a_collection_on_a_bucket_is_what_a_dictionary_predicts(
     numbers = iter(range(10**6))
     new = lambda: Bucket(strict_gcs, str(next(numbers)))  # noqa: E731
     explore(machine(new, Runner(None), "parquet", vectors, kills=False), examples=2, steps=8)
+
+
+def rows_of(output: pathlib.Path) -> list[tuple[str, str, str, str | None]]:
+    """Return what tells the rows of a collection, in the order of their uris."""
+    table = pq.read_table(output / "parquet").to_pylist()
+    return sorted((named(row["uri"]), row["sha256"], row["version"], row.get("label")) for row in table)
+
+
+@pytest.mark.exhaustive
+def test_an_update_by_two_worker_processes_is_the_local_one(tmp_path: pathlib.Path) -> None:
+    store = Disk(tmp_path)
+    outputs = {"local": tmp_path / "local", "two": tmp_path / "two"}
+    flags = {"local": [], "two": ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]}
+
+    def run(names: Sequence[str]) -> None:
+        store.put("list.csv", "\n".join(["uri,label", *(f"{name},{name[0]}" for name in names)]).encode())
+        for name, output in outputs.items():
+            argv = ["--input", f"{store.input}/list.csv", "--output", str(output), *LIGHT, *flags[name]]
+            assert main([*argv, "--existing=update", "--remove_missing"]) == 0
+        assert rows_of(outputs["local"]) == rows_of(outputs["two"])
+
+    for number, name in enumerate(NAMES[:5]):
+        store.put(name, CONTENTS[number])
+    run(NAMES[:5])
+    store.put(NAMES[0], CONTENTS[3])
+    store.put(NAMES[1], CONTENTS[1])
+    store.put(NAMES[2], CONTENTS[GOOD])
+    store.put(NAMES[5], CONTENTS[4])
+    run([*NAMES[:3], *NAMES[4:]])
+    counts = [json.loads((output / "manifest.json").read_text()) for output in outputs.values()]
+    assert counts[0]["counts"] == counts[1]["counts"]
+    assert counts[0]["changes"] == counts[1]["changes"]
+    assert counts[0]["changes"]["removed"] == 1
+
+
+def test_an_image_is_fetched_if_any_of_several_collections_lacks_it(tmp_path: pathlib.Path) -> None:
+    store = Disk(tmp_path)
+    for number, name in enumerate(NAMES[:3]):
+        store.put(name, CONTENTS[number])
+    argv = ["--input", store.input, "--output", store.output, *LIGHT, "--backbone=MobileNet,MobileNetV2"]
+    argv += ["--existing=update", "--backbone_kwargs={}"]
+    assert main(argv) == 0
+    lacking = tmp_path / "out" / "MobileNetV2"
+    for path in sorted(lacking.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    store.put(NAMES[3], CONTENTS[3])
+    assert main(argv) == 0
+    found = [
+        json.loads((tmp_path / "out" / name / "manifest.json").read_text()) for name in ("MobileNet", "MobileNetV2")
+    ]
+    assert [(one["counts"]["embedded"], one["counts"]["skipped"]) for one in found] == [(1, 3), (4, 0)]

@@ -52,12 +52,20 @@ class Changes(TypedDict):
 
 
 class RunEntry(TypedDict):
-    """A run that made or changed the collection."""
+    """A run that made or changed the collection.
+
+    `stages` are busy seconds of all threads and processes together; `dollars_at_most` what its workers cost if as many
+    as allowed ran from its start to its end, None if that is not known, as for this machine.
+    """
 
     run_id: str
     times: "Times"
     counts: Counts
     changes: Changes
+    seconds: float
+    images_per_second: float
+    stages: dict[str, float]
+    dollars_at_most: float | None
 
 
 class Collection(TypedDict):
@@ -159,6 +167,8 @@ def read_manifest(output: str) -> Manifest | None:
     if not isinstance(found, dict) or not isinstance(found.get("run_id"), str):
         raise ValueError("no run_id in it")
     files = found.get("files", [])
+    if not isinstance(found.get("collection", {}), dict):
+        raise ValueError("no collection in it")
     if not isinstance(files, list) or not all(isinstance(f, dict) and isinstance(f.get("name"), str) for f in files):
         raise ValueError("no files in it")
     return cast(Manifest, found)
@@ -217,6 +227,12 @@ def replaceable_versions(output: str) -> dict[str, str]:
       OSError: the folder cannot be read.
     """
     return {name: version_of(path_of(output, name)) for name in (MANIFEST, FEATURES)}
+
+
+def seconds_of(times: Times) -> float:
+    """Return how long a run took, in seconds."""
+    started, finished = (datetime.datetime.fromisoformat(times[name]) for name in ("started", "finished"))
+    return max((finished - started).total_seconds(), 1.0)
 
 
 def now() -> str:

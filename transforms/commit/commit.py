@@ -27,6 +27,7 @@ from transforms.collection.manifest import (
     read_manifest,
     replaceable_versions,
     runs_of,
+    seconds_of,
 )
 from transforms.commit.accounting import account
 from transforms.commit.claims import is_held
@@ -65,6 +66,7 @@ class Commit:
     updates: bool = False
     resumes: tuple[str, ...] = ()
     keeps_parts: bool = True
+    dollars_an_hour: float = 0.0
 
     def __call__(self, found: list[tuple[str, Any]]) -> Manifest:
         """Return the manifest as it was written."""
@@ -84,9 +86,19 @@ class Commit:
         accounted = account(found)
         written = [value for _, value in found if isinstance(value, WrittenFile)]
         files = [file_entry(file) for file in sorted(written, key=lambda file: file.name)]
-        single = {kind: value for kind, value in found if kind in ("health", "reasons", "canaries")}
+        single = {kind: value for kind, value in found if kind in ("health", "reasons", "canaries", "stages")}
         times = Times(started=self.started, finished=now())
-        run = RunEntry(run_id=self.run_id, times=times, counts=accounted.counts, changes=accounted.changes)
+        seconds = seconds_of(times)
+        run = RunEntry(
+            run_id=self.run_id,
+            times=times,
+            counts=accounted.counts,
+            changes=accounted.changes,
+            seconds=seconds,
+            images_per_second=round(accounted.counts["embedded"] / seconds, 1),
+            stages=single.get("stages", {}),
+            dollars_at_most=round(self.dollars_an_hour * seconds / 3600, 2) if self.dollars_an_hour else None,
+        )
         before = read_manifest(self.output) if self.updates else None
         earlier = [one for one in runs_of(before) if one["run_id"] != self.run_id] if before else []
         return Manifest(
@@ -175,6 +187,7 @@ class WriteManifest(beam.PTransform):
       updates: whether the run changes the collection that stands, rather than replacing it.
       resumes: runs that ended early, of which this one has taken over what they had finished.
       keeps_parts: whether what others that ended early have finished stays for a while.
+      dollars_an_hour: price of all workers at most, in US dollars; 0.0 if it is not known.
     """
 
     output: str
@@ -189,6 +202,7 @@ class WriteManifest(beam.PTransform):
     updates: bool = False
     resumes: tuple[str, ...] = ()
     keeps_parts: bool = True
+    dollars_an_hour: float = 0.0
 
     def __post_init__(self) -> None:
         super().__init__()

@@ -114,7 +114,7 @@ def condition_for(held: Sequence[Held], retry: str) -> str:
 
 
 def _condition(held: Held, retry: str) -> str:
-    found = next((row.asked for row in (held.row, held.part) if row and row.asked), "")
-    if not found and held.failure and not is_tried(held.failure, retry):
-        found = held.failure.version
-    return found
+    # A failure beside a row is that of a newer version.
+    if held.failure and held.failure.version and not is_tried(held.failure, retry):
+        return held.failure.version
+    return next((row.asked for row in (held.row, held.part) if row and row.asked), "")

@@ -102,6 +102,20 @@ def worker_rate(job: DataflowJob, speed: Speed) -> float:
     return min(rate, PROCESS_RATE * job.processes)
 
 
+def dollars_an_hour(job: DataflowJob) -> float:
+    """Return the price of all workers that a job may have, in US dollars; 0.0 if the machine is not known."""
+    return job.workers * _price(job) + _price_beside(job) if job.machine else 0.0
+
+
+def _price(job: DataflowJob) -> float:
+    return hourly_price(job.machine, job.disk_gb, job.gpu, job.gpu_count) if job.machine else 0.0
+
+
+def _price_beside(job: DataflowJob) -> float:
+    """Return the price of one machine of the steps without a GPU."""
+    return hourly_price(job.other_machine, job.disk_gb, "", 0) if job.other_machine else 0.0
+
+
 def cost_lines(job: DataflowJob, images: int, speed: Speed, workers: int) -> list[str]:
     """Return how long the job takes, what it costs, and what that rests on, line by line."""
     rate = worker_rate(job, speed)
@@ -109,9 +123,7 @@ def cost_lines(job: DataflowJob, images: int, speed: Speed, workers: int) -> lis
         return ["  cost      unknown: the machine type is not known here"]
     start = START_HOURS["image" if job.image else "packages"]
     hours = start + images / rate / workers / 3600
-    price = hourly_price(job.machine, job.disk_gb, job.gpu, job.gpu_count)
-    other = job.other_machine
-    beside = hourly_price(other, job.disk_gb, "", 0) if other else 0.0
+    price, other, beside = _price(job), job.other_machine, _price_beside(job)
     with_other = f", and {beside:.3f} for one {other.name} beside them" if other else ""
     on = f"a {job.gpu} as {GPU_CORES[job.gpu]:.0f} cores (a guess)" if job.gpu else "a vCPU as a core of this machine"
     return [

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import apache_beam as beam
 
-from pipelines.launch.dataflow.estimate import check_memory, cost_lines
+from pipelines.launch.dataflow.estimate import check_memory, cost_lines, dollars_an_hour
 from pipelines.launch.dataflow.job import DataflowJob
 from pipelines.launch.dataflow.needs import need_lines
 from pipelines.launch.dataflow.submission import submit
@@ -26,8 +26,8 @@ class DataflowLauncher:
 
     @property
     def where(self) -> Where:
-        """Dataflow, with the resource hints of the job."""
-        return Where(Runner.DATAFLOW, self.job.hints)
+        """Dataflow, with the resource hints of the job, and its price."""
+        return Where(Runner.DATAFLOW, self.job.hints, dollars_an_hour=dollars_an_hour(self.job))
 
     def run(self, build: Callable[[beam.Pipeline], None], plan: Plan) -> RunStats | None:
         """Submit a job and follow it to its end, see `pipelines.launch.Launcher`."""
