@@ -81,8 +81,8 @@ _precisions: set[str] = set()
 def use_precision(precision: str) -> None:
     """Let TensorFlow compute in `precision`, for all graphs of this process.
 
-    On a GPU a reduced precision is part of the graph, through Keras' dtype policy. Float32 is made whole there: by default
-    convolutions take TF32, of 10 bits, and no processor would compute the same.
+    On a GPU a reduced precision is part of the graph, through Keras' dtype policy. Float32 is whole there: convolutions
+    would take TF32, of 10 bits, and no processor would compute the same.
 
     Raises:
       UsageError: the processor cannot compute in it, or not faster; or this process computes in another one.
