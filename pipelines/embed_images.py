@@ -28,6 +28,7 @@ from transforms.commit.budget import FailOverBudget
 from transforms.embed.compare_canaries import CompareCanaries
 from transforms.measure.stage_times import MeasureStages
 from transforms.update.fetching import NeededBy, Standing
+from transforms.update.merge import NOTHING_STANDS
 
 
 def run(settings: Settings, beam_args: list[str]) -> int:
@@ -88,25 +89,22 @@ class EmbedAndCommit(beam.PTransform):
         needed = NeededBy(target.backbone.name)
         embeddings, unembedded, canaries = pixels | "Needed" >> needed | "Embed" >> embed
         lost = [one | f"Lost_{i}" >> needed for i, one in enumerate((*self.lost, unembedded))]
-        again, files, outcome = [], None, {"counts": self.counts}
+        merged = NOTHING_STANDS
         if self.standing:
             merged = embeddings | "Merge" >> merge_of(plan, target, self.standing, unread=self.lost[0])
-            again, files = [merged.embeddings], merged.files
-            lost.append(merged.failures)
-            outcome |= {"standing": files, "sums": merged.sums}
-        sinks = sinks_of(plan, target, files, more=again)
-        written = [embeddings | f"Write_{format_}" >> sink for format_, sink in sinks]
-        failures_sink = failures_sink_of(plan, target, files, more=lost[1:])
+        written = [embeddings | f"Write_{format_}" >> sink for format_, sink in sinks_of(plan, target, merged)]
+        failures = [*lost, *merged.failures]
         compare = CompareCanaries(target.backbone.precision, target.canary)
-        outcome |= {
+        outcome = {
+            "counts": self.counts,
             "embeddings": written | "Written" >> beam.Flatten(),
-            "failures": lost[0] | "WriteFailures" >> failures_sink,
+            "failures": failures[0] | "WriteFailures" >> failures_sink_of(plan, target, merged, more=failures[1:]),
             "stages": embeddings | "Stages" >> MeasureStages(),
             "health": embeddings | "Health" >> beam.CombineGlobally(MeasureHealth()),
-            "reasons": lost | "Failures" >> beam.Flatten() | beam.CombineGlobally(CountReasons()).without_defaults(),
+            "reasons": failures | "Lost" >> beam.Flatten() | beam.CombineGlobally(CountReasons()).without_defaults(),
             "canaries": canaries | "Canaries" >> beam.CombineGlobally(compare),
         }
-        return outcome | "Commit" >> manifest_of(plan, target)
+        return {**outcome, **merged.accounted} | "Commit" >> manifest_of(plan, target)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from transforms.collection.columns import example_features, schema_text
 from transforms.decode.canary import decoding_hash
 from transforms.update.compare import Rules
 from transforms.update.fetching import FetchDiffering, Standing
-from transforms.update.merge import FilesOf, MergeWithStanding
+from transforms.update.merge import NOTHING_STANDS, FilesOf, Merged, MergeWithStanding
 from transforms.write.embeddings import WriteEmbeddings
 from transforms.write.failures import FailuresFormat
 from transforms.write.shard_format import EmbeddingsFormat, ShardFormat
@@ -99,16 +99,13 @@ def embed_of(plan: Plan, target: Target) -> EmbedImages:
     )
 
 
-def sinks_of(
-    plan: Plan, target: Target, standing: Any = None, more: Sequence[Any] = ()
-) -> Iterator[tuple[str, WriteEmbeddings]]:
+def sinks_of(plan: Plan, target: Target, merged: Merged = NOTHING_STANDS) -> Iterator[tuple[str, WriteEmbeddings]]:
     """Yield the sinks for one of a plan's targets, each with its format.
 
     Args:
       plan: the plan.
       target: one of its targets.
-      standing: PCollection of the target's StandingFiles, None for none.
-      more: PCollections of embeddings that are written with those to which the sink is applied.
+      merged: what stands, and is written again with the embeddings to which a sink is applied.
     """
     for format_ in plan.settings.output_format:
         yield (
@@ -121,23 +118,30 @@ def sinks_of(
                 top_k=target.backbone.top_k,
                 num_shards=plan.settings.num_shards,
                 shard_bytes=plan.settings.shard_bytes,
-                standing=files_of(standing, format_),
+                standing=files_of(merged, format_),
                 rewrites=target.is_rewritten(plan.source.columns),
-                more=more,
+                more=merged.embeddings,
             ),
         )
 
 
-def failures_sink_of(plan: Plan, target: Target, standing: Any = None, more: Sequence[Any] = ()) -> WriteFailures:
-    """Return the sink of failures for one of a plan's targets; arguments as for `sinks_of`."""
-    return WriteFailures(target.output, plan.run_id, standing=files_of(standing, ""), more=more)
+def failures_sink_of(plan: Plan, target: Target, merged: Merged, more: Sequence[Any]) -> WriteFailures:
+    """Return the sink of failures for one of a plan's targets.
+
+    Args:
+      plan: the plan.
+      target: one of its targets.
+      merged: what stands.
+      more: PCollections of failures that are written with those to which the sink is applied.
+    """
+    return WriteFailures(target.output, plan.run_id, standing=files_of(merged, ""), more=more)
 
 
-def files_of(standing: Any, format_: str) -> Any:
-    """Return the StandingFiles of a format among those of all formats, '' for failures; None for None."""
-    if standing is None:
+def files_of(merged: Merged, format_: str) -> Any:
+    """Return the StandingFiles of a format, '' for failures; None if nothing stands."""
+    if merged.files is None:
         return None
-    return standing | f"Standing_{format_ or 'failures'}" >> FilesOf(format_)
+    return merged.files | f"Standing_{format_ or 'failures'}" >> FilesOf(format_)
 
 
 def manifest_of(plan: Plan, target: Target) -> WriteManifest:

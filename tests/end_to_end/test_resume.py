@@ -72,25 +72,31 @@ def counted(output: pathlib.Path) -> tuple[dict, dict]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+@pytest.mark.parametrize("standing", [0, 10], ids=["first", "update"])
 @pytest.mark.exhaustive
 def test_a_run_that_dies_at_half_and_the_one_after_it_fetch_hardly_more_than_one_run(
-    number: signal.Signals, serve: Callable[[Handler], str], tmp_path: pathlib.Path
+    standing: int, number: signal.Signals, serve: Callable[[Handler], str], tmp_path: pathlib.Path
 ) -> None:
-    web = Web(IMAGES)
-    argv = ["--input", listed(tmp_path, serve(web), IMAGES), "--output", str(tmp_path / "out"), *LIGHT]
-    argv += ["--batch_size=2", "--fetch_threads=1"]
+    web = Web(IMAGES + standing)
+    site = serve(web)
+    argv = ["--output", str(tmp_path / "out"), *LIGHT, "--batch_size=2", "--fetch_threads=1"]
+    if standing:
+        assert main(["--input", listed(tmp_path, site, standing), *argv]) == 0
+        web.asked = 0
+        argv += ["--existing=update", "--recheck_http=false"]
+    argv += ["--input", listed(tmp_path, site, IMAGES + standing)]
     first = subprocess.Popen([sys.executable, "-c", OFTEN, *argv], stderr=subprocess.PIPE, text=True)
     web.at, web.then = IMAGES // 2, lambda: first.send_signal(number)
     _, said = first.communicate(timeout=300)
     assert first.returncode != 0
     if number != signal.SIGKILL:
         assert "what it finished is kept, and the same command goes on from there; to go on:" in said
-        assert shutil.which("sh")
-    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert len(rows(tmp_path / "out")) == standing if standing else not (tmp_path / "out" / "manifest.json").exists()
     assert main(argv) == 0
-    assert len(rows(tmp_path / "out")) == IMAGES
+    assert len(rows(tmp_path / "out")) == IMAGES + standing
     counts, changes = counted(tmp_path / "out")
-    assert counts == {"inputs": IMAGES, "embedded": IMAGES, "failed": 0, "skipped": 0, "duplicates": 0}
+    of = {"inputs": IMAGES + standing, "embedded": IMAGES, "failed": 0, "skipped": standing, "duplicates": 0}
+    assert counts == of
     assert changes["taken_over"] >= IMAGES // 2 - 6
     print(f"{web.asked} requests for {IMAGES} images, {changes['taken_over']} taken over")
     assert web.asked <= 1.1 * IMAGES

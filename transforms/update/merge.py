@@ -8,8 +8,6 @@ import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton
 
 from transforms.collection.layout import format_of, path_of
-from transforms.core.elements import Embedding
-from transforms.core.failures import Failure
 from transforms.core.stage import typed
 from transforms.core.uri_sum import UriSum
 from transforms.update.compare import COUNTED, Note, Settled
@@ -25,14 +23,17 @@ from transforms.write.shard_plan import StandingFile
 class Merged(NamedTuple):
     """Outputs of `MergeWithStanding`.
 
-    `embeddings` and `failures` are those that are written again; `files` are StandingFiles of all formats and of
-    failures, `sums` (kind, UriSum) for the accounting.
+    `embeddings` and `failures` are PCollections of those that are written again, `files` StandingFiles of all formats and
+    of failures; `accounted` is what the accounting needs: these files as 'standing', (kind, UriSum) as 'sums'.
     """
 
-    embeddings: beam.PCollection[Embedding]
-    failures: beam.PCollection[Failure]
-    files: beam.PCollection[StandingFile]
-    sums: beam.PCollection[tuple[str, UriSum]]
+    embeddings: tuple[Any, ...]
+    failures: tuple[Any, ...]
+    files: Any
+    accounted: Mapping[str, Any]
+
+
+NOTHING_STANDS = Merged((), (), None, {})
 
 
 @dataclasses.dataclass
@@ -97,12 +98,9 @@ class MergeWithStanding(beam.PTransform):
             notes | "NoteSums" >> beam.FlatMap(_sums_of_note),
             drops | "DropSums" >> beam.FlatMap(_sums_of_drops),
         )
-        return Merged(
-            again,
-            failed,
-            typed(files, StandingFile),
-            sums | "Sums" >> beam.Flatten() | beam.CombinePerKey(UriSum.total),
-        )
+        standing = typed(files, StandingFile)
+        total = sums | "Sums" >> beam.Flatten() | beam.CombinePerKey(UriSum.total)
+        return Merged((again,), (failed,), standing, {"standing": standing, "sums": total})
 
 
 @dataclasses.dataclass

@@ -25,6 +25,7 @@ from tests import collection_files as files
 from tests.pipelines.conftest import settings_of
 from transforms import Backbone, ReadImageUris, WriteEmbeddingsToParquet, WriteEmbeddingsToTFRecord
 from transforms.embed.batch_sizes import default_batch_size
+from transforms.update.merge import NOTHING_STANDS
 
 
 def planned(photos: pathlib.Path, *flags: str) -> Plan:
@@ -127,7 +128,7 @@ def test_rows_are_compared_by_the_first_format_as_the_flags_say(photos: pathlib.
     (rules,), (known,) = differing.rules, differing.files
     assert (rules.name, rules.format_name, rules.retry, rules.recheck_http) == ("MobileNet", "tfrecord", "all", False)
     assert [file.format for file in known] == ["", "tfrecord"]
-    merge = merge_of(plan, target, None)  # type: ignore[arg-type]
+    merge = merge_of(plan, target, None, unread=None)  # type: ignore[arg-type]
     assert (merge.collection, merge.output, merge.read_format) == ("MobileNet", target.output, "tfrecord")
     assert (merge.known, merge.files) == (known, target.standing.files())
     assert merge.remove_missing
@@ -154,6 +155,6 @@ def test_the_commit_is_that_of_an_update(existing: str, keeps: bool, photos: pat
 
 def test_where_nothing_stands_no_files_are_merged(photos: pathlib.Path) -> None:
     plan, target = updated(photos)
-    assert files_of(None, "parquet") is None
+    assert files_of(NOTHING_STANDS, "parquet") is None
     assert [sink.standing for _, sink in sinks_of(plan, target)] == [None, None]
-    assert failures_sink_of(plan, target).standing is None
+    assert failures_sink_of(plan, target, NOTHING_STANDS, more=()).standing is None

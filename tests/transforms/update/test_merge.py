@@ -116,11 +116,11 @@ def test_what_stood_is_kept_revised_replaced_or_removed(remove_missing: bool, tm
         merge = MergeWithStanding(
             "x", str(tmp_path), stands, known_files, standing, FORMATS, "parquet", unread, remove_missing
         )
-        embeddings, failures, left, sums = new | merge
+        (embeddings,), (failures,), left, accounted = new | merge
         assert_that(embeddings, checked(check_rows), "Rows")
         assert_that(failures, checked(lambda found: found == []), "Failures")
         assert_that(left, checked(check_files), "Files")
-        assert_that(sums, checked(check_sums), "Sums")
+        assert_that(accounted["sums"], checked(check_sums), "Sums")
 
 
 def test_failures_of_a_part_are_taken_over(tmp_path: pathlib.Path) -> None:
@@ -137,7 +137,7 @@ def test_failures_of_a_part_are_taken_over(tmp_path: pathlib.Path) -> None:
         merge = MergeWithStanding(
             "x", str(tmp_path), stands, [KnownFile(path, True, "")], [], FORMATS, "parquet", unread
         )
-        embeddings, failures, left, sums = new | merge
+        (embeddings,), (failures,), left, accounted = new | merge
 
         def check(found: list[Failure]) -> bool:
             (one,) = found
@@ -146,7 +146,7 @@ def test_failures_of_a_part_are_taken_over(tmp_path: pathlib.Path) -> None:
         assert_that(failures, checked(check), "Failures")
         assert_that(embeddings, checked(lambda found: found == []), "Rows")
         assert_that(left, checked(lambda found: found == []), "Files")
-        assert_that(sums, checked(lambda found: all(sum_ == UriSum() for _, sum_ in found)), "Sums")
+        assert_that(accounted["sums"], checked(lambda found: all(sum_ == UriSum() for _, sum_ in found)), "Sums")
 
 
 @pytest.mark.parametrize("format_", ["parquet", "tfrecord", ""])
