@@ -92,4 +92,4 @@ def collection(
         if elements:
             file = standing(folder, format_, "OLD", elements)
             found.append((kind, WrittenFile(file.name, file.uris, file.num_bytes)))
-    return Commit(str(folder), "OLD", SPEC, "", **{"columns": columns, **arguments})(found)
+    return Commit(str(folder), "OLD", SPEC, "2026-01-01T00:00:00+00:00", **{"columns": columns, **arguments})(found)

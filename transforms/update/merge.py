@@ -23,8 +23,8 @@ from transforms.write.shard_plan import StandingFile
 class Merged(NamedTuple):
     """Outputs of `MergeWithStanding`.
 
-    `embeddings` and `failures` are PCollections of those that are written again, `files` StandingFiles of all formats and
-    of failures; `accounted` is what the accounting needs: these files as 'standing', (kind, UriSum) as 'sums'.
+    `embeddings` and `failures` are PCollections of what is written again, `files` is one of StandingFiles, those of
+    failures among them; `accounted` is what the accounting needs: these files as 'standing', (kind, UriSum) as 'sums'.
     """
 
     embeddings: tuple[Any, ...]
