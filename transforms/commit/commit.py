@@ -5,6 +5,7 @@ never sees half a run. Of two runs that end at the same time one is committed, a
 """
 
 import dataclasses
+import datetime
 import importlib.metadata
 import json
 import logging
@@ -206,6 +207,8 @@ class WriteManifest(beam.PTransform):
 
     def __post_init__(self) -> None:
         super().__init__()
+        # Now, since the commit comes at the end.
+        datetime.datetime.fromisoformat(self.started)
         if self.replaceable is None:
             self.replaceable = replaceable_versions(self.output)
 
