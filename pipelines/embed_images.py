@@ -86,18 +86,22 @@ class EmbedAndCommit(beam.PTransform):
         embed = embed_of(plan, target).with_resource_hints(**plan.where.resource_hints)
         needed = NeededBy(target.backbone.name)
         embeddings, unembedded, canaries = pixels | "Needed" >> needed | "Embed" >> embed
-        failures = (*self.lost, unembedded) | "AllLost" >> beam.Flatten() | "NeededLost" >> needed
-        outcome, files = {"counts": self.counts}, None
+        lost = [one | f"Lost_{i}" >> needed for i, one in enumerate((*self.lost, unembedded))]
+        again, files, outcome = [], None, {"counts": self.counts}
         if self.standing:
-            embeddings, failures, files, sums = (embeddings, failures) | merge_of(plan, target, self.standing)
-            outcome |= {"standing": files, "sums": sums}
-        written = [embeddings | f"Write_{format_}" >> sink for format_, sink in sinks_of(plan, target, files)]
+            merged = embeddings | "Merge" >> merge_of(plan, target, self.standing, unread=self.lost[0])
+            again, files = [merged.embeddings], merged.files
+            lost.append(merged.failures)
+            outcome |= {"standing": files, "sums": merged.sums}
+        sinks = sinks_of(plan, target, files, more=again)
+        written = [embeddings | f"Write_{format_}" >> sink for format_, sink in sinks]
+        failures_sink = failures_sink_of(plan, target, files, more=lost[1:])
         compare = CompareCanaries(target.backbone.precision, target.canary)
         outcome |= {
             "embeddings": written | "Written" >> beam.Flatten(),
-            "failures": failures | "WriteFailures" >> failures_sink_of(plan, target, files),
+            "failures": lost[0] | "WriteFailures" >> failures_sink,
             "health": embeddings | "Health" >> beam.CombineGlobally(MeasureHealth()),
-            "reasons": failures | "Reasons" >> beam.CombineGlobally(CountReasons()).without_defaults(),
+            "reasons": lost | "Failures" >> beam.Flatten() | beam.CombineGlobally(CountReasons()).without_defaults(),
             "canaries": canaries | "Canaries" >> beam.CombineGlobally(compare),
         }
         return outcome | "Commit" >> manifest_of(plan, target)

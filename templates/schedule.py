@@ -12,8 +12,8 @@ without saying. `{date}` and `{run}` in a path are filled in when the job is lau
 If a night's job still runs when the next is launched, the launch returns that job, or an error, and starts nothing: the
 jobs of a schedule have one name, and Dataflow has one active job of a name in a region. The same holds for a launch
 that is retried because its answer was lost. Even if two runs meet, under different names, no run overwrites another's
-files: of two runs at once in one folder one is committed, the other fails and says which stands, and what it finished
-is taken over the next night.
+files: of two runs at once in one folder one is committed, the other fails and says which stands, and what it alone has
+seen is new to the night after.
 """
 
 import argparse

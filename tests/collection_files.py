@@ -8,14 +8,16 @@ import numpy as np
 import pyarrow as pa
 
 from tests.fake_backbone import spec
-from transforms.collection.columns import embeddings_schema, example_features
+from transforms.collection.columns import embeddings_schema, example_features, schema_text
+from transforms.collection.manifest import Manifest
+from transforms.commit.commit import Commit
 from transforms.core.elements import Embedding, ImageFacts, ImageUri
 from transforms.core.failures import Failure
 from transforms.core.uri_sum import UriSum
 from transforms.write.failures import FailuresFormat
 from transforms.write.parquet import ParquetFormat
 from transforms.write.shard_format import EmbeddingsFormat, ShardFormat
-from transforms.write.shard_plan import StandingFile
+from transforms.write.shard_plan import StandingFile, WrittenFile
 from transforms.write.tfrecord import TFRecordFormat
 
 SPEC = spec(dim=4)
@@ -44,8 +46,10 @@ def embedding(uri: str, version: str = "", data: str = "", top: Any = (), **colu
     return Embedding(ImageUri(uri, columns, version), ImageFacts(4, 3, "PNG", sha256), vector, top)
 
 
-def failure(uri: str, version: str = "", kind: str = "permanent", stage: str = "fetch", **columns: Any) -> Failure:
-    return Failure(ImageUri(uri, columns, version), stage, "io_error", kind, "OSError", f"no {uri}", 3)
+def failure(
+    uri: str, version: str = "", kind: str = "permanent", stage: str = "fetch", reason: str = "io_error", **columns: Any
+) -> Failure:
+    return Failure(ImageUri(uri, columns, version), stage, reason, kind, "OSError", f"no {uri}", 3)
 
 
 def write(format_: ShardFormat, path: pathlib.Path, rows: list[Any]) -> str:
@@ -69,3 +73,23 @@ def standing(folder: pathlib.Path, format_: ShardFormat, run_id: str, rows: list
 def rows_in(format_: EmbeddingsFormat, path: str, uris: list[str]) -> list[Embedding]:
     """Read rows back, each with a source of nothing but its uri."""
     return list(format_.embeddings(path, {uri: ImageUri(uri) for uri in uris}))
+
+
+def collection(
+    folder: pathlib.Path,
+    rows: list[Embedding],
+    failures: list[Failure] | None = None,
+    formats: dict[str, EmbeddingsFormat] | None = None,
+    **arguments: Any,
+) -> Manifest:
+    """Commit a collection of some rows and failures to a folder, as run OLD; return its manifest."""
+    lost, columns = failures or [], schema_text(LABEL)
+    found: list[tuple[str, Any]] = [("inputs", UriSum.of(row.source.uri for row in (*rows, *lost)))]
+    for kind, elements, format_ in (
+        *(("embeddings", rows, format_) for format_ in (formats or {"parquet": parquet()}).values()),
+        ("failures", lost, FailuresFormat()),
+    ):
+        if elements:
+            file = standing(folder, format_, "OLD", elements)
+            found.append((kind, WrittenFile(file.name, file.uris, file.num_bytes)))
+    return Commit(str(folder), "OLD", SPEC, "", **{"columns": columns, **arguments})(found)

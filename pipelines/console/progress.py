@@ -29,10 +29,12 @@ def progress_line(counters: dict[str, int], backbones: int, seconds: float, inpu
     total = (None if reads_on else read) if inputs is None else inputs
     failed = counters.get("images-failed", 0)
     embedded = counters.get("images-embedded", 0) // backbones
-    done = embedded + failed + counters.get("uris-repeated", 0)
+    settled = counters.get("uris-settled", 0) // backbones
+    done = embedded + settled + failed + counters.get("uris-repeated", 0)
     if not counters.get("images-fetched") and not failed:
         return f"reading uris: {read:,}"
-    rate = done / seconds if seconds > 0 else 0.0
+    # What was settled without being embedded took no time, and what is left may not be.
+    rate = (done - settled) / seconds if seconds > 0 else 0.0
     if total is None:
         return f"{done:,} of more than {read:,} images, {rate:.1f} img/s, {failed:,} failed"
     if done >= total:

@@ -1,6 +1,5 @@
 """The summary that ends a run, all of it from the manifest that was written, and the exit code."""
 
-import glob
 import json
 import shlex
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pipelines.console.exit_codes import DONE, OVER_BUDGET
 from pipelines.console.lines import say
 from pipelines.plan.plan import Plan, Target
 from pipelines.plan.run_stats import RunStats
-from transforms.collection.layout import FAILURES, failures_pattern, format_of, path_of
+from transforms.collection.layout import FAILURES, format_of, path_of
 from transforms.collection.manifest import Health, Manifest, ReasonEntry, read_manifest
 from transforms.commit.budget import is_over_budget
 from transforms.core.errors import RunError
@@ -143,32 +142,24 @@ def _bytes(size: float) -> str:
 
 def _next_commands(target: Target, manifest: Manifest, command_line: Sequence[str]) -> list[str]:
     names = [file["name"] for file in manifest["files"]]
-    folder = target.output.rstrip("/")
     commands = []
     if any(FAILURES.names(name) for name in names):
-        failures = failures_pattern(glob.escape(folder))
-        backbone = f" --backbone {target.backbone.name}"
-        commands.append(
-            f"retry the failures:  embed-images --input {shlex.quote(failures)} "
-            f"--output {shlex.quote(folder + '-retry')}{backbone}{_kept_flags(command_line)}"
-        )
+        commands.append(f"retry the failures:  {shlex.join(retrying(command_line))}")
     readable = [(format_, name) for format_ in READERS for name in names if format_of(name) == format_]
     if readable:
         format_, name = readable[0]
-        code = READERS[format_].format(path=json.dumps(path_of(folder, name), ensure_ascii=False))
+        code = READERS[format_].format(path=json.dumps(path_of(target.output, name), ensure_ascii=False))
         commands.append(f"read the result:     python -c {shlex.quote(code)}")
     return commands
 
 
-def _kept_flags(command_line: Sequence[str]) -> str:
-    """Return the flags that the next command line keeps: all but the input, the output and the backbone."""
-    of_collection = ("--existing", "--remove_missing", "--retry", "--resume")
-    replaced = ("--input", "--output", "--uri_column", "--version_column", "--backbone", "--dry_run", *of_collection)
+def retrying(command_line: Sequence[str]) -> list[str]:
+    """Return the command that tries all failures of a collection again, from the arguments of the run before."""
     kept: list[str] = []
     dropping = False
     for argument in command_line:
         if argument.startswith("--"):
-            dropping = argument.partition("=")[0] in replaced
+            dropping = argument.partition("=")[0] in ("--existing", "--retry", "--resume", "--dry_run")
         if not dropping:
-            kept.append(shlex.quote(argument))
-    return " " + " ".join(kept) if kept else ""
+            kept.append(argument)
+    return ["embed-images", *kept, "--existing", "update", "--retry", "all"]

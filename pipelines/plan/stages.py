@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from pipelines.plan.plan import Plan, Target
@@ -53,7 +53,7 @@ def fetch_differing_of(plan: Plan) -> FetchDiffering:
     )
 
 
-def merge_of(plan: Plan, target: Target, standing: Standing) -> MergeWithStanding:
+def merge_of(plan: Plan, target: Target, standing: Standing, unread: Any) -> MergeWithStanding:
     """Return how a plan merges what is new with what stands for one of its targets."""
     read = plan.settings.output_format[0]
     return MergeWithStanding(
@@ -64,6 +64,7 @@ def merge_of(plan: Plan, target: Target, standing: Standing) -> MergeWithStandin
         target.standing.files(),
         formats_of(plan, target),
         read,
+        unread,
         plan.settings.remove_missing,
     )
 
@@ -98,13 +99,16 @@ def embed_of(plan: Plan, target: Target) -> EmbedImages:
     )
 
 
-def sinks_of(plan: Plan, target: Target, standing: Any = None) -> Iterator[tuple[str, WriteEmbeddings]]:
+def sinks_of(
+    plan: Plan, target: Target, standing: Any = None, more: Sequence[Any] = ()
+) -> Iterator[tuple[str, WriteEmbeddings]]:
     """Yield the sinks for one of a plan's targets, each with its format.
 
     Args:
       plan: the plan.
       target: one of its targets.
       standing: PCollection of the target's StandingFiles, None for none.
+      more: PCollections of embeddings that are written with those to which the sink is applied.
     """
     for format_ in plan.settings.output_format:
         yield (
@@ -119,13 +123,14 @@ def sinks_of(plan: Plan, target: Target, standing: Any = None) -> Iterator[tuple
                 shard_bytes=plan.settings.shard_bytes,
                 standing=files_of(standing, format_),
                 rewrites=target.is_rewritten(plan.source.columns),
+                more=more,
             ),
         )
 
 
-def failures_sink_of(plan: Plan, target: Target, standing: Any = None) -> WriteFailures:
+def failures_sink_of(plan: Plan, target: Target, standing: Any = None, more: Sequence[Any] = ()) -> WriteFailures:
     """Return the sink of failures for one of a plan's targets; arguments as for `sinks_of`."""
-    return WriteFailures(target.output, plan.run_id, standing=files_of(standing, ""))
+    return WriteFailures(target.output, plan.run_id, standing=files_of(standing, ""), more=more)
 
 
 def files_of(standing: Any, format_: str) -> Any:

@@ -86,9 +86,10 @@ def _check_same(output: str, manifest: Manifest, spec: EmbeddingSpec, settings: 
     instead = "choose another folder, or --existing replace"
     if "collection" not in manifest:
         raise UsageError(f"--output {output} was made by an earlier version, and cannot be updated; {instead}")
-    if EmbeddingSpec.of(manifest["embedding_spec"]).fingerprint != spec.fingerprint:
-        old, new = ({k: _text(v) for k, v in s.items()} for s in (manifest["embedding_spec"], dataclasses.asdict(spec)))
-        texts = [(name, old.get(name, "None"), new.get(name, "None")) for name in {**new, **old}]
+    made_by = EmbeddingSpec.of(manifest["embedding_spec"])
+    if made_by.fingerprint != spec.fingerprint:
+        old, new = (dataclasses.asdict(one) for one in (made_by, spec))
+        texts = [(name, _text(old[name]), _text(new[name])) for name in new]
         differ = [f"{name} {_short(before)} became {_short(now)}" for name, before, now in texts if before != now]
         raise UsageError(f"--output {output} holds embeddings of another spec: {', '.join(differ)}; {instead}")
     made = tuple(dict.fromkeys(filter(None, (format_of(entry["name"]) for entry in manifest["files"]))))

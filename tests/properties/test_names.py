@@ -1,8 +1,6 @@
 """Names: those on disk are parsed back, those of carried columns are free, and no misspelt one raises."""
 
 import datetime
-import fnmatch
-import glob
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -15,7 +13,6 @@ from transforms.collection.layout import (
     MANIFEST,
     FileKind,
     date_of,
-    failures_pattern,
     format_of,
     is_scratch,
     name_of,
@@ -56,15 +53,6 @@ def test_the_name_of_a_run_s_own_file_tells_its_run(run_id: str, kind: FileKind,
         assert is_scratch(name)
         assert run_of(name) == run_id
         assert format_of(name) == ""
-
-
-@given(st.integers(0, 10**6), st.sampled_from(["/out", "gs://b/o [x]*", "/a?b"]))
-def test_the_pattern_of_failures_matches_those_of_all_runs_and_no_other_file(index: int, output: str) -> None:
-    run_id, other = new_run_id(), new_run_id()
-    pattern = failures_pattern(glob.escape(output))
-    assert fnmatch.fnmatchcase(path_of(output, FAILURES.shard_name(run_id, index, index + 1)), pattern)
-    assert fnmatch.fnmatchcase(path_of(output, FAILURES.shard_name(other, index, index + 1)), pattern)
-    assert not fnmatch.fnmatchcase(path_of(output, EMBEDDINGS["parquet"].shard_name(run_id, index, 1)), pattern)
 
 
 @given(st.text(max_size=40))

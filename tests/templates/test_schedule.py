@@ -60,7 +60,7 @@ def test_what_is_sent_is_of_googles_types(capsys: pytest.CaptureFixture[str]) ->
     request = ParseDict(shown["body"], dataflow_v1beta3.LaunchFlexTemplateRequest.pb()())
     launch = request.launch_parameter
     assert (launch.job_name, launch.container_spec_gcs_path) == ("nightly", "gs://b/templates/embed_images.json")
-    assert dict(launch.parameters) == PARAMETERS
+    assert dict(launch.parameters) == {**PARAMETERS, "existing": "update"}
     assert (launch.environment.max_workers, launch.environment.service_account_email) == (8, "worker@a-project.iam")
 
 
@@ -111,7 +111,10 @@ def test_two_schedules_differ_in_nothing(capsys: pytest.CaptureFixture[str]) -> 
         ([*GIVEN, "--parameter=no_wait=true"], "no_wait is none of the template's"),
         ([*GIVEN, "--parameter=batch_size=0"], "--parameter batch_size must match"),
         ([*GIVEN, "--parameter=gpu=h100"], "argument --gpu: 'h100' is not one of"),
-        ([*GIVEN, "--parameter=output=gs://b/out"], "the same every night, and the second would be refused"),
+        (
+            [*GIVEN, "--parameter=output=gs://b/out", "--parameter=existing=refuse"],
+            "the same every night, and the second would be refused",
+        ),
         ([*GIVEN, "--parameter=output=/tmp/{date}"], "--parameter output must match"),
         ([*GIVEN, '--environment={"subnetwrk": "s"}'], "--environment: "),
         ([*GIVEN, "--name=Nightly"], "must be of lower-case letters"),
@@ -127,9 +130,13 @@ def test_what_would_fail_at_night_is_refused_today(
     assert rest.requests == []
 
 
-def test_one_folder_for_every_night_is_taken_where_it_is_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
-    again = [*GIVEN, "--parameter=output=gs://b/out", "--parameter=existing=replace"]
-    assert printed([*FLAGS, *again], capsys)["body"]["launchParameter"]["parameters"]["output"] == "gs://b/out"
+@pytest.mark.parametrize(("given", "existing"), [([], "update"), (["--parameter=existing=replace"], "replace")])
+def test_one_folder_for_every_night_is_updated_unless_told_otherwise(
+    given: list[str], existing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = printed([*FLAGS, *GIVEN, "--parameter=output=gs://b/out", *given], capsys)
+    parameters = shown["body"]["launchParameter"]["parameters"]
+    assert (parameters["output"], parameters["existing"]) == ("gs://b/out", existing)
 
 
 def test_what_google_refuses_is_1_with_its_reason(rest: RestServer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,8 +127,3 @@ def run_of(name: str) -> str:
 def format_of(name: str) -> str:
     """Return the output format of a file of embeddings, from its path below the output folder; '' for other files."""
     return next((name_ for name_, kind in EMBEDDINGS.items() if kind.names(name)), "")
-
-
-def failures_pattern(output: str) -> str:
-    """Return the glob of a collection's failures; `output` is taken as it is, and may need escaping."""
-    return path_of(output, f"{FAILURES.folder}/{FAILURES.prefix}-*{FAILURES.extension}")

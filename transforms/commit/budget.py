@@ -12,8 +12,8 @@ from transforms.core.errors import RunError
 
 def is_over_budget(counts: Counts, max_failure_ratio: float) -> bool:
     """Whether more inputs failed than allowed, or all did."""
-    images = counts["inputs"] - counts["duplicates"] - counts["skipped"]
-    return counts["failed"] > max_failure_ratio * images or bool(counts["failed"] and not counts["embedded"])
+    images = counts["inputs"] - counts["duplicates"]
+    return counts["failed"] > max_failure_ratio * images or 0 < images == counts["failed"]
 
 
 def check_budget(manifests: list[Manifest], max_failure_ratio: float) -> None:

@@ -18,10 +18,10 @@ from transforms.update.outcomes import Outcome, outcome_of, outcome_of_bytes
 
 def settle_unchanged(source: ImageUri, retry: str) -> Iterator[Settled]:
     """Decide what is done about an image that its storage says is still of the known version."""
-    count("images-unchanged")
     for name, held in (source.held or {}).items():
         outcome = outcome_of(held, source.version, retry)
         assert outcome is not Outcome.FETCH, f"{source.uri} was asked for a version that is not known: {source.version}"
+        count("uris-settled")
         yield Settled(name, outcome, source, held)
 
 
@@ -38,6 +38,7 @@ def settle_same_bytes(image: Image) -> Iterator[Image | Settled]:
         if outcome is Outcome.FETCH:
             left[name] = held
         else:
+            count("uris-settled")
             yield Settled(name, outcome, source, held)
     if left:
         yield dataclasses.replace(image, source=dataclasses.replace(source, held=left))

@@ -138,10 +138,11 @@ class Comparison:
                 elif outcome is Outcome.SAME or (outcome is Outcome.FAILED and stands(held.failure)):
                     counted[outcome].append(hashes[i])
                 else:
+                    count("uris-settled")
                     yield Settled(rules.name, outcome, _with_version(sources[i], versions[i], held), held)
             for outcome, found in counted.items():
                 self._sums[rules.name, COUNTED[outcome]] += UriSum.of_hashes(found)
-                count(f"uris-{COUNTED[outcome]}", len(found))
+                count("uris-settled", len(found))
         for source, need in zip(sources, needs, strict=True):
             if need:
                 condition = condition_for(list(need.values()), self._rules[0].retry)

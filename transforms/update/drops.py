@@ -1,18 +1,22 @@
 """The rows and failures that no longer stand, and the files that hold them."""
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from transforms.core.elements import Embedding
+from transforms.core.failures import Failure
 from transforms.core.uri_sum import UriSum, uri_hash
 from transforms.update.known import Known
 from transforms.update.outcomes import stands
 from transforms.update.rows import ABSENT, UriHashes
 from transforms.write.shard_format import ShardFormat
 from transforms.write.shard_plan import StandingFile
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +48,7 @@ def drops_of(
     notes: Iterable[tuple[str, Any]],
     known: Known,
     remove_missing: bool,
+    unread: Iterable[Failure] = (),
 ) -> Drops:
     """Return what is dropped.
 
@@ -51,7 +56,9 @@ def drops_of(
       replaced: hashes of the uris that have a new row.
       notes: (kind, value) of the `Note`s of all bundles.
       known: what the collection holds.
-      remove_missing: whether rows and failures go whose uris no input names any more.
+      remove_missing: whether rows and failures go whose uris no input names any more. None go if not all of the input
+        could be read, since it may name them.
+      unread: the failures of reading it.
     """
     seen, seen_failures, stale = np.zeros(len(known.rows), bool), set[bytes](), set[bytes]()
     for kind, value in notes:
@@ -61,6 +68,9 @@ def drops_of(
             seen_failures.update(value)
         elif kind == "stale_failures":
             stale.update(value)
+    if remove_missing and any(failure.reason != "no_uri" for failure in unread):
+        LOG.warning("not all of the input could be read: nothing is removed for being gone from it")
+        remove_missing = False
     gone = known.rows.uris.at(np.flatnonzero(~seen))
     standing = {uri for uri, failure in known.failures.items() if stands(failure)}
     # What a list's row failed with is said anew by each run that reads the list.

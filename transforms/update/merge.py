@@ -25,7 +25,8 @@ from transforms.write.shard_plan import StandingFile
 class Merged(NamedTuple):
     """Outputs of `MergeWithStanding`.
 
-    `files` are StandingFiles of all formats and failures, `sums` (kind, UriSum) for the accounting.
+    `embeddings` and `failures` are those that are written again; `files` are StandingFiles of all formats and of
+    failures, `sums` (kind, UriSum) for the accounting.
     """
 
     embeddings: beam.PCollection[Embedding]
@@ -36,7 +37,7 @@ class Merged(NamedTuple):
 
 @dataclasses.dataclass
 class MergeWithStanding(beam.PTransform):
-    """Merge what is new with what stands in a collection: (Embedding, Failure) -> Merged.
+    """Merge new embeddings with what stands in a collection: Embedding -> Merged.
 
     Args:
       collection: name of the collection in this run.
@@ -46,6 +47,7 @@ class MergeWithStanding(beam.PTransform):
       files: the files that stand.
       formats: its formats by name, '' for failures.
       read_format: name of the format that rows are read from.
+      unread: a PCollection of the failures of reading the input: a uri may be missing for one.
       remove_missing: whether rows go whose uris no input names any more.
     """
 
@@ -56,30 +58,33 @@ class MergeWithStanding(beam.PTransform):
     files: Sequence[StandingFile]
     formats: Mapping[str, ShardFormat]
     read_format: str
+    unread: Any
     remove_missing: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
 
-    def expand(self, new: Any) -> Merged:
-        embeddings, failures = new
+    def expand(self, embeddings: Any) -> Merged:
         known, settled, notes = self.standing
         reader: Any = self.formats[self.read_format]
         formats: dict[str, EmbeddingsFormat] = {self.read_format: reader}
         again, failed = settled | "Reread" >> RereadSettled(self.known, formats)
-        embeddings = typed((embeddings, again) | "Embeddings" >> beam.Flatten(), Embedding)
-        replaced = embeddings | "Replaced" >> beam.FlatMap(replaced_by, self.collection)
+        replaced = (
+            embeddings | "Replaced" >> beam.FlatMap(replaced_by, self.collection),
+            again | "Revised" >> beam.FlatMap(replaced_by, self.collection),
+        ) | "AllReplaced" >> beam.Flatten()
         drops = (
             embeddings.pipeline
             | beam.Create([self.remove_missing])
             | "Drops"
             >> beam.Map(
-                lambda remove_missing, replaced, notes, known: drops_of(
-                    replaced, [(note.kind, note.value) for note in notes], known, remove_missing
+                lambda remove_missing, replaced, notes, known, unread: drops_of(
+                    replaced, [(note.kind, note.value) for note in notes], known, remove_missing, unread
                 ),
                 AsIter(replaced),
                 AsIter(notes),
                 AsSingleton(known),
+                AsIter(self.unread),
             )
         )
         files = (
@@ -93,8 +98,8 @@ class MergeWithStanding(beam.PTransform):
             drops | "DropSums" >> beam.FlatMap(_sums_of_drops),
         )
         return Merged(
-            embeddings,
-            typed((failures, failed) | "Failures" >> beam.Flatten(), Failure),
+            again,
+            failed,
             typed(files, StandingFile),
             sums | "Sums" >> beam.Flatten() | beam.CombinePerKey(UriSum.total),
         )

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -31,6 +32,7 @@ class WriteEmbeddings(Stage, abc.ABC):
       shard_bytes: target size of a file, in bytes.
       standing: a PCollection of the StandingFiles of the format that earlier runs wrote; None if there are none.
       rewrites: whether all of these are written again, since they hold other carried columns.
+      more: further PCollections of embeddings, see `WriteShards`.
     """
 
     takes = Embedding
@@ -44,6 +46,7 @@ class WriteEmbeddings(Stage, abc.ABC):
     shard_bytes: int = SHARD_BYTES
     standing: Any = None
     rewrites: bool = False
+    more: Sequence[Any] = ()
 
     @abc.abstractmethod
     def format(self) -> ShardFormat:
@@ -58,4 +61,5 @@ class WriteEmbeddings(Stage, abc.ABC):
             self.shard_bytes,
             self.standing,
             self.rewrites,
+            self.more,
         )

@@ -3,7 +3,7 @@
 import base64
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -64,6 +64,7 @@ class WriteFailures(Stage):
       run_id: id of the run, part of each file name, so that no run overwrites another's files.
       shard_bytes: target size of a file, in bytes.
       standing: a PCollection of the StandingFiles of failures that earlier runs wrote; None if there are none.
+      more: further PCollections of failures, see `WriteShards`.
     """
 
     takes = Failure
@@ -72,6 +73,9 @@ class WriteFailures(Stage):
     run_id: str
     shard_bytes: int = SHARD_BYTES
     standing: Any = None
+    more: Sequence[Any] = ()
 
     def expand(self, failures: beam.PCollection[Failure]) -> Any:
-        return failures | WriteShards(FailuresFormat(), self.output, self.run_id, None, self.shard_bytes, self.standing)
+        return failures | WriteShards(
+            FailuresFormat(), self.output, self.run_id, None, self.shard_bytes, self.standing, more=self.more
+        )

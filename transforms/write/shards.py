@@ -10,7 +10,7 @@ gives way to the first.
 import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -187,6 +187,8 @@ class WriteShards(beam.PTransform):
       shard_bytes: target size in bytes, judged by the sizes of the parts.
       standing: a PCollection of the StandingFiles of the same kind; None if there are none.
       rewrites: whether all of these are written again.
+      more: further PCollections of elements. Flattened with the first, they would end its fused stage, and no part
+        would be written before all elements are there.
     """
 
     format: ShardFormat
@@ -196,6 +198,7 @@ class WriteShards(beam.PTransform):
     shard_bytes: int
     standing: Any = None
     rewrites: bool = False
+    more: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -210,11 +213,14 @@ class WriteShards(beam.PTransform):
         plan = PlanShards(
             self.format, self.output, self.run_id, self.num_shards, self.shard_bytes, rewrites=self.rewrites
         )
-        parts = elements | "WriteParts" >> beam.ParDo(WriteParts(self.format, scratch))
-        if self.standing is not None:
-            parts = (parts, self.standing) | "WithStanding" >> beam.Flatten()
+        parts = [
+            one | f"WriteParts{number or ''}" >> beam.ParDo(WriteParts(self.format, scratch))
+            for number, one in enumerate((elements, *self.more))
+        ]
+        standing = [] if self.standing is None else [self.standing]
         planned = (
-            parts
+            (*parts, *standing)
+            | "Parts" >> beam.Flatten()
             | "AllParts" >> beam.CombineGlobally(ToListCombineFn()).without_defaults()
             | "PlanShards" >> beam.FlatMap(plan).with_outputs(KEPT, main="shards")
         )

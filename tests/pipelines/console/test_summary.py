@@ -45,8 +45,6 @@ def manifest(spec: EmbeddingSpec, embedded: int, reasons: dict[str, int], files:
         },
         "embedding_spec": json.loads(spec.to_json()),
         "embedding_spec_fingerprint": spec.fingerprint,
-        "changes": dict.fromkeys(Changes.__annotations__, 0),
-        "collection": {"rows": embedded, "columns": "", "runs": []},
         "files": [{"name": name, "rows": 1, "bytes": 1_500_000} for name in files],
         "failures": seen,
         "health": {**HEALTH, "duplicates": 0.25},
@@ -85,10 +83,7 @@ def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: 
     assert "4.0 img/s, 2.0 s, tensorflow in float32 on CPU" in text
     assert "start 1.5 s, fetch 0.1 s, decode 1.3 s, forward 0.9 s, write 0.0 s, wait 0.3 s" in text
     retry = shlex.split(lines[-2].partition(":")[2])
-    assert retry == [
-        *("embed-images", "--input", f"{tmp_path}/failures/failures-*.jsonl", "--output", f"{tmp_path}-retry"),
-        *("--backbone", "MobileNet", "--weights", "random", "--normalize"),
-    ]
+    assert retry == ["embed-images", *COMMAND, "--existing", "update", "--retry", "all"]
 
 
 def test_a_run_without_failures_offers_no_retry(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
@@ -125,9 +120,7 @@ def test_both_formats_are_read_from_parquet(spec: EmbeddingSpec, tmp_path: pathl
     assert sum(line.startswith("read the result:") for line in lines) == 1
 
 
-def test_a_retry_takes_the_failures_of_this_run_alone_and_leaves_overwriting_to_a_person(
-    spec: EmbeddingSpec, tmp_path: pathlib.Path
-) -> None:
+def test_a_retry_updates_the_same_collection(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
     found = manifest(spec, 0, {"timeout": 1}, (FAILED,))
     typed = (
         "--input",
@@ -143,8 +136,8 @@ def test_a_retry_takes_the_failures_of_this_run_alone_and_leaves_overwriting_to_
     )
     line = summary_lines(target(tmp_path / "[1]", spec), found, STATS, typed)[-1]
     assert shlex.split(line.partition(":")[2]) == [
-        *("embed-images", "--input", f"{tmp_path}/[[]1]/failures/failures-*.jsonl"),
-        *("--output", f"{tmp_path}/[1]-retry", "--backbone", "MobileNet", "--layer", "a b"),
+        *("embed-images", "--input", "a", "b c", "--output", "x", "--backbone=A,B", "--layer", "a b"),
+        *("--existing", "update", "--retry", "all"),
     ]
 
 
@@ -167,11 +160,13 @@ def test_the_exit_code_is_3_over_the_budget_or_when_all_failed(
     assert conclude(plan(photos, (made,), ratio), STATS) == code
 
 
-def test_inputs_that_are_no_images_of_their_own_are_no_part_of_the_ratio(spec: EmbeddingSpec) -> None:
+def test_repeated_inputs_are_no_part_of_the_ratio_and_skipped_ones_are_as_good_as_embedded(spec: EmbeddingSpec) -> None:
     found: Any = manifest(spec, 1, {"corrupt": 1}, ())
     found["counts"].update(inputs=104, duplicates=100, skipped=2)
-    assert exit_code([found], 0.5) == 0
-    assert exit_code([found], 0.49) == 3
+    assert exit_code([found], 0.25) == 0
+    assert exit_code([found], 0.24) == 3
+    found["counts"].update(embedded=0)
+    assert exit_code([found], 1.0) == 0
 
 
 def test_one_backbone_over_the_budget_is_enough(spec: EmbeddingSpec) -> None:
@@ -203,3 +198,41 @@ def test_a_summary_is_never_of_another_run(
         (tmp_path / "none" / "manifest.json").write_text(json.dumps(there))
     with pytest.raises(RunError, match=f"run RUN was committed, but {tmp_path}/none no longer holds it"):
         conclude(plan(photos, (target(tmp_path / "none", spec),)), STATS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "line"),
+    [
+        ({"new": 8}, 8, None),
+        ({"rows_before": 5}, 5, "nothing; rows 5 before, 5 now"),
+        (
+            {"rows_before": 1000, "new": 8, "gone": 3},
+            1008,
+            "8 new, 3 gone from the input; rows 1,000 before, 1,008 now",
+        ),
+        ({"new": 8, "taken_over": 6}, 8, "8 new, 6 taken over from runs that ended early; rows 0 before, 8 now"),
+        (
+            {"rows_before": 9, "new": 1, "changed": 2, "revised": 3, "gone": 4, "removed": 4},
+            6,
+            "1 new, 2 changed, 3 with another version or other columns, 4 gone from the input, 4 removed; "
+            "rows 9 before, 6 now",
+        ),
+    ],
+)
+def test_a_run_that_changed_a_collection_says_what(
+    changes: dict[str, int], rows: int, line: str | None, spec: EmbeddingSpec, tmp_path: pathlib.Path
+) -> None:
+    content = manifest(spec, 8, {}, (PARQUET,))
+    content["changes"] = {**dict.fromkeys(Changes.__annotations__, 0), **changes}
+    content["collection"]["rows"] = rows
+    lines = summary_lines(target(tmp_path, spec), content, STATS, COMMAND)  # type: ignore[arg-type]
+    assert [said.removeprefix("  changes   ") for said in lines if said.startswith("  changes")] == [line] * bool(line)
+
+
+def test_failures_of_before_that_were_not_tried_are_counted(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
+    content = manifest(spec, 8, {}, (PARQUET, FAILED.replace("RUN", "EARLIER")))
+    content["changes"]["known_failures"] = 1200
+    lines = summary_lines(target(tmp_path, spec), content, STATS, COMMAND)  # type: ignore[arg-type]
+    assert [said for said in lines if said.startswith("  failed")] == [
+        "  failed    1,200 before, and not tried again; --retry all would"
+    ]

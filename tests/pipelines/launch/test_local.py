@@ -54,7 +54,7 @@ def test_a_worker_that_computes_otherwise_than_the_first_run_is_one_line(plan: P
     canary = Canary.of(json.loads(first)["canary"])
 
     def update(canary: Canary) -> Plan:
-        again = make_plan(dataclasses.replace(plan.settings, overwrite=True), Where())
+        again = make_plan(dataclasses.replace(plan.settings, existing="replace"), Where())
         return dataclasses.replace(again, targets=(dataclasses.replace(again.targets[0], canary=canary),))
 
     with pytest.raises(RunError) as failure:

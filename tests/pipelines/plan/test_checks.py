@@ -71,8 +71,8 @@ def test_an_output_inside_a_folder_of_parquet_is_refused_and_one_beside_a_list_i
     path.parent.mkdir(parents=True)
     pq.write_table(pa.table({"uri": ["/a.jpg"]}), path)
     with pytest.raises(UsageError, match="lies in an --input folder and would become input"):
-        check_output(str(tmp_path / inside), ReadImageUris([str(tmp_path / "t")]), overwrite=False)
-    check_output(str(tmp_path / inside), ReadImageUris([str(path)]), overwrite=False)
+        check_output(str(tmp_path / inside), ReadImageUris([str(tmp_path / "t")]), existing="refuse")
+    check_output(str(tmp_path / inside), ReadImageUris([str(path)]), existing="refuse")
 
 
 def test_an_output_beside_the_input_with_its_name_as_a_start_is_none_inside(photos: pathlib.Path) -> None:

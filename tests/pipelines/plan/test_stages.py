@@ -6,11 +6,24 @@ import pathlib
 import pytest
 
 from pipelines.options.flags import parse
-from pipelines.plan.plan import Plan, make_plan
+from pipelines.plan.plan import Plan, Target, make_plan
 from pipelines.plan.runner import Where
-from pipelines.plan.stages import decode_of, embed_of, fetch_of, manifest_of, sinks_of
+from pipelines.plan.stages import (
+    decode_of,
+    embed_of,
+    failures_sink_of,
+    fetch_differing_of,
+    fetch_of,
+    files_of,
+    formats_of,
+    manifest_of,
+    merge_of,
+    sinks_of,
+)
+from pipelines.plan.standing import standing_in
+from tests import collection_files as files
 from tests.pipelines.conftest import settings_of
-from transforms import WriteEmbeddingsToParquet, WriteEmbeddingsToTFRecord
+from transforms import Backbone, ReadImageUris, WriteEmbeddingsToParquet, WriteEmbeddingsToTFRecord
 from transforms.embed.batch_sizes import default_batch_size
 
 
@@ -90,3 +103,57 @@ def test_the_manifest_may_replace_what_the_plan_has_seen(photos: pathlib.Path) -
     plan = planned(photos)
     target = dataclasses.replace(plan.targets[0], replaceable={"manifest.json": 17})
     assert manifest_of(plan, target).replaceable == {"manifest.json": 17}
+
+
+def updated(photos: pathlib.Path, *flags: str) -> tuple[Plan, Target]:
+    """Return a plan that updates a collection of both formats, and its target."""
+    out = photos.parent / "out"
+    both = {"parquet": files.parquet(), "tfrecord": files.tfrecord()}
+    manifest = files.collection(out, [files.embedding("/a", label=1)], [files.failure("/b")], both)
+    formats = "--output_format=tfrecord,parquet"
+    settings = settings_of(photos, out, "--existing=update", formats, *flags)
+    target = Target(
+        Backbone("MobileNet", weights="random"),
+        files.SPEC,
+        str(out),
+        standing=standing_in(str(out), manifest, files.SPEC, settings),
+    )
+    return Plan("NEW", "", settings, Where(), ReadImageUris([str(photos)]), (target,)), target
+
+
+def test_rows_are_compared_by_the_first_format_as_the_flags_say(photos: pathlib.Path) -> None:
+    plan, target = updated(photos, "--retry=all", "--recheck_http=false", "--remove_missing")
+    differing = fetch_differing_of(plan)
+    (rules,), (known,) = differing.rules, differing.files
+    assert (rules.name, rules.format_name, rules.retry, rules.recheck_http) == ("MobileNet", "tfrecord", "all", False)
+    assert [file.format for file in known] == ["", "tfrecord"]
+    merge = merge_of(plan, target, None)  # type: ignore[arg-type]
+    assert (merge.collection, merge.output, merge.read_format) == ("MobileNet", target.output, "tfrecord")
+    assert (merge.known, merge.files) == (known, target.standing.files())
+    assert merge.remove_missing
+    assert list(merge.formats) == ["", "tfrecord", "parquet"] == list(formats_of(plan, target))
+
+
+def test_a_collection_that_carries_other_columns_is_written_again(photos: pathlib.Path) -> None:
+    plan, target = updated(photos)
+    assert [sink.rewrites for _, sink in sinks_of(plan, target)] == [True, True]
+    assert target.is_rewritten(plan.source.columns)
+    assert not target.is_rewritten(files.LABEL)
+    assert not dataclasses.replace(target, standing=type(target.standing)()).is_rewritten(files.LABEL)
+
+
+@pytest.mark.parametrize(("existing", "keeps"), [("update", True), ("replace", False), ("refuse", True)])
+def test_the_commit_is_that_of_an_update(existing: str, keeps: bool, photos: pathlib.Path) -> None:
+    plan, target = updated(photos)
+    plan = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, existing=existing))
+    standing = dataclasses.replace(target.standing, parts=(("DEAD", ("part",)),))
+    commit = manifest_of(plan, dataclasses.replace(target, standing=standing))
+    assert (commit.updates, commit.resumes, commit.keeps_parts) == (True, ("DEAD",), keeps)
+    assert not manifest_of(plan, dataclasses.replace(target, standing=type(standing)())).updates
+
+
+def test_where_nothing_stands_no_files_are_merged(photos: pathlib.Path) -> None:
+    plan, target = updated(photos)
+    assert files_of(None, "parquet") is None
+    assert [sink.standing for _, sink in sinks_of(plan, target)] == [None, None]
+    assert failures_sink_of(plan, target).standing is None

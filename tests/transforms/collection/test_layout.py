@@ -15,7 +15,6 @@ from transforms.collection.layout import (
     OWNER,
     FileKind,
     date_of,
-    failures_pattern,
     format_of,
     is_scratch,
     name_of,
@@ -146,10 +145,6 @@ def test_an_id_says_on_which_day_its_run_began() -> None:
     days.append(datetime.datetime.now(datetime.UTC).date())
     assert day in [d.isoformat() for d in days]
     assert date_of(RUN) == "2026-11-28"
-
-
-def test_the_pattern_of_a_runs_failures_matches_them() -> None:
-    assert failures_pattern("/out/") == "/out/failures/failures-*.jsonl"
 
 
 def test_importing_it_imports_no_library_so_that_flags_can_take_their_choices_from_it() -> None:

@@ -105,6 +105,8 @@ def test_the_fields_of_a_manifest_are_those_that_readers_of_it_know() -> None:
         "files",
         "failures",
         "health",
+        "canary",
+        "workers",
         "features",
         "versions",
         "times",

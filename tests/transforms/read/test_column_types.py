@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from transforms.read.bounds import MAX_DEPTH
-from transforms.read.column_types import carried_type, common_type, depth, holds_long, is_text
+from transforms.read.column_types import carried_type, common_type, depth, holds_long, is_text, widened
 
 LIST = pa.list_(pa.int64())
 
@@ -138,3 +138,24 @@ def test_a_long_integer_is_found_wherever_it_is(values: list[Any], type_: pa.Dat
 def test_text_is_text() -> None:
     assert is_text(pa.string())
     assert not is_text(pa.binary())
+
+
+def test_columns_of_several_schemas_are_widened_in_the_order_in_which_they_come() -> None:
+    old = pa.schema([("label", pa.int8()), ("gone", pa.bool_()), ("mixed", pa.int64()), ("long", pa.int64())])
+    now = pa.schema([("new", pa.date32()), ("mixed", pa.string()), ("label", pa.int16()), ("long", pa.float64())])
+    assert widened([old, now]) == pa.schema(
+        [
+            ("label", pa.int16()),
+            ("gone", pa.bool_()),
+            ("mixed", pa.string()),
+            # Rows may hold integers for which a float has no place.
+            ("long", pa.string()),
+            ("new", pa.date32()),
+        ]
+    )
+
+
+def test_nothing_is_widened_where_all_schemas_are_the_same() -> None:
+    schema = pa.schema([("label", pa.int8()), ("box", pa.struct([("x", pa.float64())]))])
+    assert widened([schema, schema]) == widened([pa.schema([]), schema]) == schema
+    assert widened([]) == pa.schema([])

@@ -22,7 +22,7 @@ def row(version: str, data: bytes = DATA, same_columns: bool = True) -> HeldRow:
 
 
 def source(version: str, **held: Held) -> ImageUri:
-    return ImageUri("https://h/a", {}, version, held or None)
+    return ImageUri("https://h/a", {}, version, held=held or None)
 
 
 def test_an_image_that_has_not_changed_is_settled_for_each_collection() -> None:

@@ -1,5 +1,6 @@
 """What no longer stands, as sets say it, and the files that hold it."""
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -93,8 +94,6 @@ def test_notes_of_a_plain_list_and_of_no_position_mark_nothing_else() -> None:
     ],
 )
 def test_a_row_is_replaced_where_the_collection_has_one(held: dict[str, Held] | None, expected: list[bytes]) -> None:
-    import dataclasses
-
     embedding = dataclasses.replace(files.embedding("/a"), source=ImageUri("/a", held=held))
     assert list(replaced_by(embedding, "x")) == expected
 

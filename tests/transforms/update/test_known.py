@@ -1,6 +1,7 @@
 """What files hold is known as it was written; a part that is not whole counts for nothing."""
 
 import datetime
+import gzip
 import json
 import pathlib
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import collection_files as files
+from transforms.collection.values import to_python
 from transforms.core.elements import Embedding
 from transforms.core.uri_sum import uri_hash
 from transforms.update.known import Known, KnownFile, ReadKnown, carried_hash, known_of
@@ -70,28 +72,32 @@ def test_failures_are_known_with_their_version_and_whether_another_attempt_may_h
         }
 
 
+def cut_off(name: str, whole: bytes) -> list[bytes]:
+    """Return a file as it is if its writer dies, ended within a row.
+
+    A TFRecord that ends between two rows reads like a whole one; the plan of a run compares sizes.
+    """
+    if name == "tfrecord":
+        return [gzip.compress(gzip.decompress(whole)[:-missing]) for missing in (1, 20)]
+    return [whole[:length] for length in (1, 2 * len(whole) // 5, len(whole) - 12, len(whole) - 2)]
+
+
 @pytest.mark.parametrize("name", ["parquet", "tfrecord", ""])
 def test_a_part_that_is_cut_off_holds_nothing_and_a_standing_file_is_an_error(
     name: str, tmp_path: pathlib.Path
 ) -> None:
-    """Its run died while it wrote. (1f)
-
-    A TFRecord that ends early between two records reads like a whole one; the plan of a run compares sizes.
-    """
+    """Its run died while it wrote. (1f)"""
     if name:
         path = pathlib.Path(written(tmp_path, name, ROWS).path)
     else:
-        path = pathlib.Path(
-            files.write_failures(tmp_path / "failures.jsonl", [files.failure("/a"), files.failure("/b")])
-        )
-    whole, formats = path.read_bytes(), {name: files.FORMATS[name]()} if name else {}
-    for length in [2 * len(whole) // 5, len(whole) - 12, *([1, len(whole) - 2] if name != "tfrecord" else [])]:
-        path.write_bytes(whole[:length])
+        path = pathlib.Path(files.write_failures(tmp_path / "lost.jsonl", [files.failure("/a"), files.failure("/b")]))
+    formats = {name: files.FORMATS[name]()} if name else {}
+    for content in cut_off(name, path.read_bytes()):
+        path.write_bytes(content)
         part = known_of(0, KnownFile(str(path), True, name), formats)
-        assert (len(part.rows), len(part.parts), part.failures) == (0, 0, {}), length
-        with pytest.raises(Exception, match=r".") as error:
+        assert (len(part.rows), len(part.parts), part.failures) == (0, 0, {}), len(content)
+        with pytest.raises((OSError, ValueError)):
             known_of(0, KnownFile(str(path), False, name), formats)
-        assert not isinstance(error.value, AssertionError)
 
 
 def test_a_part_that_is_gone_holds_nothing(tmp_path: pathlib.Path) -> None:
@@ -175,8 +181,6 @@ def test_unchanged_columns_of_any_type_are_the_same_in_a_file_and_in_a_list(
     name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Else a row would be written again each night."""
-    from transforms.collection.values import to_python
-
     carried = pa.schema([(str(i), type_) for i, (type_, _) in enumerate(TYPES)])
     drawn = [data.draw(st.lists(st.none() | values, min_size=3, max_size=3)) for _, values in TYPES]
     columns = [to_python(pa.array(values, field.type)) for field, values in zip(carried, drawn, strict=True)]

@@ -56,7 +56,7 @@ def test_what_stood_is_kept_revised_replaced_or_removed(remove_missing: bool, tm
     held: dict[str, Held] = dict(zip(uris, known.held(list(hashes.values()), [0] * len(uris)), strict=True))
 
     def source(uri: str) -> ImageUri:
-        return ImageUri(uri, {"label": 2}, "generation:2", {"x": held[uri]})
+        return ImageUri(uri, {"label": 2}, "generation:2", held={"x": held[uri]})
 
     settled = [
         Settled("x", Outcome.REVISE, source("/revised"), held["/revised"]),
@@ -73,13 +73,11 @@ def test_what_stood_is_kept_revised_replaced_or_removed(remove_missing: bool, tm
     ]
     made = [files.embedding(uri, "generation:2", uri * 2, label=2) for uri in ("/changed", "/healed", "/new")]
     made = [Embedding(source(one.source.uri), one.facts, one.embedding) for one in made]
-    lost = [files.failure("/row", stage="read")]
 
     def check_rows(found: list[Embedding]) -> bool:
         vectors = {one.source.uri: (one.source.version, one.embedding.tolist()) for one in found}
         assert len(vectors) == len(found)
         return vectors == {
-            **{one.source.uri: ("generation:2", one.embedding.tolist()) for one in made},
             "/revised": ("generation:2", ROWS[1].embedding.tolist()),
             "/taken": ("generation:2", files.embedding("/taken").embedding.tolist()),
         }
@@ -113,14 +111,14 @@ def test_what_stood_is_kept_revised_replaced_or_removed(remove_missing: bool, tm
             root | "Settled" >> beam.Create(settled).with_output_types(Settled),
             root | "Notes" >> beam.Create(notes),
         )
-        new = (
-            root | "Made" >> beam.Create(made).with_output_types(Embedding),
-            root | "Lost" >> beam.Create(lost).with_output_types(Failure),
+        new = root | "Made" >> beam.Create(made).with_output_types(Embedding)
+        unread = root | "Unread" >> beam.Create([files.failure("/list#row=1", stage="read", reason="no_uri")])
+        merge = MergeWithStanding(
+            "x", str(tmp_path), stands, known_files, standing, FORMATS, "parquet", unread, remove_missing
         )
-        merge = MergeWithStanding("x", str(tmp_path), stands, known_files, standing, FORMATS, "parquet", remove_missing)
         embeddings, failures, left, sums = new | merge
         assert_that(embeddings, checked(check_rows), "Rows")
-        assert_that(failures, checked(lambda found: found == lost), "Failures")
+        assert_that(failures, checked(lambda found: found == []), "Failures")
         assert_that(left, checked(check_files), "Files")
         assert_that(sums, checked(check_sums), "Sums")
 
@@ -135,8 +133,10 @@ def test_failures_of_a_part_are_taken_over(tmp_path: pathlib.Path) -> None:
             root | "Settled" >> beam.Create([Settled("x", Outcome.FAILED, source, held)]),
             root | "Notes" >> beam.Create([]),
         )
-        new = (root | "Made" >> beam.Create([]), root | "Lost" >> beam.Create([]))
-        merge = MergeWithStanding("x", str(tmp_path), stands, [KnownFile(path, True, "")], [], FORMATS, "parquet")
+        new, unread = root | "Made" >> beam.Create([]), root | "Unread" >> beam.Create([])
+        merge = MergeWithStanding(
+            "x", str(tmp_path), stands, [KnownFile(path, True, "")], [], FORMATS, "parquet", unread
+        )
         embeddings, failures, left, sums = new | merge
 
         def check(found: list[Failure]) -> bool:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
-from transforms.write.shard_format import PART_BYTES, PART_ROWS, ShardFormat, rows_per_part
+from transforms.write.shard_format import PART_BYTES, PART_ROWS, EmbeddingsFormat, ShardFormat, rows_per_part
 
 
 @pytest.mark.parametrize(("dim", "rows"), [(1, 4096), (512, 4096), (513, 4088), (1280, 1638), (100352, 20), (10**8, 1)])
@@ -38,10 +39,23 @@ class Whole(Half):
     """A format that can."""
 
     def read(self, path: str) -> Iterator[Any]:
-        yield []
+        yield from [["a", "b"], [], ["c"]]
 
 
 def test_a_format_that_lacks_a_part_of_it_cannot_be_made() -> None:
     with pytest.raises(TypeError, match="read"):
         Half()  # type: ignore[abstract]
     assert Whole().rows_per_part == PART_ROWS
+
+
+def test_rows_of_a_chunk_are_chosen_and_uris_read_without_another_line() -> None:
+    assert Whole().select(["a", "b", "c"], np.array([True, False, True])) == ["a", "c"]
+    assert list(Whole().uris_in("file")) == [["a", "b"], [], ["c"]]
+
+
+def test_embeddings_can_be_read_back_or_are_no_format_of_embeddings() -> None:
+    class Blind(Whole, EmbeddingsFormat):
+        """A format of embeddings that only writes."""
+
+    with pytest.raises(TypeError, match=r"comparable.*embeddings.*keys"):
+        Blind()  # type: ignore[abstract]
