@@ -22,7 +22,7 @@ from transforms.storage.paths import local_path, scheme_of
 from transforms.storage.schemes import WEB
 from transforms.update.known import Known, carried_hash
 from transforms.update.outcomes import Held, Outcome, condition_for, is_tried, outcome_of, outcome_unasked, stands
-from transforms.update.rows import ABSENT
+from transforms.update.rows import ABSENT, hash8
 from transforms.write.shard_format import EmbeddingsFormat
 
 AT_ONCE = 1024
@@ -117,23 +117,29 @@ class Comparison:
     def __call__(self, sources: Sequence[ImageUri], known: Sequence[Known]) -> Iterator[ImageUri | Settled]:
         """Yield the uris to fetch, and what is settled and needs more than to be counted."""
         hashes, versions = [uri_hash(source.uri) for source in sources], list(map(version_now, sources))
+        told = np.array([version is not None for version in versions], bool)
+        hashed_versions = np.array([hash8(version or "") for version in versions], np.uint64)
         needs: list[dict[str, Held]] = [{} for _ in sources]
         for rules, one in zip(self._rules, known, strict=True):
             carried = [carried_hash(rules.format.comparable(source.columns)) for source in sources]
             at = one.rows.uris.find(hashes)
             self._lists[rules.name, "seen"].append(at[at != ABSENT])
-            counted: dict[Outcome, list[bytes]] = {Outcome.SAME: [], Outcome.FAILED: []}
-            all_held = one.held(hashes, carried)
-            for source, hashed, version, held, need in zip(sources, hashes, versions, all_held, needs, strict=True):
-                outcome = decide(source, version, held, rules)
-                self._note_failure(rules.name, hashed, held, outcome)
+            # Most uris of most runs, so that nothing is made for each of them.
+            same = told & one.rows.are_same(at, hashed_versions, np.array(carried, np.uint64))
+            same &= np.array([hashed not in one.failures for hashed in hashes], bool)
+            counted = {Outcome.SAME: [hashes[i] for i in np.flatnonzero(same)], Outcome.FAILED: list[bytes]()}
+            others = np.flatnonzero(~same).tolist()
+            all_held = one.held([hashes[i] for i in others], [carried[i] for i in others])
+            for i, held in zip(others, all_held, strict=True):
+                outcome = decide(sources[i], versions[i], held, rules)
+                self._note_failure(rules.name, hashes[i], held, outcome)
                 if outcome is Outcome.FETCH:
-                    need[rules.name] = held
+                    needs[i][rules.name] = held
                 elif outcome is Outcome.SAME or (outcome is Outcome.FAILED and stands(held.failure)):
-                    counted[outcome].append(hashed)
+                    counted[outcome].append(hashes[i])
                 else:
                     count("uris-settled")
-                    yield Settled(rules.name, outcome, _with_version(source, version, held), held)
+                    yield Settled(rules.name, outcome, _with_version(sources[i], versions[i], held), held)
             for outcome, found in counted.items():
                 self._sums[rules.name, COUNTED[outcome]] += UriSum.of_hashes(found)
                 count("uris-settled", len(found))

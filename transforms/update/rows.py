@@ -96,6 +96,19 @@ class Rows:
     def __len__(self) -> int:
         return len(self.uris)
 
+    def are_same(self, positions: np.ndarray, version: np.ndarray, carried: np.ndarray) -> np.ndarray:
+        """Whether rows have these versions and carried columns: int64 [M], uint64 [M], uint64 [M] -> bool [M].
+
+        Args:
+          positions: of the rows, ABSENT for one that is not there.
+          version: hash of each version.
+          carried: hash of each row's carried columns.
+        """
+        same: np.ndarray = positions != ABSENT
+        at = positions[same]
+        same[same] = (self.version[at] == version[same]) & (self.carried[at] == carried[same])
+        return same
+
 
 VALUES = {"version": np.uint64, "carried": np.uint64, "sha256": np.uint64, "file": np.uint32, "asked": object}
 """Types of a row's values, by their names in `Rows`."""

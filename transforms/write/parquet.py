@@ -1,6 +1,7 @@
 """Write embeddings to Parquet: zstd, even shards, the embedding spec in each file's metadata."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -52,6 +53,11 @@ class ParquetFormat(EmbeddingsFormat):
     rows_per_part: int
     kind: FileKind = EMBEDDINGS["parquet"]
 
+    @functools.cached_property
+    def carried(self) -> tuple[str, ...]:
+        """Names of the carried columns; looking through a schema takes microseconds, and each uri needs them."""
+        return tuple(name for name in self.schema.names if name not in OWN_NAMES)
+
     def encode(self, elements: list[Embedding]) -> pa.Table:
         return to_table(elements, self.schema)
 
@@ -68,8 +74,8 @@ class ParquetFormat(EmbeddingsFormat):
                 yield batch.column(0).to_pylist()
 
     def keys(self, path: str) -> Iterator[RowKeys]:
-        carried = [field for field in self.schema if field.name not in OWN_NAMES]
-        names = ["uri", "version", "sha256", *(field.name for field in carried)]
+        carried = [self.schema.field(name) for name in self.carried]
+        names = ["uri", "version", "sha256", *self.carried]
         with opened(path) as f:
             file = pq.ParquetFile(f)
             there = [name for name in names if name in file.schema_arrow.names]
@@ -81,7 +87,7 @@ class ParquetFormat(EmbeddingsFormat):
                 yield RowKeys(uris, versions, sha256, list(rows))
 
     def comparable(self, columns: Mapping[str, Any]) -> Any:
-        return tuple(columns.get(field.name) for field in self.schema if field.name not in OWN_NAMES)
+        return tuple(map(columns.get, self.carried))
 
     def embeddings(self, path: str, wanted: Mapping[str, ImageUri]) -> Iterator[Embedding]:
         with read_locally(path) as local:
