@@ -63,9 +63,13 @@ def without_what_differs(manifest: dict[str, Any], folder: pathlib.Path) -> dict
     same: dict[str, Any] = json.loads(text)
     same["versions"] = dict.fromkeys(same["versions"], "VERSION")
     same["times"] = dict.fromkeys(same["times"], "TIME")
-    same["files"] = [{**file, "bytes": "BYTES"} for file in same["files"]]
+    same["files"] = [{**file, "uris": "URIS", "bytes": "BYTES"} for file in same["files"]]
     same["canary"] = {**same["canary"], "vectors": "VECTORS"}
     same["workers"] = [{**worker, "version": "VERSION", "processor": "PROCESSOR"} for worker in same["workers"]]
+    (run,) = same["collection"]["runs"]
+    run.update(
+        times=same["times"], seconds="SECONDS", images_per_second="FLOAT", stages=dict.fromkeys(run["stages"], "FLOAT")
+    )
     same["health"] = {k: "FLOAT" if isinstance(v, float) else v for k, v in same["health"].items()}
     return same
 
