@@ -361,7 +361,7 @@ def test_a_collection_is_what_a_dictionary_predicts_for_long(
 ) -> None:
     numbers = iter(range(10**6))
     new = lambda: Disk(tmp_path / str(next(numbers)))  # noqa: E731
-    explore(machine(new, Runner(forked), formats, vectors, kills=True), examples=12, steps=20)
+    explore(machine(new, Runner(forked), formats, vectors, kills=True), examples=6, steps=16)
 
 
 def test_a_collection_on_a_bucket_is_what_a_dictionary_predicts(

@@ -2,7 +2,6 @@
 
 import http.server
 import io
-import itertools
 import json
 import os
 import pathlib
@@ -24,6 +23,8 @@ from tests.servers.web import Resource
 LIGHT = ["--weights", "random", "--backbone", "MobileNet", "--backbone_kwargs", '{"alpha": 0.25}', "--image_size", "32"]
 LIGHT += ["--engine", "tensorflow", "--allow_private_hosts"]
 IMAGES = 100
+AT_ONCE = 4
+"""Runs that are killed at once, so that no processor waits."""
 OFTEN = (
     "import sys; from transforms.write import shards; shards.PART_SECONDS = -1.0; "
     "from pipelines.command import main; sys.exit(main(sys.argv[1:]))"
@@ -149,44 +150,56 @@ def state(output: pathlib.Path, format_: str) -> str:
     return "new" if manifest["collection"]["rows"] == len(AFTER) else "old"
 
 
-def killed(forked: ForkedRuns, root: pathlib.Path, format_: str, n: int) -> bool:
-    """Kill an update at its n-th change, look at the collection, and update it again; return whether it was killed."""
-    output, images = root / f"out-{n}", root / "images"
-    shutil.rmtree(images, ignore_errors=True)
-    shutil.copytree(root / "before", images)
-    argv = update(images, output, format_)
-    [(code, said)] = forked({"argv": argv})
-    assert (code, said) == (0, "")
-    shutil.rmtree(images)
-    shutil.copytree(root / "after", images)
-    [(code, said)] = forked({"argv": argv, "kill_at": n, "below": str(output)})
-    assert code in (0, -9), said
-    assert state(output, format_) in (("new",) if code == 0 else ("old", "new"))
-    [(again, said)] = forked({"argv": argv})
-    assert (again, said) == (0, "")
-    assert state(output, format_) == "new"
-    named = {file["name"] for file in json.loads((output / "manifest.json").read_text())["files"]}
-    there = {path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file()}
-    assert there - {"manifest.json", "tfrecord/features.json"} == named
-    shutil.rmtree(output)
-    return code == -9
+@pytest.fixture
+def standing(request: pytest.FixtureRequest, forked: ForkedRuns, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A folder with a collection in `out` of the images that were in `images`, which are now those after the changes."""
+    changed_folder(tmp_path)
+    shutil.copytree(tmp_path / "before", tmp_path / "images")
+    assert forked({"argv": update(tmp_path / "images", tmp_path / "out", request.param)}) == [(0, "")]
+    shutil.rmtree(tmp_path / "images")
+    shutil.copytree(tmp_path / "after", tmp_path / "images")
+    return tmp_path
+
+
+def killed(forked: ForkedRuns, root: pathlib.Path, format_: str, *numbers: int) -> list[bool]:
+    """Kill updates at their n-th change, look at the collections, and update them again; return which were killed."""
+    outputs = {n: root / f"out-{n}" for n in numbers}
+    argv = {n: update(root / "images", output, format_) for n, output in outputs.items()}
+    for output in outputs.values():
+        shutil.copytree(root / "out", output)
+    ends = forked(*({"argv": argv[n], "kill_at": n, "below": str(outputs[n])} for n in numbers))
+    for (code, said), output in zip(ends, outputs.values(), strict=True):
+        assert code in (0, -9), said
+        assert state(output, format_) in (("new",) if code == 0 else ("old", "new"))
+    assert forked(*({"argv": argv[n]} for n in numbers)) == [(0, "")] * len(numbers)
+    for output in outputs.values():
+        assert state(output, format_) == "new"
+        named = {file["name"] for file in json.loads((output / "manifest.json").read_text())["files"]}
+        there = {path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file()}
+        assert there - {"manifest.json", "tfrecord/features.json"} == named
+        shutil.rmtree(output)
+    return [code == -9 for code, _ in ends]
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("format_", ["parquet", "tfrecord"])
+@pytest.mark.parametrize(
+    ("standing", "format_"), [(name, name) for name in ("parquet", "tfrecord")], indirect=["standing"]
+)
 def test_an_update_that_is_killed_anywhere_leaves_the_old_collection_or_the_new_one(
-    forked: ForkedRuns, tmp_path: pathlib.Path, format_: str
+    forked: ForkedRuns, standing: pathlib.Path, format_: str
 ) -> None:
-    changed_folder(tmp_path)
-    number = next(n for n in itertools.count(1) if not killed(forked, tmp_path, format_, n))
-    print(f"{number - 1} points, 0 torn")
-    assert number > 30
+    points = 0
+    while all(ends := killed(forked, standing, format_, *range(points + 1, points + 1 + AT_ONCE))):
+        points += AT_ONCE
+    points += sum(ends)
+    print(f"{points} points, 0 torn")
+    assert points > 30
 
 
-def test_an_update_that_is_killed_leaves_the_old_collection(forked: ForkedRuns, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("standing", ["parquet"], indirect=True)
+def test_an_update_that_is_killed_leaves_the_old_collection(forked: ForkedRuns, standing: pathlib.Path) -> None:
     """A sample of all points."""
-    changed_folder(tmp_path)
-    assert killed(forked, tmp_path, "parquet", 12)
+    assert killed(forked, standing, "parquet", 12) == [True]
 
 
 @pytest.mark.parametrize(
