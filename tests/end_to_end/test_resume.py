@@ -152,7 +152,7 @@ def state(output: pathlib.Path, format_: str) -> str:
 
 @pytest.fixture
 def standing(request: pytest.FixtureRequest, forked: ForkedRuns, tmp_path: pathlib.Path) -> pathlib.Path:
-    """A folder with a collection in `out` of the images that were in `images`, which are now those after the changes."""
+    """A folder with a collection, `out`, of the images that were in `images`, in which some have changed since."""
     changed_folder(tmp_path)
     shutil.copytree(tmp_path / "before", tmp_path / "images")
     assert forked({"argv": update(tmp_path / "images", tmp_path / "out", request.param)}) == [(0, "")]
