@@ -9,7 +9,8 @@ import numpy as np
 from pipelines.plan.plan import Plan
 from pipelines.plan.stages import fetch_differing_of
 from transforms.core.elements import ImageUri
-from transforms.update.compare import AT_ONCE, Comparison, Settled
+from transforms.update.compare import Comparison, Settled
+from transforms.update.compare_uris import AT_ONCE
 from transforms.update.known import Known, known_of
 from transforms.update.outcomes import Outcome
 

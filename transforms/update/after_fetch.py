@@ -11,7 +11,8 @@ from apache_beam.pvalue import TaggedOutput
 from transforms.core.counters import count
 from transforms.core.elements import Image, ImageUri
 from transforms.core.stage import Stage, typed
-from transforms.update.compare import SETTLED, Settled
+from transforms.update.compare import Settled
+from transforms.update.compare_uris import SETTLED
 from transforms.update.known import sha256_start
 from transforms.update.outcomes import Outcome, outcome_of, outcome_of_bytes
 

@@ -10,7 +10,8 @@ from transforms.core.elements import Image, ImageUri
 from transforms.core.failures import Failure
 from transforms.core.stage import Stage, typed
 from transforms.update.after_fetch import SettleSameBytes, settle_unchanged
-from transforms.update.compare import CompareUris, Note, Rules, Settled
+from transforms.update.compare import Note, Rules, Settled
+from transforms.update.compare_uris import CompareUris
 from transforms.update.known import Known, KnownFile, ReadKnown
 
 

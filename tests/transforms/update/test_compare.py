@@ -6,11 +6,8 @@ import os
 import pathlib
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import pytest
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +15,7 @@ from tests import collection_files as files
 from transforms.collection.choices import RETRIES
 from transforms.core.elements import ImageUri
 from transforms.core.uri_sum import UriSum, uri_hash
-from transforms.update.compare import CompareUris, Comparison, Rules, Settled, decide, version_now
+from transforms.update.compare import Comparison, Rules, Settled, decide, version_now
 from transforms.update.known import Known, carried_hash
 from transforms.update.outcomes import Held, HeldFailure, HeldRow, Outcome
 from transforms.update.rows import hash8, rows_of
@@ -185,26 +182,3 @@ def test_a_failure_that_nothing_tells_from_a_later_one_is_as_the_flag_says(retry
     assert decide(ImageUri("https://h/a"), None, Held(failure=failure), rules(retry=retry)) is outcome
     row = HeldRow(0, True, 0, 0, "etag:x")
     assert decide(ImageUri("https://h/a"), None, Held(row, failure=failure), rules()) is Outcome.FETCH
-
-
-def test_a_pipeline_compares_and_counts(tmp_path: pathlib.Path) -> None:
-    stand = {f"gs://b/{i}": ("generation:1", 0) for i in range(3000)}
-    sources = [ImageUri(f"gs://b/{i}", {"label": 0}, "generation:1" if i % 3 else "generation:2") for i in range(3300)]
-
-    def check_uris(found: list[ImageUri]) -> None:
-        assert sorted(one.uri for one in found) == sorted(
-            source.uri for i, source in enumerate(sources) if i >= 3000 or i % 3 == 0
-        )
-
-    def check_notes(found: list[Any]) -> None:
-        same = [source.uri for i, source in enumerate(sources) if i < 3000 and i % 3]
-        assert UriSum.total(note.value for note in found if note.kind == "skipped") == UriSum.of(same)
-        seen = [position for note in found if note.kind == "seen" for position in note.value.tolist()]
-        assert sorted(seen) == list(range(3000))
-
-    with beam.Pipeline(FnApiRunner()) as root:
-        one = root | "Known" >> beam.Create([known((stand, {}, {}))])
-        uris, settled, notes = root | "Uris" >> beam.Create(sources) | CompareUris([rules()], [one])
-        assert_that(uris, check_uris, "CheckUris")
-        assert_that(notes, check_notes, "CheckNotes")
-        assert_that(settled | beam.combiners.Count.Globally(), equal_to([0]), "CheckSettled")
