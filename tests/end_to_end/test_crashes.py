@@ -142,8 +142,9 @@ def test_a_run_that_is_killed_leaves_a_whole_one(
 def race(runs: ForkedRuns, images: pathlib.Path, output: pathlib.Path, *flags: str) -> None:
     """Let two runs race, the second of which has more flags."""
     before = standing(output)
-    overwrite = ["--existing=replace"] if before else []
-    first, second = command(images, output, *overwrite), command(images, output, *overwrite, *flags)
+    # Which keeps no parts, either.
+    replacing = command(images, output, "--existing=replace")
+    first, second = replacing, [*replacing, *flags]
     ends = runs({"argv": first}, {"argv": second})
     assert sorted(code for code, _ in ends) == [0, 1], ends
     (told,) = [errors for code, errors in ends if code]

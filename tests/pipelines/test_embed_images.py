@@ -42,7 +42,7 @@ def test_the_steps_are_the_story_and_each_backbone_has_its_own_below_its_name(
     photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     steps = steps_of(settings_of(photos, tmp_path / "out", *TWO), Where())
-    assert below(steps, "") == {"ReadImageUris", "FetchImages", "DecodeImages", "MobileNet", "MobileNetV2"}
+    assert below(steps, "") == {"ReadImageUris", "FetchDiffering", "DecodeImages", "MobileNet", "MobileNetV2"}
     for name in ("MobileNet", "MobileNetV2"):
         assert below(steps, name) == {
             *("Embed", "Failures", "Write_parquet", "Write_tfrecord", "Written"),

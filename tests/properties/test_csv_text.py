@@ -44,7 +44,7 @@ def written(folder: str, name: str, rows: list[tuple[str, ...]], names: tuple[st
 
 def read_as_text(path: str) -> list[Any]:
     names = {name: name for name in ALL_TEXT.names}
-    return list(data_rows(UriList(path), Carried("uri", ALL_TEXT, {path: names})))
+    return list(data_rows(UriList(path), Carried("uri", "", ALL_TEXT, {path: names}, 0, {})))
 
 
 @given(ROWS, st.sampled_from(["list.csv", "list.tsv", "list.csv.gz"]))

@@ -58,7 +58,7 @@ def retry_of(command_line: list[str]) -> list[str]:
     """Return what a shell makes of the command that a run with one failure prints."""
     spec = EmbeddingSpec(
         *("MobileNet", {}, "random", "00", "avg", None, (32, 32), (32, 32), "crop", "bilinear", "srgb-3"),
-        *("float32", "tensorflow", False, "float32", 1024),
+        *("float32", False, "float32", 1024),
     )
     name = FAILURES.shard_name("20261128T235642-42dbe8", 0, 1)
     manifest: Any = {

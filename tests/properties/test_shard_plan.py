@@ -44,7 +44,7 @@ def test_there_are_as_many_shards_as_asked_for_or_as_the_bytes_need(
     shards = plan_shards(parts, FAILURES, "R", num_shards, shard_bytes)
     rows = sum(part.rows for part in parts)
     num_bytes = sum(part.num_bytes for part in parts if part.rows)
-    wanted = num_shards or max(-(-num_bytes // shard_bytes), 1)
+    wanted = num_shards or max(round(num_bytes / shard_bytes), 1)
     assert len(shards) == min(wanted, rows)
     assert [shard.name for shard in shards] == [FAILURES.shard_name("R", i, len(shards)) for i in range(len(shards))]
 

@@ -17,6 +17,7 @@ from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, make_plan
 from pipelines.plan.run_stats import RunStats
 from pipelines.plan.runner import Runner, Where
+from pipelines.plan.standing import Standing
 from tests.pipelines.conftest import files_in, settings_of
 from transforms.backbones import loaded
 from transforms.core.counters import reset_tally, tally
@@ -54,8 +55,10 @@ def test_a_worker_that_computes_otherwise_than_the_first_run_is_one_line(plan: P
     canary = Canary.of(json.loads(first)["canary"])
 
     def update(canary: Canary) -> Plan:
+        """Plan to embed all again, though the canary is that of a first run."""
         again = make_plan(dataclasses.replace(plan.settings, existing="replace"), Where())
-        return dataclasses.replace(again, targets=(dataclasses.replace(again.targets[0], canary=canary),))
+        told = Standing({**json.loads(first), "canary": canary.entry(), "files": []})
+        return dataclasses.replace(again, targets=(dataclasses.replace(again.targets[0], standing=told),))
 
     with pytest.raises(RunError) as failure:
         run(update(dataclasses.replace(canary, vectors=canary.vectors[::-1])))

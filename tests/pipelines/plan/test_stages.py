@@ -119,7 +119,7 @@ def updated(photos: pathlib.Path, *flags: str) -> tuple[Plan, Target]:
         str(out),
         standing=standing_in(str(out), manifest, files.SPEC, settings),
     )
-    return Plan("NEW", "", settings, Where(), ReadImageUris([str(photos)]), (target,)), target
+    return Plan("NEW", "2026-01-01T00:00:00+00:00", settings, Where(), ReadImageUris([str(photos)]), (target,)), target
 
 
 def test_rows_are_compared_by_the_first_format_as_the_flags_say(photos: pathlib.Path) -> None:

@@ -70,9 +70,9 @@ def test_versions_of_parquet_are_the_text_of_their_values(tmp_path: pathlib.Path
     pq.write_table(pa.table({"uri": ["/a", "/b", "/c"], "t": times, "n": [1, None, 3]}), tmp_path / "x.parquet")
     assert versions(tmp_path / "x.parquet", version_column="n") == {"/a": "listed:1", "/b": "", "/c": "listed:3"}
     assert versions(tmp_path / "x.parquet", version_column="t") == {
-        "/a": "listed:1970-01-01 00:00:00",
+        "/a": "listed:1970-01-01T00:00:00",
         "/b": "",
-        "/c": "listed:1970-01-01 00:00:01.500000",
+        "/c": "listed:1970-01-01T00:00:01.500000",
     }
 
 

@@ -40,7 +40,7 @@ ROWS: list[dict[str, Any]] = [
 
 def spec(dim: int = DIM, dtype: str = "float32") -> EmbeddingSpec:
     sizes = ((224, 224), (224, 224))
-    numbers = ("crop", "bicubic", "srgb-3", "float32", "tensorflow", False, dtype, dim)
+    numbers = ("crop", "bicubic", "srgb-3", "float32", False, dtype, dim)
     return EmbeddingSpec("MobileNetV2", {"alpha": 0.5}, "random", "", "avg", None, *sizes, *numbers)
 
 

@@ -23,7 +23,7 @@ DIM = 5
 
 
 def spec(dtype: str = "float32", dim: int = DIM) -> EmbeddingSpec:
-    numbers = ("crop", "bicubic", "srgb-3", "float32", "tensorflow", False, dtype, dim)
+    numbers = ("crop", "bicubic", "srgb-3", "float32", False, dtype, dim)
     return EmbeddingSpec("MobileNetV2", {}, "random", "", "avg", None, (224, 224), (224, 224), *numbers)
 
 

@@ -14,7 +14,7 @@ from transforms.backbones.graph.graph import build_graph
 from transforms.backbones.kept import graphs
 from transforms.backbones.kept.graphs import name_of
 from transforms.core.errors import UsageError
-from transforms.storage import hashing
+from transforms.storage import seals
 
 FACTS = WeightsFacts(4, "ab")
 
@@ -159,8 +159,8 @@ def test_what_is_damaged_is_no_graph(damage: str, file: str, own_cache: pathlib.
 def test_facts_of_another_version_are_no_graph(written: str, own_cache: pathlib.Path) -> None:
     kept = graphs.keep(name_of(small()), save, FACTS)
     pathlib.Path(kept.graph, "facts.json").write_text(written)
-    pathlib.Path(kept.graph, hashing.SEAL).unlink()
-    hashing.seal(kept.graph)
+    pathlib.Path(kept.graph, seals.SEAL).unlink()
+    seals.seal(kept.graph)
     assert graphs.find(name_of(small())) is None
 
 
