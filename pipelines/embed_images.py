@@ -86,22 +86,25 @@ class EmbedAndCommit(beam.PTransform):
     def expand(self, pixels: Any) -> Any:
         plan, target = self.plan, self.target
         embed = embed_of(plan, target).with_resource_hints(**plan.where.resource_hints)
-        needed = NeededBy(target.backbone.name)
-        embeddings, unembedded, canaries = pixels | "Needed" >> needed | "Embed" >> embed
-        lost = [one | f"Lost_{i}" >> needed for i, one in enumerate((*self.lost, unembedded))]
-        merged = NOTHING_STANDS
+        lost, merged = list(self.lost), NOTHING_STANDS
+        if self.standing:
+            needed = NeededBy(target.backbone.name)
+            pixels = pixels | "Needed" >> needed
+            lost = [one | f"Needed_{i}" >> needed for i, one in enumerate(lost)]
+        embeddings, unembedded, canaries = pixels | "Embed" >> embed
         if self.standing:
             merged = embeddings | "Merge" >> merge_of(plan, target, self.standing, unread=self.lost[0])
         written = [embeddings | f"Write_{format_}" >> sink for format_, sink in sinks_of(plan, target, merged)]
-        failures = [*lost, *merged.failures]
+        failures = [*lost, unembedded, *merged.failures]
         compare = CompareCanaries(target.backbone.precision, target.canary)
+        count_reasons = beam.CombineGlobally(CountReasons()).without_defaults()
         outcome = {
             "counts": self.counts,
             "embeddings": written | "Written" >> beam.Flatten(),
             "failures": failures[0] | "WriteFailures" >> failures_sink_of(plan, target, merged, more=failures[1:]),
             "stages": embeddings | "Stages" >> MeasureStages(),
             "health": embeddings | "Health" >> beam.CombineGlobally(MeasureHealth()),
-            "reasons": failures | "Lost" >> beam.Flatten() | beam.CombineGlobally(CountReasons()).without_defaults(),
+            "reasons": failures | "Failures" >> beam.Flatten() | "Reasons" >> count_reasons,
             "canaries": canaries | "Canaries" >> beam.CombineGlobally(compare),
         }
         return {**outcome, **merged.accounted} | "Commit" >> manifest_of(plan, target)

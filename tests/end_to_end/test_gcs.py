@@ -151,7 +151,7 @@ def test_a_finished_run_is_refused_and_replaced_when_told_so(
     assert run("--input", photos, "--output", output, *LIGHT) == 0
     first = manifest_of(gcs, "out")
     assert run("--input", photos, "--output", output, *LIGHT) == 2
-    assert "holds a finished run" in capsys.readouterr().err
+    assert "holds a collection" in capsys.readouterr().err
     assert run("--input", photos, "--output", output, "--existing=replace", *LIGHT) == 0
     second = manifest_of(gcs, "out")
     assert first["run_id"] != second["run_id"]

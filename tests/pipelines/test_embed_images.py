@@ -46,7 +46,7 @@ def test_the_steps_are_the_story_and_each_backbone_has_its_own_below_its_name(
     for name in ("MobileNet", "MobileNetV2"):
         assert below(steps, name) == {
             *("Embed", "Failures", "Write_parquet", "Write_tfrecord", "Written"),
-            *("WriteFailures", "Health", "Reasons", "Commit"),
+            *("WriteFailures", "Stages", "Health", "Reasons", "Canaries", "Commit"),
         }
 
 
