@@ -1,5 +1,6 @@
 """Carried values: between Arrow and Python, and from an older type of their column to the present one."""
 
+import base64
 import datetime
 import json
 from collections.abc import Callable
@@ -69,8 +70,17 @@ def fitted(table: pa.Table, field: pa.Field) -> pa.Array:
     if column.type == field.type:
         return column
     if pa.types.is_string(field.type):
-        return pa.array([as_text(value) for value in to_python(column)], field.type)
+        texts = [text_of_bytes(v) if isinstance(v, bytes) else as_text(v) for v in to_python(column)]
+        return pa.array(texts, field.type)
     return column.cast(field.type)
+
+
+def text_of_bytes(value: bytes) -> str:
+    """Return bytes as the UTF-8 text that they are, or else in base64."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode()
 
 
 def as_text(value: Any) -> str | None:

@@ -1,6 +1,5 @@
 """Write failures as JSON lines, which the next run accepts as input."""
 
-import base64
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +9,7 @@ import apache_beam as beam
 
 from transforms.collection.columns import FAILURE_COLUMNS, OF_SOURCE
 from transforms.collection.layout import FAILURES, FileKind
+from transforms.collection.values import text_of_bytes
 from transforms.core.failures import Failure
 from transforms.core.stage import Stage
 from transforms.write.embeddings import SHARD_BYTES
@@ -43,16 +43,11 @@ class FailuresFormat(ShardFormat):
 def failure_to_json(failure: Failure) -> str:
     """Return one line of JSON; values for which JSON has no type are text there, bytes that are none in base64."""
     own = {name: getattr(failure.source if name in OF_SOURCE else failure, name) for name in FAILURE_COLUMNS}
-    return json.dumps({**own, **failure.source.columns}, ensure_ascii=False, default=_as_text)
-
-
-def _as_text(value: Any) -> str:
-    if not isinstance(value, bytes):
-        return str(value)
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return base64.b64encode(value).decode()
+    return json.dumps(
+        {**own, **failure.source.columns},
+        ensure_ascii=False,
+        default=lambda value: text_of_bytes(value) if isinstance(value, bytes) else str(value),
+    )
 
 
 @dataclasses.dataclass

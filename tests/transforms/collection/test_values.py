@@ -225,3 +225,8 @@ def test_the_innermost_types_alone_are_replaced() -> None:
 def test_text_of_lists_and_structs_is_json(value: Any) -> None:
     if isinstance(value, list | dict):
         assert json.loads(as_text(value) or "") == value
+
+
+def test_bytes_that_become_text_are_utf_8_or_else_base64() -> None:
+    table = pa.table({"a": pa.array([b"caf\xc3\xa9", b"\xff\x00", None], pa.binary())})
+    assert fitted(table, pa.field("a", pa.string())).to_pylist() == ["caf\u00e9", "/wA=", None]
