@@ -21,7 +21,9 @@ def launcher_of(*flags: str) -> DataflowLauncher:
 
 
 def test_a_job_runs_on_dataflow_with_its_hints() -> None:
-    assert launcher_of().where == Where(Runner.DATAFLOW, {})
+    where = launcher_of().where
+    # One n2-standard-4 with its disk, in us-central1.
+    assert where == Where(Runner.DATAFLOW, {}, dollars_an_hour=pytest.approx(0.28, abs=0.01))
     gpu = launcher_of("--gpu=nvidia-l4", f"--sdk_container_image={IMAGE}").where
     assert gpu.resource_hints == {
         "accelerator": "type:nvidia-l4;count:1;machine_type:g2-standard-8;install-nvidia-driver"
