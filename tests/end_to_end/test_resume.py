@@ -82,7 +82,9 @@ def test_a_run_that_dies_at_half_and_the_one_after_it_fetch_hardly_more_than_one
     site = serve(web)
     argv = ["--output", str(tmp_path / "out"), *LIGHT, "--batch_size=2", "--fetch_threads=1"]
     if standing:
-        assert main(["--input", listed(tmp_path, site, standing), *argv]) == 0
+        before = ["--input", listed(tmp_path, site, standing), *argv]
+        # In a process of its own, since this one would ignore signals afterwards, and what it starts, too.
+        assert subprocess.run([sys.executable, "-c", OFTEN, *before], capture_output=True).returncode == 0
         web.asked = 0
         argv += ["--existing=update", "--recheck_http=false"]
     argv += ["--input", listed(tmp_path, site, IMAGES + standing)]
