@@ -327,14 +327,6 @@ def explore(collections: type[RuleBasedStateMachine], examples: int, steps: int)
 
 
 @pytest.fixture(scope="module")
-def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedRuns]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EMBED_IMAGES_CACHE", str(tmp_path_factory.mktemp("cache")))
-        with ForkedRuns() as runs:
-            yield runs
-
-
-@pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory, forked: ForkedRuns) -> dict[int, np.ndarray]:
     """Return the vector of each content, from a run of its own over all of them."""
     store = Disk(tmp_path_factory.mktemp("all"))

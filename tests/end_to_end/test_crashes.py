@@ -4,7 +4,6 @@ import itertools
 import json
 import pathlib
 import shutil
-from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 import pytest
@@ -18,14 +17,6 @@ LIGHT += ["--engine", "tensorflow", "--num_shards", "2"]
 IMAGES = 5
 AT_ONCE = 4
 """Runs that are killed at once, so that no processor waits."""
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedRuns]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EMBED_IMAGES_CACHE", str(tmp_path_factory.mktemp("cache")))
-        with ForkedRuns() as forked:
-            yield forked
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +66,7 @@ def alone(output: pathlib.Path, tfrecord: bool) -> bool:
 
 
 def killed(
-    runs: ForkedRuns,
+    forked: ForkedRuns,
     images: pathlib.Path,
     finished: pathlib.Path | None,
     folder: pathlib.Path,
@@ -90,13 +81,13 @@ def killed(
         old = standing(finished)
         for output in outputs.values():
             shutil.copytree(finished, output)
-    ends = runs(*({"argv": argv[n], "kill_at": n, "below": str(outputs[n])} for n in numbers))
+    ends = forked(*({"argv": argv[n], "kill_at": n, "below": str(outputs[n])} for n in numbers))
     seen = {n: standing(output) for n, output in outputs.items()}
     for n, (code, errors) in zip(numbers, ends, strict=True):
         assert code in (-9, 0), errors
         assert seen[n] or not finished, n
         assert code == -9 or seen[n] not in ("", old), n
-    assert runs(*({"argv": argv[n]} for n in numbers)) == [(0, "")] * len(numbers), numbers
+    assert forked(*({"argv": argv[n]} for n in numbers)) == [(0, "")] * len(numbers), numbers
     for n, output in outputs.items():
         assert standing(output) not in (old, seen[n], ""), n
         assert alone(output, tfrecord=format_ == "tfrecord"), (n, sorted(output.rglob("*")))
@@ -105,10 +96,10 @@ def killed(
 
 
 @pytest.fixture(scope="module")
-def finished(runs: ForkedRuns, images: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def finished(forked: ForkedRuns, images: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The output of a run with both formats."""
     output = tmp_path_factory.mktemp("finished") / "out"
-    assert runs({"argv": command(images, output, "--output_format=parquet,tfrecord")}) == [(0, "")]
+    assert forked({"argv": command(images, output, "--output_format=parquet,tfrecord")}) == [(0, "")]
     return output
 
 
@@ -116,7 +107,7 @@ def finished(runs: ForkedRuns, images: pathlib.Path, tmp_path_factory: pytest.Te
 @pytest.mark.parametrize("replacing", [False, True], ids=["fresh", "replacing"])
 @pytest.mark.parametrize("format_", ["parquet", "tfrecord"])
 def test_a_run_that_is_killed_anywhere_leaves_the_old_run_or_the_new_one(
-    runs: ForkedRuns,
+    forked: ForkedRuns,
     images: pathlib.Path,
     finished: pathlib.Path,
     tmp_path: pathlib.Path,
@@ -126,26 +117,26 @@ def test_a_run_that_is_killed_anywhere_leaves_the_old_run_or_the_new_one(
     """And the next one is whole, with nothing left beside it. (1a, 1c, 1f, 1h)"""
     for n in itertools.count(1, AT_ONCE):
         numbers = range(n, n + AT_ONCE)
-        if not all(killed(runs, images, finished if replacing else None, tmp_path, format_, *numbers)):
+        if not all(killed(forked, images, finished if replacing else None, tmp_path, format_, *numbers)):
             break
     assert n > 15
 
 
 @pytest.mark.parametrize("n", [30])
 def test_a_run_that_is_killed_leaves_a_whole_one(
-    runs: ForkedRuns, images: pathlib.Path, finished: pathlib.Path, tmp_path: pathlib.Path, n: int
+    forked: ForkedRuns, images: pathlib.Path, finished: pathlib.Path, tmp_path: pathlib.Path, n: int
 ) -> None:
     """A sample of all points. (1a)"""
-    assert killed(runs, images, finished, tmp_path, "parquet", n) == [True]
+    assert killed(forked, images, finished, tmp_path, "parquet", n) == [True]
 
 
-def race(runs: ForkedRuns, images: pathlib.Path, output: pathlib.Path, *flags: str) -> None:
+def race(forked: ForkedRuns, images: pathlib.Path, output: pathlib.Path, *flags: str) -> None:
     """Let two runs race, the second of which has more flags."""
     before = standing(output)
     # Which keeps no parts, either.
     replacing = command(images, output, "--existing=replace")
     first, second = replacing, [*replacing, *flags]
-    ends = runs({"argv": first}, {"argv": second})
+    ends = forked({"argv": first}, {"argv": second})
     assert sorted(code for code, _ in ends) == [0, 1], ends
     (told,) = [errors for code, errors in ends if code]
     run = standing(output)
@@ -154,28 +145,30 @@ def race(runs: ForkedRuns, images: pathlib.Path, output: pathlib.Path, *flags: s
     assert alone(output, tfrecord=False)
 
 
-def test_of_two_runs_one_is_committed(runs: ForkedRuns, images: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_of_two_runs_one_is_committed(forked: ForkedRuns, images: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """A sample of all races. (1a)"""
-    race(runs, images, tmp_path / "out")
+    race(forked, images, tmp_path / "out")
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("flags", [(), ("--normalize",)], ids=["equal", "different"])
 def test_of_two_runs_that_race_exactly_one_is_committed(
-    runs: ForkedRuns, images: pathlib.Path, tmp_path: pathlib.Path, flags: tuple[str, ...]
+    forked: ForkedRuns, images: pathlib.Path, tmp_path: pathlib.Path, flags: tuple[str, ...]
 ) -> None:
     """25 races: the first over a folder without a run, the others over the run before. (1a)"""
     for _ in range(25):
-        race(runs, images, tmp_path / "out", *flags)
+        race(forked, images, tmp_path / "out", *flags)
 
 
 @pytest.mark.exhaustive
-def test_a_slow_run_leaves_a_finished_one_alone(runs: ForkedRuns, images: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_a_slow_run_leaves_a_finished_one_alone(
+    forked: ForkedRuns, images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     """The slower one reads twenty times as many images. (1a)"""
     output, many = tmp_path / "out", tmp_path / "many"
     for i in range(20):
         shutil.copytree(images, many / str(i))
-    slow, fast = runs({"argv": command(many, output)}, {"argv": command(images, output)})
+    slow, fast = forked({"argv": command(many, output)}, {"argv": command(images, output)})
     assert (slow[0], fast) == (1, (0, "")), slow
     assert f"run {standing(output)} was committed to {output} meanwhile, and stands" in slow[1]
     assert alone(output, tfrecord=False)

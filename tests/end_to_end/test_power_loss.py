@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.test_crashes import command, finished, images, runs, standing
+from tests.end_to_end.test_crashes import command, finished, images, standing
 from tests.forked_runs import ForkedRuns
 
-__all__ = ["finished", "images", "runs"]
+__all__ = ["finished", "images"]
 
 MEGABYTES = 64
 ATTEMPTS = 100
@@ -51,7 +51,7 @@ def device(tmp_path: pathlib.Path) -> pathlib.Path:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("format_", ["parquet", "tfrecord"])
 def test_after_a_loss_of_power_the_old_run_stands_or_the_new_one(
-    runs: ForkedRuns,
+    forked: ForkedRuns,
     images: pathlib.Path,
     finished: pathlib.Path,
     device: pathlib.Path,
@@ -68,7 +68,7 @@ def test_after_a_loss_of_power_the_old_run_stands_or_the_new_one(
             old = standing(output)
             subprocess.run(["sync", "-f", folder], check=True)
             argv = command(images, output, f"--output_format={format_}", "--existing=replace")
-            ((code, errors),) = runs({"argv": argv, "kill_at": n, "below": str(output)})
+            ((code, errors),) = forked({"argv": argv, "kill_at": n, "below": str(output)})
             shutil.copyfile(device, lost)
             assert code in (-9, 0), errors
             seen = standing(output)
@@ -82,12 +82,12 @@ def test_after_a_loss_of_power_the_old_run_stands_or_the_new_one(
 
 @pytest.mark.exhaustive
 def test_after_exit_code_0_a_loss_of_power_loses_nothing_of_a_first_run(
-    runs: ForkedRuns, images: pathlib.Path, device: pathlib.Path, tmp_path: pathlib.Path
+    forked: ForkedRuns, images: pathlib.Path, device: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     """Though its folder is new, and lies in new folders. (1b)"""
     with mounted(device, tmp_path / "mounted") as folder:
         output = folder / "new" / "folder" / "out"
-        assert runs({"argv": command(images, output, "--output_format=parquet,tfrecord")}) == [(0, "")]
+        assert forked({"argv": command(images, output, "--output_format=parquet,tfrecord")}) == [(0, "")]
         shutil.copyfile(device, tmp_path / "lost")
         seen = standing(output)
     with mounted(tmp_path / "lost", tmp_path / "after") as folder:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pyarrow.parquet as pq
 import pytest
@@ -104,14 +104,6 @@ def test_a_run_that_dies_at_half_and_the_one_after_it_fetch_hardly_more_than_one
     print(f"{web.asked} requests for {IMAGES} images, {changes['taken_over']} taken over")
     assert web.asked <= 1.1 * IMAGES
     assert not list((tmp_path / "out").glob(".run-*"))
-
-
-@pytest.fixture(scope="module")
-def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedRuns]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EMBED_IMAGES_CACHE", str(tmp_path_factory.mktemp("cache")))
-        with ForkedRuns() as runs:
-            yield runs
 
 
 def changed_folder(root: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
