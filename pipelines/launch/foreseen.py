@@ -4,13 +4,12 @@ import collections
 import itertools
 from collections.abc import Iterator
 
-import numpy as np
-
 from pipelines.plan.plan import Plan
 from pipelines.plan.stages import fetch_differing_of
 from transforms.core.elements import ImageUri
-from transforms.update.compare import Comparison, Settled
+from transforms.update.compare import COUNTED, Comparison, Settled
 from transforms.update.compare_uris import AT_ONCE
+from transforms.update.drops import drops_of
 from transforms.update.known import Known, known_of
 from transforms.update.outcomes import Outcome
 
@@ -32,13 +31,11 @@ def foreseen(plan: Plan) -> Iterator[str]:
             _count(found, one)
     notes = list(comparison.notes())
     for rules, stands in zip(differing.rules, known, strict=True):
-        seen, counts = np.zeros(len(stands.rows), bool), found[rules.name]
-        for note in notes:
-            if note.collection == rules.name and note.kind == "seen":
-                seen[note.value] = True
-            elif note.collection == rules.name and note.kind in ("skipped", "failed"):
-                counts[note.kind] += note.value.count
-        gone = len(seen) - int(seen.sum())
+        own, counts = [(note.kind, note.value) for note in notes if note.collection == rules.name], found[rules.name]
+        for kind, value in own:
+            if kind in COUNTED.values():
+                counts[kind] += value.count
+        gone = drops_of((), own, stands, remove_missing=False).gone.count
         yield (
             f"  {rules.name}: {counts['new']:,} new, {counts['changed']:,} changed or to be asked about, "
             f"{counts['skipped']:,} the same, {counts['taken over']:,} taken over, "

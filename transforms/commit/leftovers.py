@@ -82,7 +82,11 @@ def ended_runs(output: str, fingerprint: str, resume: str = "") -> dict[str, lis
     """
     found: dict[str, list[str]] = {}
     for run, files in sorted(_by_run(output).items(), reverse=True):
-        owner, parts = owner_of(output, run), [n for n in (name_of(m.path, output) for m in files) if is_part(n)]
+        parts = [name for name in (name_of(m.path, output) for m in files) if is_part(name)]
+        if not parts and run != resume:
+            # Most are the runs that made the collection, of whose claims storage need not be asked.
+            continue
+        owner = owner_of(output, run)
         same = liveness.fingerprint_of(owner) == fingerprint
         if run == resume:
             if liveness.is_fresh(owner, _idle(files)):

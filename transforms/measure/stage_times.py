@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindow
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.core.counters import tally
@@ -44,7 +44,7 @@ class _Tell(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         counters = tally()
         told = {_this_process(): {name: counters.get(name, 0) for name in STAGES.values()}}
-        yield WindowedValue(told, GlobalWindow().max_timestamp(), (GlobalWindow(),))
+        yield GlobalWindows.windowed_value_at_end_of_window(told)
 
 
 class _Sum(beam.CombineFn):

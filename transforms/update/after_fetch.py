@@ -3,16 +3,15 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
-from apache_beam.pvalue import TaggedOutput
 
 from transforms.core.counters import count
 from transforms.core.elements import Image, ImageUri
 from transforms.core.stage import Stage, typed
 from transforms.update.compare import Settled
-from transforms.update.compare_uris import SETTLED
+from transforms.update.compare_uris import SETTLED, settled_apart
 from transforms.update.known import sha256_start
 from transforms.update.outcomes import Outcome, outcome_of, outcome_of_bytes
 
@@ -59,10 +58,7 @@ class SettleSameBytes(Stage):
     takes = Image
 
     def expand(self, images: beam.PCollection[Image]) -> Differing:
-        found = images | beam.FlatMap(_split).with_outputs(SETTLED, main="images")
+        found = images | beam.FlatMap(lambda image: settled_apart(settle_same_bytes(image))).with_outputs(
+            SETTLED, main="images"
+        )
         return Differing(typed(found.images, Image), typed(found[SETTLED], Settled))
-
-
-def _split(image: Image) -> Iterator[Any]:
-    for found in settle_same_bytes(image):
-        yield TaggedOutput(SETTLED, found) if isinstance(found, Settled) else found

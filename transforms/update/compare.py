@@ -83,10 +83,8 @@ def decide(source: ImageUri, version: str | None, held: Held, rules: Rules) -> O
     """Decide what is done about a uri for one collection, as far as can be said without a request."""
     if version is not None:
         return outcome_of(held, version, rules.retry)
-    if held.part and not held.row:
-        # The run that ended early and this one are as one run, which asks once.
-        return Outcome.TAKE
-    if scheme_of(source.uri) in WEB and not rules.recheck_http:
+    # A run that ended early and the one that goes on from it are as one run, which asks once.
+    if (held.part and not held.row) or (scheme_of(source.uri) in WEB and not rules.recheck_http):
         return outcome_unasked(held, rules.retry)
     if held.failure and not (held.failure.version or held.row or held.part) and not is_tried(held.failure, rules.retry):
         return Outcome.FAILED

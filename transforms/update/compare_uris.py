@@ -2,13 +2,12 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton, TaggedOutput
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
+from apache_beam.transforms.window import GlobalWindows
 
 from transforms.core.elements import ImageUri
 from transforms.core.stage import Stage, typed
@@ -18,6 +17,12 @@ from transforms.update.known import Known
 AT_ONCE = 1024
 """Uris that are looked up at a time."""
 SETTLED, NOTES = "settled", "notes"
+
+
+def settled_apart(found: Iterable[Any]) -> Iterator[Any]:
+    """Tag what is settled with SETTLED: Settled or another element -> TaggedOutput or the element."""
+    for one in found:
+        yield TaggedOutput(SETTLED, one) if isinstance(one, Settled) else one
 
 
 class Compared(NamedTuple):
@@ -46,8 +51,7 @@ class _Compare(beam.DoFn):
 
     def _flush(self) -> Iterator[Any]:
         waiting, self._waiting = self._waiting, []
-        for found in self._comparison(waiting, self._known):
-            yield TaggedOutput(SETTLED, found) if isinstance(found, Settled) else found
+        yield from settled_apart(self._comparison(waiting, self._known))
 
     def finish_bundle(self) -> Iterator[Any]:
         notes = (TaggedOutput(NOTES, note) for note in self._comparison.notes())
@@ -58,7 +62,7 @@ class _Compare(beam.DoFn):
 def _windowed(found: Any) -> Any:
     if isinstance(found, TaggedOutput):
         return TaggedOutput(found.tag, _windowed(found.value))
-    return WindowedValue(found, GlobalWindow().max_timestamp(), (GlobalWindow(),))
+    return GlobalWindows.windowed_value_at_end_of_window(found)
 
 
 @dataclasses.dataclass

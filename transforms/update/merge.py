@@ -117,7 +117,9 @@ class FilesOf(beam.PTransform):
         super().__init__()
 
     def expand(self, files: Any) -> Any:
-        return typed(files | beam.Filter(lambda file: format_of(file.name) == self.format), StandingFile)
+        return typed(
+            files | beam.Filter(lambda file, wanted: format_of(file.name) == wanted, self.format), StandingFile
+        )
 
 
 def _without_dropped(file: StandingFile, drops: Drops, output: str, formats: Mapping[str, ShardFormat]) -> StandingFile:

@@ -17,7 +17,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.combiners import ToListCombineFn
-from apache_beam.transforms.window import GlobalWindow
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.collection.layout import LOCK, PARTIAL, path_of, plan_path, scratch_folder
@@ -69,7 +69,7 @@ class WriteParts(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._elements:
-            yield WindowedValue(self._flush(), GlobalWindow().max_timestamp(), (GlobalWindow(),))
+            yield GlobalWindows.windowed_value_at_end_of_window(self._flush())
 
     def _flush(self) -> Part:
         with timed("write-busy-us"):
@@ -109,10 +109,11 @@ class PlanShards:
         parts = [one for one in all_found if isinstance(one, Part) and one.rows]
         standing = [one for one in all_found if isinstance(one, StandingFile)]
         kept = kept_as_they_are(standing, bool(parts), self.shard_bytes, self.rewrites)
+        kept_names = {file.name for file in kept}
         parts += [
             Part(path_of(self.output, file.name), file.rows_left, file.bytes_left, file.dropped)
             for file in standing
-            if file not in kept
+            if file.name not in kept_names
         ]
         stay = [TaggedOutput(KEPT, WrittenFile(file.name, file.uris, file.num_bytes)) for file in kept]
         return [*stay, *(self._planned(parts) if parts or not standing else [])]
@@ -165,7 +166,8 @@ class WriteShard(beam.DoFn):
                 for chunk in self.format.read(local):
                     if len(dropped):
                         keep = np.ones(len(chunk), bool)
-                        keep[dropped[(number <= dropped) & (dropped < number + len(chunk))] - number] = False
+                        here = slice(*np.searchsorted(dropped, (number, number + len(chunk))))
+                        keep[dropped[here] - number] = False
                         number += len(chunk)
                         chunk = self.format.select(chunk, keep)
                     first, last = max(start - row, 0), min(stop - row, len(chunk))
