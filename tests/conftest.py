@@ -7,6 +7,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import PIL.Image
 import pytest
@@ -24,8 +25,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # No test finds what another one, or the person who runs them, has left.
 os.environ["EMBED_IMAGES_CACHE"] = ""
 os.environ.pop("EMBED_IMAGES_REWRITES", None)
-# Shells let what they start in the background ignore it, and the tests of Ctrl-C would wait for ever.
+# Shells let what they start in the background ignore these, and tests of Ctrl-C and hang-ups would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 _HANDLERS = {number: signal.getsignal(number) for number in SIGNALS}
@@ -54,6 +56,20 @@ def test_data() -> pathlib.Path:
     if not os.path.isdir(folder):
         pytest.skip(f"{DATA_VARIABLE} names no folder")
     return pathlib.Path(folder)
+
+
+def exhaustive(*values: Any) -> list[Any]:
+    """Return parameters of a test that only the exhaustive run takes."""
+    return [pytest.param(*(v if isinstance(v, tuple) else (v,)), marks=pytest.mark.exhaustive) for v in values]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the server that Go has to build first, for over a minute, to the exhaustive run."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if "running_strict_gcs" in names or "fake-gcs-server" in item.nodeid.partition("[")[2]:
+            item.add_marker(pytest.mark.exhaustive)
 
 
 def sample_image(seed: int, width: int = 320, height: int = 240) -> PIL.Image.Image:

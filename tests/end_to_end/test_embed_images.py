@@ -18,7 +18,7 @@ import pytest
 from PIL import ImageOps
 
 from pipelines.command import main
-from tests.conftest import sample_image
+from tests.conftest import exhaustive, sample_image
 
 
 def run(*arguments: object) -> int:
@@ -63,9 +63,11 @@ def by_hand(name: str, module: object, paths: list[str], side: int) -> list[np.n
     ("name", "module", "engine"),
     [
         ("MobileNetV2", keras.applications.mobilenet_v2, "openvino"),
-        ("ResNet50", keras.applications.resnet, "tensorflow"),
-        ("DenseNet121", keras.applications.densenet, "openvino"),
-        ("EfficientNetB0", keras.applications.efficientnet, "tensorflow"),
+        *exhaustive(
+            ("ResNet50", keras.applications.resnet, "tensorflow"),
+            ("DenseNet121", keras.applications.densenet, "openvino"),
+            ("EfficientNetB0", keras.applications.efficientnet, "tensorflow"),
+        ),
     ],
 )
 def test_each_embedding_is_what_plain_keras_says(
@@ -293,7 +295,7 @@ def test_the_summary_is_all_there_is_and_its_commands_work(photos: pathlib.Path,
     assert "bad.jpg" in told
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, *exhaustive(signal.SIGTERM)])
 def test_an_interrupt_leaves_nothing_half_written(number: int, photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     output = tmp_path / "out"
     data = (photos / "a" / "1.jpg").read_bytes()

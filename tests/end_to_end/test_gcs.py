@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.command import main
-from tests.conftest import sample_image
+from tests.conftest import exhaustive, sample_image
 from tests.servers.gcs import GcsServer
 from transforms.backbones import Backbone, load_backbone
 from transforms.backbones.kept import graphs
@@ -104,7 +104,7 @@ def test_a_folder_whose_every_request_has_trouble_gives_the_same(
     assert all(fault.times == 0 for fault in gcs.faults)
 
 
-@pytest.mark.parametrize("seconds", [1.5, pytest.param(20.0, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("seconds", [1.5, *exhaustive(20.0)])
 def test_a_bucket_that_refuses_all_reads_for_a_time_loses_no_image(
     strict_gcs: GcsServer, photos: pathlib.Path, expected: pd.DataFrame, seconds: float
 ) -> None:
@@ -212,6 +212,7 @@ with local_copy(sys.argv[1], lambda local: None) as local:
 """
 
 
+@pytest.mark.exhaustive
 def test_eight_processes_at_once_fetch_the_weights_once(
     gcs: GcsServer, weights: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,6 +270,7 @@ def test_weights_of_another_sha256_are_not_kept(
     assert [entry for entry in (tmp_path / "cache").iterdir() if entry.is_dir()] == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("cache", ["cache", ""])
 def test_a_saved_model_on_gcs_is_used_when_it_is_trusted(
     cache: str,

@@ -17,6 +17,7 @@ from google.protobuf.json_format import ParseDict
 
 from pipelines.options.flags import parse
 from templates.metadata import PARSED_BY, metadata
+from tests.conftest import exhaustive
 from tests.servers.dataflow import PROJECT, REGION, DataflowServer
 from tests.servers.rest import RestServer
 from transforms.backbones.engines import ENGINES
@@ -171,6 +172,7 @@ def test_a_launch_hands_over_a_job_that_embeds_the_images(
     assert manifest["embedding_spec"]["normalize"] is True
 
 
+@pytest.mark.exhaustive
 def test_two_nights_that_overlap_in_one_folder_harm_neither_each_other_nor_a_reader(
     dataflow: DataflowServer, environment: dict[str, str], parameters: dict[str, str]
 ) -> None:
@@ -198,7 +200,7 @@ def test_two_nights_that_overlap_in_one_folder_harm_neither_each_other_nor_a_rea
     assert third.stderr.endswith("or --existing replace, or choose another folder\n")
 
 
-@pytest.mark.parametrize(("more", "image"), [({}, IMAGE), ({"gpu": "nvidia-l4"}, f"{IMAGE}-cuda")])
+@pytest.mark.parametrize(("more", "image"), [*exhaustive(({}, IMAGE)), ({"gpu": "nvidia-l4"}, f"{IMAGE}-cuda")])
 def test_workers_have_the_launchers_image_with_cuda_only_where_there_is_a_gpu(
     dataflow: DataflowServer,
     environment: dict[str, str],

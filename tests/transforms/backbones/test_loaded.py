@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from tests.conftest import answer
+from tests.conftest import answer, exhaustive
 from tests.transforms.backbones.conftest import PIXELS, SMALL
 from transforms import Backbone
 from transforms.backbones import load_backbone, loaded
@@ -86,7 +86,7 @@ def test_a_graph_from_the_cache_gives_the_same_numbers(
 
 
 @pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
-@pytest.mark.parametrize("pattern", ["saved_model.pb", "variables/*.data*"])
+@pytest.mark.parametrize("pattern", ["saved_model.pb", *exhaustive("variables/*.data*")])
 def test_a_graph_whose_bytes_have_changed_is_built_again(
     pattern: str, engine: str, own_cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from pipelines.command import main
+from tests.conftest import exhaustive
 from tests.pipelines.conftest import LIGHT
 from tests.pipelines.launch.dataflow.conftest import IMAGE, output_of
 from tests.servers.dataflow import DataflowServer
@@ -122,7 +123,7 @@ def test_a_finished_job_over_the_failure_budget_is_3(flags: list[str], dataflow:
     assert main([*flags, "--max_failure_ratio=0.01"]) == 3
 
 
-@pytest.mark.parametrize("ratio", ["0.01", "0.5"])
+@pytest.mark.parametrize("ratio", ["0.01", *exhaustive("0.5")])
 def test_a_job_that_nobody_waits_for_fails_over_the_failure_budget_and_keeps_all(
     flags: list[str], dataflow: DataflowServer, ratio: str
 ) -> None:
@@ -151,8 +152,10 @@ def test_a_job_that_nobody_waits_for_fails_over_the_failure_budget_and_keeps_all
             ["Traceback (most recent call last):\n  x\nRuntimeError: no GPU\n", "Workflow failed."],
             "RuntimeError: no GPU",
         ),
-        ("JOB_STATE_FAILED", ["Quota 'GPUS' exceeded."], "Quota 'GPUS' exceeded."),
-        ("JOB_STATE_CANCELLED", [], "the job was cancelled"),
+        *exhaustive(
+            ("JOB_STATE_FAILED", ["Quota 'GPUS' exceeded."], "Quota 'GPUS' exceeded."),
+            ("JOB_STATE_CANCELLED", [], "the job was cancelled"),
+        ),
     ],
 )
 def test_a_job_that_ends_badly_is_1_with_its_reason_and_keeps_nothing(

@@ -58,9 +58,8 @@ def test_a_layer_is_pooled_as_asked(pooling: str) -> None:
     assert_same(loaded(PIXELS), expected)
 
 
-@pytest.mark.parametrize(
-    "suffix", [SUFFIXES[0], *(pytest.param(suffix, marks=pytest.mark.exhaustive) for suffix in SUFFIXES[1:])]
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_layer_has_the_weights_that_a_file_of_the_whole_has(tmp_path: pathlib.Path, suffix: str) -> None:
     keras.utils.set_random_seed(7)
     whole = keras.applications.NASNetMobile(weights=None, include_top=False, input_shape=(64, 64, 3))

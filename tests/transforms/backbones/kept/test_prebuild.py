@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.sample_images import sample_pixels
-from tests.conftest import sample_image
+from tests.conftest import exhaustive, sample_image
 from transforms import Backbone
 from transforms.backbones.kept import prebuild
 
@@ -110,7 +110,7 @@ def test_what_is_kept_is_not_built_again(arguments: list[str], environment: dict
 
 @pytest.mark.parametrize(
     "flags",
-    [["--weights", "{folder}/own.weights.h5"], ["--runner", "DirectRunner"], ["--precision", "bfloat16"]],
+    [["--weights", "{folder}/own.weights.h5"], *exhaustive(["--runner", "DirectRunner"], ["--precision", "bfloat16"])],
     ids=["own weights", "Beam's flags", "another precision"],
 )
 def test_nothing_is_started_for_what_another_machine_or_library_decides(
@@ -196,11 +196,13 @@ def test_a_mistake_does_not_wait_for_the_graph(
     ("prevented", "cached"),
     [
         (f"import os; {IMPORT}prebuild._build = lambda *_: os._exit(9); ", True),
-        ("import os; os.fork = lambda: os.open('/nowhere', os.O_RDONLY); ", True),
-        ("import os; del os.fork; ", True),
-        (f"import sys; sys.platform = 'darwin'; {IMPORT}sys.platform = {sys.platform!r}; ", True),
-        (f"{IMPORT}prebuild.has_gpu = lambda: True; ", True),
-        ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); ", True),
+        *exhaustive(
+            ("import os; os.fork = lambda: os.open('/nowhere', os.O_RDONLY); ", True),
+            ("import os; del os.fork; ", True),
+            (f"import sys; sys.platform = 'darwin'; {IMPORT}sys.platform = {sys.platform!r}; ", True),
+            (f"{IMPORT}prebuild.has_gpu = lambda: True; ", True),
+            ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); ", True),
+        ),
         ("", False),
     ],
     ids=["died", "refused", "no fork", "macOS", "a GPU", "a thread", "no cache"],
@@ -243,7 +245,7 @@ def send(number: int, process: subprocess.Popen) -> None:
 
 
 @pytest.mark.parametrize("moment", ["importing", "waiting"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, *exhaustive(signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)])
 def test_the_other_process_ends_with_the_command(
     number: int, moment: str, arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
 ) -> None:
@@ -270,7 +272,7 @@ def test_the_other_process_ends_with_the_command(
         assert "interrupted" in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, *exhaustive(signal.SIGKILL)])
 def test_a_download_that_is_cut_short_is_not_taken_for_weights(
     number: int, serve: object, arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
 ) -> None:

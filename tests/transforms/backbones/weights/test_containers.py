@@ -11,6 +11,7 @@ import h5py
 import keras
 import pytest
 
+from tests.conftest import exhaustive
 from tests.transforms.backbones.conftest import SMALL, SUFFIXES, save, usage_error
 from transforms import Backbone
 from transforms.backbones import load_backbone
@@ -51,9 +52,7 @@ def inflate(f: h5py.File) -> None:
     f.create_dataset(name, shape=(HUGE,), dtype="f4", chunks=(1 << 20,), compression="gzip")
 
 
-@pytest.mark.parametrize(
-    "suffix", [SUFFIXES[0], *(pytest.param(suffix, marks=pytest.mark.exhaustive) for suffix in SUFFIXES[1:])]
-)
+@pytest.mark.parametrize("suffix", [SUFFIXES[0], *exhaustive(*SUFFIXES[1:])])
 def test_a_file_that_inflates_is_refused_before_it_is_read(
     suffix: str, tmp_path: pathlib.Path, model: keras.Model
 ) -> None:
