@@ -129,6 +129,7 @@ print(len(table), worst)
     assert float(worst) >= 0.99999
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "engine"), [("MobileNetV2", "tensorflow")])
 def test_without_rewrites_the_vectors_are_the_same_under_the_same_fingerprint(
     name: str, engine: str, photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch

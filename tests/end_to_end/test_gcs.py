@@ -119,7 +119,7 @@ def test_a_bucket_that_refuses_all_reads_for_a_time_loses_no_image(
     assert 10 < strict_gcs.asked("/o/photos%2F") < 60
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [429, *exhaustive(503)])
 def test_lists_and_writes_that_are_refused_for_now_are_tried_again(
     status: int, gcs: GcsServer, photos: pathlib.Path, expected: pd.DataFrame
 ) -> None:
@@ -237,7 +237,7 @@ def test_eight_processes_at_once_fetch_the_weights_once(
     assert kept in output
 
 
-@pytest.mark.parametrize("cache", ["cache", ""])
+@pytest.mark.parametrize("cache", ["cache", *exhaustive("")])
 def test_weights_on_gcs_are_those_of_the_file(
     cache: str,
     gcs: GcsServer,

@@ -9,7 +9,6 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import exhaustive
 from tests.pipelines.conftest import LIGHT
 
 HIDDEN = """
@@ -38,7 +37,8 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("engine", ["tensorflow", *exhaustive("openvino")])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
 def test_the_main_job_needs_nothing_that_only_linux_has(
     engine: str, photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

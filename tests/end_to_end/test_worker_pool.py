@@ -81,6 +81,7 @@ def pool(outside: dict[str, str], tmp_path: pathlib.Path) -> Iterator[str]:
             process.wait(60)
 
 
+@pytest.mark.exhaustive
 def test_a_worker_with_nothing_but_the_staged_source_embeds(
     dataflow: DataflowServer,
     photos: pathlib.Path,

@@ -215,6 +215,7 @@ def test_workers_have_the_launchers_image_with_cuda_only_where_there_is_a_gpu(
     assert "workflow.tar.gz" not in {package["name"] for package in pool.get("packages", [])}
 
 
+@pytest.mark.exhaustive
 def test_an_image_that_the_launch_names_wins(
     dataflow: DataflowServer, environment: dict[str, str], parameters: dict[str, str]
 ) -> None:

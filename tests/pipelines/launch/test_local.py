@@ -111,6 +111,7 @@ def test_what_another_run_of_this_process_has_counted_is_not_this_ones(settings:
         assert run(make_plan(settings, Where())).counters["images-embedded"] == 10
 
 
+@pytest.mark.exhaustive
 def test_what_processes_of_their_own_have_counted_is_told(plan: Plan) -> None:
     stats = run(plan, "--direct_num_workers=2", "--direct_running_mode=multi_processing")
     assert stats.counters["images-embedded"] == 10

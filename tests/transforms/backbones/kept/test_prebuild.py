@@ -150,8 +150,10 @@ def test_what_cannot_be_read_is_the_same_one_line(arguments: list[str], environm
     ("facts", "graph", "messages"),
     [
         ("return 'facts'", "return lambda x: x, []", ["'facts'", "'kept'"]),
-        ("return 'facts'", "raise UsageError('no such size')", ["'facts'", "UsageError('no such size')"]),
-        ("raise MemoryError", "return lambda x: x, []", []),
+        *exhaustive(
+            ("return 'facts'", "raise UsageError('no such size')", ["'facts'", "UsageError('no such size')"]),
+            ("raise MemoryError", "return lambda x: x, []", []),
+        ),
     ],
     ids=["kept", "no graph", "no facts"],
 )
@@ -202,8 +204,8 @@ def test_a_mistake_does_not_wait_for_the_graph(
             (f"import sys; sys.platform = 'darwin'; {IMPORT}sys.platform = {sys.platform!r}; ", True),
             (f"{IMPORT}prebuild.has_gpu = lambda: True; ", True),
             ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); ", True),
+            ("", False),
         ),
-        ("", False),
     ],
     ids=["died", "refused", "no fork", "macOS", "a GPU", "a thread", "no cache"],
 )

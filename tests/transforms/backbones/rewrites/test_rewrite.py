@@ -29,7 +29,7 @@ ENGINES = {
 """Both where a backbone has several rewrites; the others add one kind of layer each, and take one engine."""
 
 
-SLOW = ("ResNet50", "DenseNet121", "Xception")
+SLOW = ("MobileNetV2", "ResNet50", "DenseNet121", "Xception")
 
 
 @dataclasses.dataclass
