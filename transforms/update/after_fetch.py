@@ -22,7 +22,7 @@ def settle_unchanged(source: ImageUri, retry: str) -> Iterator[Settled]:
         outcome = outcome_of(held, source.version, retry)
         assert outcome is not Outcome.FETCH, f"{source.uri} was asked for a version that is not known: {source.version}"
         count("uris-settled")
-        yield Settled(name, outcome, source, held)
+        yield Settled.of(name, outcome, source, held)
 
 
 def settle_same_bytes(image: Image) -> Iterator[Image | Settled]:
@@ -39,7 +39,7 @@ def settle_same_bytes(image: Image) -> Iterator[Image | Settled]:
             left[name] = held
         else:
             count("uris-settled")
-            yield Settled(name, outcome, source, held)
+            yield Settled.of(name, outcome, source, held)
     if left:
         yield dataclasses.replace(image, source=dataclasses.replace(source, held=left))
 

@@ -24,12 +24,25 @@ COUNTED = {Outcome.SAME: "skipped", Outcome.FAILED: "failed"}
 
 
 class Settled(NamedTuple):
-    """What was decided about a uri for a collection, without an embedding being made."""
+    """What was decided about a uri for a collection, without an embedding being made.
+
+    `file` is the number of the file that holds the row or the failure which is written again, None for what stays;
+    `replaces` is whether that row replaces one. All that was held is not in it: a list may settle millions at once.
+    """
 
     collection: str
     outcome: Outcome
     source: ImageUri
-    held: Held
+    file: int | None = None
+    replaces: bool = False
+
+    @classmethod
+    def of(cls, collection: str, outcome: Outcome, source: ImageUri, held: Held) -> "Settled":
+        """Return what is settled by what was held of a uri."""
+        again = {Outcome.REVISE: held.row, Outcome.TAKE: held.part, Outcome.FAILED: held.failure}.get(outcome)
+        is_row = outcome in (Outcome.REVISE, Outcome.TAKE)
+        source = dataclasses.replace(source, held=None, known_version="")
+        return cls(collection, outcome, source, again.file if again else None, is_row and held.row is not None)
 
 
 class Note(NamedTuple):
@@ -128,7 +141,7 @@ class Comparison:
                     counted[outcome].append(hashes[i])
                 else:
                     count("uris-settled")
-                    yield Settled(rules.name, outcome, _with_version(sources[i], versions[i], held), held)
+                    yield Settled.of(rules.name, outcome, _with_version(sources[i], versions[i], held), held)
             for outcome, found in counted.items():
                 self._sums[rules.name, COUNTED[outcome]] += UriSum.of_hashes(found)
                 count("uris-settled", len(found))

@@ -10,6 +10,7 @@ import numpy as np
 from transforms.core.elements import Embedding
 from transforms.core.failures import Failure
 from transforms.core.uri_sum import UriSum, uri_hash
+from transforms.update.compare import Settled
 from transforms.update.known import Known
 from transforms.update.outcomes import stands
 from transforms.update.rows import ABSENT, UriHashes
@@ -41,6 +42,12 @@ def replaced_by(embedding: Embedding, collection: str) -> Iterator[bytes]:
     held = (embedding.source.held or {}).get(collection)
     if held and held.row:
         yield uri_hash(embedding.source.uri)
+
+
+def replaced_again(settled: Settled) -> Iterator[bytes]:
+    """Yield the hash of a settled uri if its row is written again in the place of one that stands."""
+    if settled.replaces:
+        yield uri_hash(settled.source.uri)
 
 
 def drops_of(

@@ -11,7 +11,7 @@ from transforms.collection.layout import format_of, path_of
 from transforms.core.stage import typed
 from transforms.core.uri_sum import UriSum
 from transforms.update.compare import COUNTED, Note, Settled
-from transforms.update.drops import Drops, drops_of, replaced_by, without_dropped
+from transforms.update.drops import Drops, drops_of, replaced_again, replaced_by, without_dropped
 from transforms.update.fetching import Standing
 from transforms.update.known import KnownFile
 from transforms.update.outcomes import Outcome
@@ -72,7 +72,7 @@ class MergeWithStanding(beam.PTransform):
         again, failed = settled | "Reread" >> RereadSettled(self.known, formats)
         replaced = (
             embeddings | "Replaced" >> beam.FlatMap(replaced_by, self.collection),
-            again | "Revised" >> beam.FlatMap(replaced_by, self.collection),
+            settled | "Revised" >> beam.FlatMap(replaced_again),
         ) | "AllReplaced" >> beam.Flatten()
         drops = (
             embeddings.pipeline

@@ -1,6 +1,7 @@
 """Rows and failures of earlier runs that are written again: Settled -> Embedding or Failure, a file at a time."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,18 +16,7 @@ from transforms.core.stage import Stage, typed
 from transforms.storage.files import read_locally
 from transforms.update.compare import Settled
 from transforms.update.known import KnownFile
-from transforms.update.outcomes import Outcome
 from transforms.write.shard_format import EmbeddingsFormat
-
-
-def file_of(settled: Settled) -> int | None:
-    """Return the number of the file in which a row or a failure is that is written again, None for what stays."""
-    held, outcome = settled.held, settled.outcome
-    if outcome is Outcome.REVISE and held.row:
-        return held.row.file
-    if outcome is Outcome.TAKE and held.part:
-        return held.part.file
-    return held.failure.file if outcome is Outcome.FAILED and held.failure else None
 
 
 def reread(file: KnownFile, sources: Iterable[ImageUri], formats: Mapping[str, EmbeddingsFormat]) -> Iterator[Any]:
@@ -88,14 +78,13 @@ class RereadSettled(Stage):
         return Reread(typed(found.embeddings, Embedding), typed(found[FAILURES], Failure))
 
 
-def _by_file(settled: Settled) -> Iterator[tuple[int, ImageUri]]:
-    number = file_of(settled)
-    if number is not None:
-        held = {settled.collection: settled.held}
-        yield number, dataclasses.replace(settled.source, held=held)
+def _by_file(settled: Settled) -> Iterator[tuple[int, tuple[str, Mapping[str, Any], str]]]:
+    if settled.file is not None:
+        # Plain values take half the room of an `ImageUri`, and a file may have to wait for millions of them.
+        yield settled.file, (settled.source.uri, settled.source.columns, settled.source.version)
 
 
 def _split(grouped: tuple[int, Any], files: Sequence[KnownFile], formats: Mapping[str, EmbeddingsFormat]) -> Any:
     number, sources = grouped
-    for found in reread(files[number], sources, formats):
+    for found in reread(files[number], itertools.starmap(ImageUri, sources), formats):
         yield TaggedOutput(FAILURES, found) if isinstance(found, Failure) else found

@@ -33,12 +33,12 @@ def test_an_image_that_has_not_changed_is_settled_for_each_collection() -> None:
         part=Held(part=row("etag:x")),
         failed=Held(failure=HeldFailure("etag:x", False, 0)),
     )
-    held = found.held or {}
+    plain = dataclasses.replace(found, held=None)
     assert list(settle_unchanged(found, "none")) == [
-        Settled("same", Outcome.SAME, found, held["same"]),
-        Settled("columns", Outcome.REVISE, found, held["columns"]),
-        Settled("part", Outcome.TAKE, found, held["part"]),
-        Settled("failed", Outcome.FAILED, found, held["failed"]),
+        Settled("same", Outcome.SAME, plain),
+        Settled("columns", Outcome.REVISE, plain, 0, replaces=True),
+        Settled("part", Outcome.TAKE, plain, 0),
+        Settled("failed", Outcome.FAILED, plain, 0),
     ]
 
 
@@ -59,7 +59,7 @@ def test_an_image_of_which_nobody_has_a_row_goes_on_as_it_is(held: dict[str, Hel
 def test_bytes_that_a_collection_has_are_not_embedded_again() -> None:
     touched = source("etag:y", x=Held(row("etag:x")))
     assert list(settle_same_bytes(Image(touched, DATA))) == [
-        Settled("x", Outcome.REVISE, touched, (touched.held or {})["x"])
+        Settled("x", Outcome.REVISE, dataclasses.replace(touched, held=None), 0, replaces=True)
     ]
     unversioned = source("", x=Held(row("")))
     assert [one.outcome for one in settle_same_bytes(Image(unversioned, DATA)) if isinstance(one, Settled)] == [
@@ -86,7 +86,7 @@ def test_a_pipeline_parts_them() -> None:
         assert [one.source for one in found] == [changed]
 
     def check_settled(found: list[Settled]) -> None:
-        assert [(one.outcome, one.source) for one in found] == [(Outcome.REVISE, kept)]
+        assert [(one.outcome, one.source.uri) for one in found] == [(Outcome.REVISE, kept.uri)]
 
     with beam.Pipeline(FnApiRunner()) as root:
         images, settled = root | beam.Create([Image(kept, DATA), Image(changed, DATA)]) | SettleSameBytes()

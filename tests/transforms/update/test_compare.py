@@ -182,3 +182,18 @@ def test_a_failure_that_nothing_tells_from_a_later_one_is_as_the_flag_says(retry
     assert decide(ImageUri("https://h/a"), None, Held(failure=failure), rules(retry=retry)) is outcome
     row = HeldRow(0, True, 0, 0, "etag:x")
     assert decide(ImageUri("https://h/a"), None, Held(row, failure=failure), rules()) is Outcome.FETCH
+
+
+def test_what_is_settled_knows_the_file_of_what_is_written_again_and_whether_it_replaces_a_row() -> None:
+    row, part, failure = HeldRow(0, True, 0, 1, ""), HeldRow(0, True, 0, 2, ""), HeldFailure("", False, 3)
+    source = ImageUri("/a", {"label": 1}, "generation:1", "generation:0", {"x": Held(row, part, failure)})
+    plain = ImageUri("/a", {"label": 1}, "generation:1")
+    for held, replaces in ((Held(row, part, failure), True), (Held(None, part, failure), False)):
+        found = {outcome: Settled.of("x", outcome, source, held) for outcome in Outcome}
+        assert {outcome: one[2:] for outcome, one in found.items()} == {
+            Outcome.REVISE: (plain, 1 if held.row else None, replaces),
+            Outcome.TAKE: (plain, 2, replaces),
+            Outcome.FAILED: (plain, 3, False),
+            Outcome.SAME: (plain, None, False),
+            Outcome.FETCH: (plain, None, False),
+        }

@@ -59,8 +59,8 @@ def test_what_stood_is_kept_revised_replaced_or_removed(remove_missing: bool, tm
         return ImageUri(uri, {"label": 2}, "generation:2", held={"x": held[uri]})
 
     settled = [
-        Settled("x", Outcome.REVISE, source("/revised"), held["/revised"]),
-        Settled("x", Outcome.TAKE, source("/taken"), held["/taken"]),
+        Settled.of("x", Outcome.REVISE, source("/revised"), held["/revised"]),
+        Settled.of("x", Outcome.TAKE, source("/taken"), held["/taken"]),
     ]
     seen = known.rows.uris.find([hashes[uri] for uri in ("/same", "/revised", "/changed")])
     notes = [
@@ -130,7 +130,7 @@ def test_failures_of_a_part_are_taken_over(tmp_path: pathlib.Path) -> None:
     with beam.Pipeline(FnApiRunner()) as root:
         stands = Standing(
             root | "Known" >> beam.Create([Known.all([])]),
-            root | "Settled" >> beam.Create([Settled("x", Outcome.FAILED, source, held)]),
+            root | "Settled" >> beam.Create([Settled.of("x", Outcome.FAILED, source, held)]),
             root | "Notes" >> beam.Create([]),
         )
         new, unread = root | "Made" >> beam.Create([]), root | "Unread" >> beam.Create([])

@@ -15,8 +15,8 @@ from transforms.core.errors import RunError
 from transforms.core.failures import Failure
 from transforms.update.compare import Settled
 from transforms.update.known import KnownFile
-from transforms.update.outcomes import Held, HeldFailure, HeldRow, Outcome
-from transforms.update.reread import RereadSettled, file_of, reread
+from transforms.update.outcomes import Outcome
+from transforms.update.reread import RereadSettled, reread
 
 TOP = (("n1", "tabby", 0.75), ("n2", "tiger cat", 0.25))
 ROWS = [files.embedding(f"/{i}.jpg", "generation:1", top=TOP[:: 1 - 2 * (i % 2)], label=i) for i in range(10)]
@@ -74,19 +74,6 @@ def test_what_is_no_longer_there_ends_the_run(name: str, tmp_path: pathlib.Path)
         list(reread(KnownFile(path, False, name), [NOW["/0.jpg"], NOW["/9.jpg"]], formats))
 
 
-def test_only_what_is_written_again_is_in_a_file() -> None:
-    row, part = HeldRow(0, True, 0, 1, ""), HeldRow(0, True, 0, 2, "")
-    held = Held(row, part, HeldFailure("", False, 3))
-    files_ = {outcome: file_of(Settled("x", outcome, ImageUri("/a"), held)) for outcome in Outcome}
-    assert files_ == {
-        Outcome.REVISE: 1,
-        Outcome.TAKE: 2,
-        Outcome.FAILED: 3,
-        Outcome.SAME: None,
-        Outcome.FETCH: None,
-    }
-
-
 def test_a_pipeline_reads_rows_and_failures_from_their_files(tmp_path: pathlib.Path) -> None:
     format_ = files.parquet()
     known = [
@@ -94,26 +81,18 @@ def test_a_pipeline_reads_rows_and_failures_from_their_files(tmp_path: pathlib.P
         KnownFile(files.write(format_, tmp_path / "b.parquet", ROWS[5:]), True, "parquet"),
         KnownFile(files.write_failures(tmp_path / "c.jsonl", [files.failure("/lost")]), False, ""),
     ]
-
-    def held(file: int) -> HeldRow:
-        return HeldRow(0, True, 0, file, "")
-
     settled = [
-        Settled("x", Outcome.REVISE, NOW["/1.jpg"], Held(row=held(0))),
-        Settled("x", Outcome.SAME, NOW["/2.jpg"], Held(row=held(0))),
-        Settled("x", Outcome.TAKE, NOW["/7.jpg"], Held(part=held(1))),
-        Settled("x", Outcome.FAILED, ImageUri("/lost"), Held(failure=HeldFailure("", False, 2))),
+        Settled("x", Outcome.REVISE, NOW["/1.jpg"], 0),
+        Settled("x", Outcome.SAME, NOW["/2.jpg"]),
+        Settled("x", Outcome.TAKE, NOW["/7.jpg"], 1),
+        Settled("x", Outcome.FAILED, ImageUri("/lost"), 2),
     ]
 
     def check_rows(found: list[Embedding]) -> None:
         by_uri = {one.source.uri: one for one in found}
         assert sorted(by_uri) == ["/1.jpg", "/7.jpg"]
         assert [np.array_equal(by_uri[f"/{i}.jpg"].embedding, ROWS[i].embedding) for i in (1, 7)] == [True, True]
-        # So that it is known that the row replaces one.
-        assert [dict(by_uri[f"/{i}.jpg"].source.held or {}) for i in (1, 7)] == [
-            {"x": settled[0].held},
-            {"x": settled[2].held},
-        ]
+        assert [by_uri[f"/{i}.jpg"].source for i in (1, 7)] == [NOW["/1.jpg"], NOW["/7.jpg"]]
 
     def check_failures(found: list[Any]) -> None:
         assert [(type(one), one.source.uri) for one in found] == [(Failure, "/lost")]
