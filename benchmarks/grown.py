@@ -28,26 +28,27 @@ LINKS = 50_000
 PER_FOLDER = 10_000
 OTHER_BYTES = 100
 """About the bytes of a row without its vector."""
-SIDE = 64
-"""Height and width of an image, in px."""
+SMALL, PHOTO = (64, 64), (500, 375)
+"""Width and height of an image, in px."""
 
 
-def write_small_images(folder: str, numbers: Iterable[int]) -> None:
-    """Write a different small JPEG for each number."""
+def write_image(folder: str, number: int, size: tuple[int, int] = SMALL) -> str:
+    """Write a JPEG, a different one for each number; return its path."""
     os.makedirs(folder, exist_ok=True)
-    for i in numbers:
-        PIL.Image.fromarray(sample_pixels(i, SIDE, SIDE)).save(os.path.join(folder, f"{i:08d}.jpg"), quality=90)
+    path = os.path.join(folder, f"{number:08d}.jpg")
+    PIL.Image.fromarray(sample_pixels(number, *size)).save(path, quality=90)
+    return path
 
 
-def link_images(folder: str, images: int) -> list[ImageUri]:
-    """Make folders of this many images, which are links to a few files; return them with their versions."""
+def link_images(folder: str, images: int, size: tuple[int, int] = SMALL, links: int = LINKS) -> list[ImageUri]:
+    """Make folders of this many images, each file of which has so many names; return them with their versions."""
     made = []
     for i in range(images):
         below = os.path.join(folder, f"{i // PER_FOLDER:05d}")
         path = os.path.join(below, f"{i:08d}.jpg")
-        if i % LINKS == 0:
-            write_small_images(below, [i])
-            linked, found = path, os.stat(path)
+        if i % links == 0:
+            linked = write_image(below, i, size)
+            found = os.stat(path)
         else:
             os.makedirs(below, exist_ok=True)
             os.link(linked, path)
@@ -55,14 +56,14 @@ def link_images(folder: str, images: int) -> list[ImageUri]:
     return made
 
 
-def list_images(path: str, uris: Iterable[str]) -> list[ImageUri]:
+def list_images(path: str, uris: Iterable[str], label: str = "label") -> list[ImageUri]:
     """Write a CSV of images, with their versions in `revision`, and three more columns; return them."""
     made = []
     with open(path, "w", newline="", encoding="utf-8") as f:
         writer = csv.DictWriter(f, ["uri", "revision", "label", "photographer", "taken"])
         writer.writeheader()
         for i, uri in enumerate(uris):
-            columns = {"revision": f"r{i % 7}", "label": f"label {i % 1000}", "photographer": f"person {i % 5000}"}
+            columns = {"revision": f"r{i % 7}", "label": f"{label} {i % 1000}", "photographer": f"person {i % 5000}"}
             source = ImageUri(uri, {**columns, "taken": 1_600_000_000 + i}, listed_version(columns["revision"]))
             writer.writerow({"uri": uri, **source.columns})
             made.append(source)
@@ -95,6 +96,6 @@ def _made_up(sources: Sequence[ImageUri], dim: int, random: np.random.Generator)
     vectors = random.standard_normal((len(sources), dim), np.float32)
     numbers = random.bytes(32 * len(sources)).hex()
     return [
-        Embedding(source, ImageFacts(SIDE, SIDE, "JPEG", numbers[64 * i : 64 * (i + 1)]), vector)
+        Embedding(source, ImageFacts(*SMALL, "JPEG", numbers[64 * i : 64 * (i + 1)]), vector)
         for i, (source, vector) in enumerate(zip(sources, vectors, strict=True))
     ]
