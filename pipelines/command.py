@@ -42,9 +42,12 @@ def _run(argv: list[str]) -> int:
             return DONE
         collect_seldom()
         from pipelines.plan.backbone_of import build_ahead
+        from pipelines.plan.runner import Runner, runner_of
 
         build_ahead(settings, beam_args)
-        check_beam_flags(beam_args)
+        if runner_of(beam_args) is not Runner.PORTABLE:
+            # A job server has flags of its own, and is asked for them by the launcher.
+            check_beam_flags(beam_args)
         from pipelines.embed_images import run
 
         return run(settings, beam_args)

@@ -59,6 +59,7 @@ OWNERS = {
     "google": {"transforms/storage/gcs.py", "transforms/storage/gcs_download.py"},
     "google_crc32c": {"transforms/storage/gcs_download.py"},
     "requests": {"transforms/storage/gcs.py", "transforms/storage/gcs_download.py"},
+    "grpc": {"pipelines/launch/portable/services.py"},
     "rich": {"pipelines/console/progress.py"},
     "argparse": {"pipelines/options", "pipelines/console/reference.py", "pipelines/sample_images.py"},
     "pyarrow": {

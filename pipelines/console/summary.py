@@ -63,6 +63,7 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_l
     )
     rate = counts["embedded"] / stats.seconds if stats.seconds else 0.0
     size = sum(f["bytes"] for f in manifest["files"])
+    engines = " and ".join(dict.fromkeys(worker["engine"] for worker in manifest["workers"])) or target.backbone.engine
     lines = [
         f"{counts['embedded']:,} of {counts['inputs']:,} inputs embedded by {spec['backbone']} into {target.output}",
         f"  counts    inputs {counts['inputs']:,} = embedded {counts['embedded']:,} + failed {counts['failed']:,} "
@@ -74,8 +75,7 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_l
         f"  vectors   {spec['dim']} x {spec['embedding_dtype']}, {spec['weights']} weights, output {spec['output']}, "
         f"fingerprint {manifest['embedding_spec_fingerprint']}",
         f"  health    {_health(health)}",
-        f"  speed     {rate:.1f} img/s, {stats.seconds:.1f} s, {target.backbone.engine} in {spec['precision']} on "
-        f"{device}",
+        f"  speed     {rate:.1f} img/s, {stats.seconds:.1f} s, {engines} in {spec['precision']} on {device}",
         f"  stages    {_stages(stats)}",
     ]
     return [*lines, *_next_commands(target, manifest, command_line)]

@@ -9,7 +9,7 @@ from pipelines.launch.dataflow.contradictions import refuse_dataflow_flags
 from pipelines.launch.dataflow.job import dataflow_job
 from pipelines.launch.dataflow.launcher import DataflowLauncher
 from pipelines.launch.local import LocalLauncher
-from pipelines.launch.portable import PortableLauncher
+from pipelines.launch.portable.launcher import portable_launcher
 from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan
 from pipelines.plan.run_stats import RunStats, Speed
@@ -57,4 +57,4 @@ def launcher_for(settings: Settings, beam_args: list[str]) -> Launcher:
     if runner is Runner.DATAFLOW:
         return DataflowLauncher(dataflow_job(settings, beam_args))
     refuse_dataflow_flags(settings)
-    return LocalLauncher(beam_args) if runner is Runner.LOCAL else PortableLauncher(beam_args)
+    return LocalLauncher(beam_args) if runner is Runner.LOCAL else portable_launcher(beam_args)

@@ -354,8 +354,13 @@ def parse(argv: list[str]) -> tuple[Settings, list[str]]:
     return settings, beam_args
 
 
-def check_beam_flags(beam_args: list[str]) -> None:
+def check_beam_flags(beam_args: list[str], of_server: frozenset[str] | None = frozenset()) -> None:
     """Refuse flags that neither this command nor Beam knows.
+
+    Args:
+      beam_args: flags for Beam.
+      of_server: flags that a job server takes beside Beam's; None if they are not known yet, so that only those that
+        look like a mistake are refused.
 
     Raises:
       UsageError: a flag is unknown; the message names the nearest.
@@ -366,8 +371,13 @@ def check_beam_flags(beam_args: list[str]) -> None:
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(beam)
     _, unknown = beam.parse_known_args(beam_args)
-    if unknown:
-        flag = unknown[0].partition("=")[0]
-        known = [name for p in (parser(), beam) for action in p._actions for name in action.option_strings]
+    known = [name for p in (parser(), beam) for action in p._actions for name in action.option_strings]
+    for i, argument in enumerate(unknown):
+        flag = argument.partition("=")[0]
+        is_value = not flag.startswith("-") and i > 0 and unknown[i - 1].startswith("--") and "=" not in unknown[i - 1]
+        if flag in (of_server or ()) or is_value:
+            continue
+        if of_server is None and flag.startswith("--") and not did_you_mean(flag, known):
+            continue
         what = f"unknown flag {flag}{did_you_mean(flag, known)}" if flag.startswith("-") else f"unexpected {flag!r}"
         raise UsageError(f"{what}; see embed-images --help")

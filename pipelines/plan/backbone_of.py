@@ -26,11 +26,9 @@ def build_ahead(settings: Settings, beam_args: list[str]) -> None:
 def backbone_of(name: str, settings: Settings, where: Where) -> Backbone:
     """Return one of the backbones that the settings name.
 
-    The engine 'auto' is TensorFlow, which is installed everywhere, if a GPU is required or unknown machines embed.
+    The engine 'auto' is TensorFlow if a GPU is required; where other machines embed, each one chooses.
     """
-    engine = settings.engine
-    if engine == AUTO and (settings.require_gpu or not where.embeds_here):
-        engine = "tensorflow"
+    engine = "tensorflow" if settings.engine == AUTO and settings.require_gpu else settings.engine
     return Backbone(
         name,
         weights=canonical_uri(settings.own_weights) if settings.own_weights else settings.weights,
@@ -44,7 +42,7 @@ def backbone_of(name: str, settings: Settings, where: Where) -> Backbone:
         image_size=settings.image_size,
         normalize=settings.normalize,
         precision=settings.precision,
-        engine=choose_engine(engine),
+        engine=choose_engine(engine) if where.embeds_here else engine,
         trust_saved_model=settings.trust_saved_model,
         preprocess=settings.preprocess,
         rewrites=os.environ.get(REWRITES, "") != "0",

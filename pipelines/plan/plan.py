@@ -126,5 +126,5 @@ def _spec_of(backbone: Backbone, settings: Settings, where: Where, largest: Size
 
 
 def loadable_here(backbone: Backbone, where: Where) -> Backbone:
-    """Return the backbone as this machine can load it: in float32 if another one computes."""
-    return backbone if where.embeds_here else dataclasses.replace(backbone, precision="float32")
+    """Return the backbone as this machine can load it: in float32, by TensorFlow, if another one computes."""
+    return backbone if where.embeds_here else dataclasses.replace(backbone, precision="float32", engine="tensorflow")

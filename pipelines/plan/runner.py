@@ -4,6 +4,7 @@ import dataclasses
 import enum
 import importlib.util
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from pipelines.options.arguments import Parser
 from transforms.core.errors import UsageError, did_you_mean
@@ -22,33 +23,45 @@ class Runner(enum.Enum):
 _KINDS = {
     Runner.LOCAL: ("DirectRunner", "FnApiRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner"),
     Runner.DATAFLOW: ("DataflowRunner",),
-    Runner.PORTABLE: (
-        "PortableRunner",
-        "PrismRunner",
-        "FlinkRunner",
-        "SparkRunner",
-        "KafkaStreamsRunner",
-        "InteractiveRunner",
-        "PythonRPCDirectRunner",
-        "TestDirectRunner",
-        "TestDataflowRunner",
-    ),
+    Runner.PORTABLE: ("PortableRunner", "PrismRunner", "FlinkRunner", "SparkRunner"),
 }
-"""Beam's runners, by kind. Dask's is left out: it loses tagged outputs, and what a bundle gives at its end."""
+"""Beam's runners, by kind."""
+
+_REFUSED = {
+    "DaskRunner": "it loses tagged outputs, and what a bundle gives at its end",
+    "KafkaStreamsRunner": "it is being built, and does not run all of Beam",
+    "InteractiveRunner": "it keeps what flows for a notebook, and so all pixels",
+    "PythonRPCDirectRunner": "it is for Beam's own tests",
+    "TestDirectRunner": "it is for Beam's own tests",
+    "TestDataflowRunner": "it is for Beam's own tests",
+}
+"""Beam's runners for which nothing is promised, with the reason."""
 
 _RUNNERS = {name: kind for kind, names in _KINDS.items() for name in names}
-_BY_SHORT_NAME = {name.removesuffix("Runner").lower(): kind for name, kind in _RUNNERS.items()}
+_BY_SHORT_NAME = {name.removesuffix("Runner").lower(): name for name in (*_RUNNERS, *_REFUSED)}
 _BEAM = "apache_beam"
 
 
+class NamedRunner(NamedTuple):
+    """A runner that Beam's flags name: its kind, and the name of its class."""
+
+    kind: Runner
+    name: str
+
+
 def runner_of(beam_args: Sequence[str]) -> Runner:
-    """Return which kind of runner Beam's flags name, in any of the spellings that Beam takes.
+    """Return which kind of runner Beam's flags name, see `named_runner`."""
+    return named_runner(beam_args).kind
+
+
+def named_runner(beam_args: Sequence[str]) -> NamedRunner:
+    """Return the runner that Beam's flags name, in any of the spellings that Beam takes.
 
     These are its class's name in any case, with or without 'Runner', and the full name: 'DirectRunner', 'direct',
     'apache_beam.runners.direct.direct_runner.DirectRunner'. Without a name it is the local one.
 
     Raises:
-      UsageError: there is no such runner, or its results are wrong.
+      UsageError: there is no such runner, or nothing is promised for it.
     """
     parser = Parser(prog="embed-images", add_help=False, allow_abbrev=False)
     parser.add_argument("--runner", default="DirectRunner")
@@ -56,16 +69,17 @@ def runner_of(beam_args: Sequence[str]) -> Runner:
     module, _, name = given.rpartition(".")
     short_name = name.lower().removesuffix("runner")
     is_beams = not module or module.lower().split(".")[0] == _BEAM
-    if is_beams and short_name == "dask":
-        raise UsageError("--runner DaskRunner gives wrong results in Beam; use another runner")
     if is_beams and short_name in _BY_SHORT_NAME:
-        return _BY_SHORT_NAME[short_name]
+        known = _BY_SHORT_NAME[short_name]
+        if known in _REFUSED:
+            raise UsageError(f"--runner {known}: {_REFUSED[known]}; use one of {', '.join(_RUNNERS)}")
+        return NamedRunner(_RUNNERS[known], known)
     if not module:
         raise UsageError(f"--runner {given} is not a runner of Beam{did_you_mean(name, _RUNNERS)}")
     # Somebody's own class, whatever it is called.
     if not _can_be_found(module):
         raise UsageError(f"--runner {given}: there is no module {module} here")
-    return Runner.PORTABLE
+    return NamedRunner(Runner.PORTABLE, name)
 
 
 def has_workers(beam_args: Sequence[str]) -> bool:
@@ -90,12 +104,14 @@ class Where:
       runner: kind of runner.
       resource_hints: Beam's resource hints for the steps that embed.
       has_workers: whether a local run divides its work among several workers.
+      is_loopback: whether the workers of another runner are threads of this process.
       dollars_an_hour: price of all workers at most, in US dollars; 0.0 if it is not known.
     """
 
     runner: Runner = Runner.LOCAL
     resource_hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
     has_workers: bool = False
+    is_loopback: bool = False
     dollars_an_hour: float = 0.0
 
     @property
@@ -106,4 +122,4 @@ class Where:
     @property
     def embeds_here(self) -> bool:
         """Whether this machine computes the embeddings, and so must be able to."""
-        return self.runner is Runner.LOCAL
+        return self.runner is Runner.LOCAL or self.is_loopback

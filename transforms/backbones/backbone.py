@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from transforms.backbones.catalog.facts import find_backbone
-from transforms.backbones.engines import ENGINES
+from transforms.backbones.engines import AUTO, ENGINES, choose_engine
 from transforms.backbones.preprocessing import canonical
 from transforms.core.errors import UsageError
 from transforms.core.spec import ACTIVATIONS, POOLINGS, PRECISIONS
@@ -58,7 +58,7 @@ class Backbone:
       image_size: height and width of the input, in px; default: the constructor's.
       normalize: scale each vector to unit L2 norm.
       precision: numbers to compute in, 'float32', 'bfloat16' or 'float16'.
-      engine: library that computes, 'tensorflow' or 'openvino'.
+      engine: library that computes, 'tensorflow' or 'openvino'; 'auto' is chosen by each process that loads it.
       trust_saved_model: accept `weights` that are a SavedModel, a program that can do anything.
       preprocess: how to make a SavedModel's input from pixels, see `transforms.backbones.preprocessing`; '' for all
         other weights.
@@ -92,7 +92,7 @@ class Backbone:
             ("pooling", self.pooling, POOLINGS),
             ("classifier_activation", self.classifier_activation, ACTIVATIONS),
             ("precision", self.precision, PRECISIONS),
-            ("engine", self.engine, tuple(ENGINES)),
+            ("engine", self.engine, (AUTO, *ENGINES)),
         ):
             if value not in choices:
                 raise UsageError(f"--{option} must be one of {', '.join(choices)}, is {value!r}")
@@ -107,6 +107,14 @@ class Backbone:
         for key in self.backbone_kwargs:
             if key in OWN_KWARGS:
                 raise UsageError(f"--backbone_kwargs may not hold {key!r}; use {OWN_KWARGS[key]}")
+
+    def for_this_machine(self) -> "Backbone":
+        """Return the backbone with the engine that computes it here.
+
+        Raises:
+          UsageError: the engine is not installed.
+        """
+        return dataclasses.replace(self, engine=choose_engine(self.engine))
 
     @property
     def size(self) -> "Size":

@@ -26,6 +26,7 @@ def facts_of(backbone: Backbone) -> WeightsFacts:
     Raises:
       UsageError: as `get`.
     """
+    backbone = backbone.for_this_machine()
     # First, so that this process imports the engine while another one reads the weights.
     prepare_engine(backbone.engine, backbone.precision)
     return prebuild.wait_for_facts(backbone) or get(backbone).facts
@@ -37,6 +38,7 @@ def get(backbone: Backbone) -> LoadedBackbone:
     Raises:
       UsageError: the weights cannot be read or do not fit, or the engine cannot run the backbone here.
     """
+    backbone = backbone.for_this_machine()
     with _lock:
         if backbone.key not in _loaded:
             _loaded[backbone.key] = _load(backbone)

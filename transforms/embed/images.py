@@ -78,16 +78,17 @@ class EmbedBatch:
         return self._loaded
 
     def _newly_loaded(self) -> Loaded:
-        embed, size = self._load(self._backbone), self._backbone.size
+        backbone = self._backbone.for_this_machine()
+        embed, size = self._load(backbone), backbone.size
         on_gpu = embed.device == "GPU"
         if self._require_gpu and not on_gpu:
             raise RuntimeError("a GPU is required, and TensorFlow sees none on this worker")
         # May be smaller than the batches gathered: the launcher could not know the memory of this worker's GPU.
         fitting = gpu_batch_size(size, embed.device_memory) if on_gpu else default_batch_size(size)
-        embedder = BatchEmbedder(embed, size, self._batch_size or fitting, self._backbone.top_k, self._dtype)
+        embedder = BatchEmbedder(embed, size, self._batch_size or fitting, backbone.top_k, self._dtype)
         canary = Canary(thinned(embedder.reference_vectors()), self._decoding() if self._decoding else "")
-        computed = Computed(canary, worker_of(self._backbone, embed.device))
-        check(computed, self._canary, self._backbone.precision)
+        computed = Computed(canary, worker_of(backbone, embed.device))
+        check(computed, self._canary, backbone.precision)
         return Loaded(embedder, computed)
 
 

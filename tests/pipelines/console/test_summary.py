@@ -47,6 +47,7 @@ def manifest(spec: EmbeddingSpec, embedded: int, reasons: dict[str, int], files:
         "embedding_spec_fingerprint": spec.fingerprint,
         "changes": dict.fromkeys(Changes.__annotations__, 0),
         "collection": {"rows": embedded, "columns": "", "runs": []},
+        "workers": [{"engine": "tensorflow", "device": device} for device in ("CPU", "GPU")] if embedded else [],
         "files": [{"name": name, "rows": 1, "bytes": 1_500_000} for name in files],
         "failures": seen,
         "health": {**HEALTH, "duplicates": 0.25},

@@ -7,7 +7,7 @@ import pytest
 from pipelines.launch import Launcher, launcher_for
 from pipelines.launch.dataflow.launcher import DataflowLauncher
 from pipelines.launch.local import LocalLauncher
-from pipelines.launch.portable import PortableLauncher
+from pipelines.launch.portable.launcher import PortableLauncher
 from pipelines.options.flags import parse
 from pipelines.plan.runner import Runner
 from transforms.core.errors import UsageError
@@ -28,7 +28,7 @@ def launcher_of(*flags: str) -> Launcher:
         (["--runner=direct"], LocalLauncher, Runner.LOCAL),
         (["--runner=DataflowRunner", *GOOGLE], DataflowLauncher, Runner.DATAFLOW),
         (["--runner", "dataflow", *GOOGLE], DataflowLauncher, Runner.DATAFLOW),
-        (["--runner=PortableRunner", "--job_endpoint=localhost:1"], PortableLauncher, Runner.PORTABLE),
+        (["--runner=PortableRunner", "--job_endpoint=embed"], PortableLauncher, Runner.PORTABLE),
         (["--runner=tests.servers.DirectRunner"], PortableLauncher, Runner.PORTABLE),
     ],
 )
@@ -39,7 +39,7 @@ def test_the_runner_decides_the_launcher(flags: list[str], launcher: type, runne
 
 
 def test_a_launcher_has_beams_flags_as_they_were_typed() -> None:
-    flags = ["--runner=FlinkRunner", "--flink_master=somewhere:8081", "--parallelism", "3"]
+    flags = ["--runner=FlinkRunner", "--job_endpoint=embed", "--flink_master=somewhere:8081", "--parallelism", "3"]
     found = launcher_of(*flags)
     assert isinstance(found, PortableLauncher)
     assert found.beam_args == flags

@@ -108,7 +108,7 @@ def test_a_finished_job_is_summed_up_from_what_its_workers_counted(
     assert CONSOLE in printed.out
     assert "10 of 10 inputs embedded by MobileNet" in printed.out
     # The device is told by a counter of the workers.
-    assert "tensorflow in float32 on CPU" in printed.out
+    assert " in float32 on CPU" in printed.out
     assert printed.err == ""
     manifest = read_manifest(f"gs://{dataflow.bucket}/out")
     assert manifest is not None

@@ -20,11 +20,12 @@ import pytest
 from pipelines.command import main
 from pipelines.console.interrupts import SIGNALS
 from pipelines.embed_images import build
-from pipelines.launch.portable import PortableLauncher
+from pipelines.launch.portable.launcher import PortableLauncher, portable_launcher
 from pipelines.plan.plan import make_plan
 from pipelines.plan.runner import Runner, Where
 from pipelines.plan.stages import manifest_of
 from tests.pipelines.conftest import LIGHT, files_in, settings_of
+from transforms.backbones import choose_engine
 from transforms.core.errors import Interrupted, RunError
 
 SERVICE = "apache_beam.runners.portability.local_job_service_main"
@@ -80,9 +81,10 @@ def test_a_job_embeds_what_a_local_run_embeds(
 def test_a_job_gives_the_seconds_and_the_counters_of_its_workers(
     service: list[str], photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    launcher = PortableLauncher(service)
+    launcher = portable_launcher(service)
     plan = make_plan(settings_of(photos, tmp_path / "out"), launcher.where)
-    assert plan.targets[0].backbone.engine == "tensorflow"
+    assert launcher.where == Where(Runner.PORTABLE, is_loopback=True)
+    assert plan.targets[0].backbone.engine == choose_engine("auto")
     stats = launcher.run(lambda root: build(root, plan), plan)
     assert stats.counters["images-embedded"] == 10
     assert stats.seconds > 0

@@ -1,7 +1,9 @@
 """Run a pipeline on the runner that Beam's flags name, which may have its workers on other machines."""
 
+import contextlib
 import dataclasses
 import functools
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,17 +11,22 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.runners.runner import PipelineState
 
+from pipelines.console.progress import Progress
 from pipelines.launch.beam_pipeline import empty_pipeline
 from pipelines.launch.claimed import Claim, claimed
+from pipelines.launch.portable.services import find_services
+from pipelines.options.flags import check_beam_flags
 from pipelines.plan.plan import Plan
 from pipelines.plan.run_stats import RunStats, Speed
-from pipelines.plan.runner import Runner, Where
-from transforms.core.counters import reset_tally
+from pipelines.plan.runner import Runner, Where, named_runner
+from transforms.core.counters import counted, reset_tally
 
 CANCEL_SECONDS = 60.0
 """How long to wait for a job that was cancelled, in seconds."""
 LOOK_SECONDS = 0.25
 """Seconds between two looks at it."""
+METRICS_SECONDS = 1.0
+"""Seconds between two questions for its counters."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,14 +35,16 @@ class PortableLauncher:
 
     Args:
       beam_args: flags for Beam, including --runner.
+      is_loopback: whether the workers are threads of this process.
     """
 
     beam_args: list[str]
+    is_loopback: bool = False
 
     @property
     def where(self) -> Where:
         """A runner whose workers may be elsewhere."""
-        return Where(Runner.PORTABLE)
+        return Where(Runner.PORTABLE, is_loopback=self.is_loopback)
 
     def run(self, build: Callable[[beam.Pipeline], None], plan: Plan) -> RunStats:
         """Run a pipeline to its end, see `pipelines.launch.Launcher`."""
@@ -47,7 +56,7 @@ class PortableLauncher:
             submitted = time.monotonic()
             result = pipeline.run()
             held.cancel = functools.partial(cancel, result)
-            result.wait_until_finish()
+            follow(result, plan)
         return RunStats.of(result, submitted, plan.settings.began)
 
     def needs(self, plan: Plan) -> list[str]:
@@ -57,6 +66,50 @@ class PortableLauncher:
     def costs(self, images: int, measure: Callable[[], Speed]) -> list[str]:
         """Return no lines: what a runner costs is not known here."""
         return []
+
+
+def portable_launcher(beam_args: list[str]) -> PortableLauncher:
+    """Return a launcher once all that its runner needs is found.
+
+    Raises:
+      UsageError: something is not there, or a flag is unknown.
+    """
+    services = find_services(named_runner(beam_args).name, beam_args)
+    check_beam_flags(beam_args, services.flags)
+    return PortableLauncher(beam_args, services.is_loopback)
+
+
+def follow(result: Any, plan: Plan) -> None:
+    """Show a job's progress until it ends, and raise what it ended with."""
+    failed: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            result.wait_until_finish()
+        except BaseException as e:
+            failed.append(e)
+
+    waiting = threading.Thread(target=wait, name="job", daemon=True)
+    waiting.start()
+    counters: dict[str, int] = {}
+    with Progress(len(plan.targets), lambda: counters, plan.source.num_inputs) as progress:
+        looked = 0.0
+        while waiting.is_alive():
+            waiting.join(LOOK_SECONDS)
+            if time.monotonic() - looked >= METRICS_SECONDS:
+                # A server that is too busy to answer, or gone, is for `wait_until_finish` to judge.
+                with contextlib.suppress(Exception):
+                    counters = counted_now(result)
+                looked = time.monotonic()
+            progress.update()
+    if failed:
+        raise failed[0]
+
+
+def counted_now(result: Any) -> dict[str, int]:
+    """Return what the workers of a job have counted by now; its result would repeat its first answer for ever."""
+    result._metrics = None
+    return counted(result)
 
 
 def cancel(result: Any) -> None:
