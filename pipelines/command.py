@@ -12,6 +12,7 @@ from pipelines.console.exit_codes import DONE, INTERRUPTED, RUN_FAILED, USAGE
 from pipelines.console.interrupts import raise_when_interrupted
 from pipelines.console.lines import complain, log_to_stderr, say
 from pipelines.console.streams import unfailing_streams
+from pipelines.console.threads import noted_threads
 from pipelines.console.unexpected import unexpected
 from pipelines.options.flags import check_beam_flags, parse
 from transforms.core.errors import Interrupted, RunError, UsageError
@@ -22,8 +23,9 @@ EXIT_SECONDS = 10.0
 
 def main(argv: list[str] | None = None) -> int:
     """Run `embed-images`; return one of `pipelines.console.exit_codes`."""
-    with unfailing_streams():
-        return _run(sys.argv[1:] if argv is None else argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    with unfailing_streams(), noted_threads(verbose="--verbose" in arguments):
+        return _run(arguments)
 
 
 def _run(argv: list[str]) -> int:

@@ -4,6 +4,12 @@ import pytest
 
 from pipelines.console.unexpected import cause, unexpected
 
+RPC = """<_MultiThreadedRendezvous of RPC that terminated with:
+\tstatus = StatusCode.UNAVAILABLE
+\tdetails = "{}"
+\tdebug_error_string = "UNKNOWN:Error received from peer"
+>"""
+
 
 @pytest.mark.parametrize(
     ("message", "line"),
@@ -13,6 +19,13 @@ from pipelines.console.unexpected import cause, unexpected
         ("one", "one"),
         ("Traceback:\n  File x\nValueError: why  not\n\n", "ValueError: why not"),
         ("x" * 400, "x" * 299 + "…"),
+        (RPC.format("the socket is closed"), "the socket is closed"),
+        (RPC.format("Traceback:\n File x\nOSError: disk is full"), "OSError: disk is full"),
+        (RPC.format(""), "StatusCode.UNAVAILABLE"),
+        (
+            "Traceback:\nModuleNotFoundError: No module named 'transforms'\n\nDuring it, another:\nRuntimeError: x",
+            "the workers do not have this project (No module named 'transforms'): install it where they run",
+        ),
     ],
 )
 def test_the_cause_is_the_last_line_of_a_message(message: str, line: str) -> None:
