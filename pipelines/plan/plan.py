@@ -15,7 +15,7 @@ from pipelines.plan.standing import Standing, standing_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
 from transforms.backbones import name_classes
 from transforms.collection.columns import Schema
-from transforms.collection.layout import new_run_id
+from transforms.collection.layout import new_run_id, owner_path
 from transforms.collection.manifest import now
 from transforms.core.elements import Size
 from transforms.core.errors import UsageError
@@ -110,6 +110,7 @@ def make_plan(settings: Settings, where: Where) -> Plan:
         for backbone, spec, path, one in zip(backbones, specs, outputs, found, strict=True)
     )
     source.carry(widened([*(target.standing.columns for target in targets), source.columns]))
+    source.must_see = (*source.folders, *(owner_path(path, run_id) for path in outputs))
     return Plan(run_id, now(), settings, where, source, targets)
 
 

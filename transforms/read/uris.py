@@ -1,7 +1,7 @@
 """Read image uris from single paths, folders, globs and uri lists."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -15,8 +15,10 @@ from transforms.core.stage import Stage, typed
 from transforms.core.uri_sum import UriSum
 from transforms.read.each_once import COUNTS, FirstOfEach, ReadRows, read_in_order
 from transforms.read.rows import read_source
+from transforms.read.shared import MustSee
 from transforms.read.sources import find_sources, in_parts
 from transforms.read.uri_lists import UriList, carried_by
+from transforms.storage.paths import fixed_part
 
 
 class Uris(NamedTuple):
@@ -39,6 +41,7 @@ class ReadImageUris(Stage):
       version_column: column of the uri lists that says which version of an image is meant; '' if none does.
       one_reader: whether one process reads all inputs, in their order: the first uri leaves at once, and no row is held
         for a grouping. For a pipeline that runs in one process; several workers would wait for one.
+      must_see: paths that every process must see before it reads, or passes on, anything; for several workers.
 
     Raises:
       UsageError: an input matches nothing, or a uri list cannot be used.
@@ -48,6 +51,7 @@ class ReadImageUris(Stage):
     uri_column: str = "uri"
     version_column: str = ""
     one_reader: bool = False
+    must_see: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,6 +69,12 @@ class ReadImageUris(Stage):
     def carry(self, columns: pa.Schema) -> None:
         """Give the carried columns the types, and the order, of a schema that has all of them."""
         self.carried = dataclasses.replace(self.carried, schema=columns)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The lists, and the folders of the files, that are read."""
+        found = (s.path if s.kind == "list" else fixed_part(s.path) for s in self.sources if s.kind != "image")
+        return tuple(dict.fromkeys(found))
 
     @property
     def num_inputs(self) -> int | None:
@@ -90,6 +100,7 @@ class ReadImageUris(Stage):
             root
             | "Sources" >> beam.Create(in_parts(self.sources, self.carried.parts))
             | "SpreadSources" >> beam.Reshuffle()
+            | "Probe" >> beam.ParDo(MustSee(self.must_see))
             | "Read" >> beam.ParDo(ReadRows(self.carried)).with_outputs(FAILURES, COUNTS, main="rows")
         )
         unique = (
@@ -97,5 +108,6 @@ class ReadImageUris(Stage):
             | "ByUri" >> beam.GroupByKey()
             | "Unique" >> beam.ParDo(FirstOfEach()).with_outputs(COUNTS, main="uris")
         )
+        uris = unique.uris | "ProbeAgain" >> beam.ParDo(MustSee(self.must_see))
         counts = (read[COUNTS], unique[COUNTS]) | "Counts" >> beam.Flatten() | beam.CombinePerKey(UriSum.total)
-        return Uris(typed(unique.uris, ImageUri), typed(read[FAILURES], Failure), counts)
+        return Uris(typed(uris, ImageUri), typed(read[FAILURES], Failure), counts)
