@@ -79,9 +79,7 @@ def run(argv: Sequence[str], errors: Any, kill_at: int = 0, below: str = "") -> 
 
 def serve() -> None:
     """Answer until there are no more lines."""
-    import pipelines.embed_images
-    import transforms.backbones.engines.tensorflow
-    import transforms.core.tensorflow_setup  # noqa: F401
+    import pipelines.embed_images  # noqa: F401
 
     for line in sys.stdin:
         children, answers = [], []

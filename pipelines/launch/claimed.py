@@ -162,6 +162,12 @@ def claim_outputs(plan: Plan) -> None:
             ) from e
 
 
+def can_go_on(plan: Plan, output: str) -> bool:
+    """Whether the same command would take over what its run has finished."""
+    existing = plan.settings.existing
+    return existing == "update" or (existing == "refuse" and not committed_run(output))
+
+
 def end_outputs(plan: Plan) -> End:
     """End a run, unless it is committed: from then on it cannot be, and only its finished parts stay."""
     found: dict[Ended, list[str]] = collections.defaultdict(list)
@@ -169,7 +175,7 @@ def end_outputs(plan: Plan) -> End:
     for target in plan.targets:
         # The storage that failed the run may fail this as well, which must not hide why the run failed.
         try:
-            found[end(target.output, plan.run_id, plan.settings.existing != "replace")].append(target.output)
+            found[end(target.output, plan.run_id, can_go_on(plan, target.output))].append(target.output)
         except Exception as e:
             left.append(f"what it wrote to {target.output} cannot be removed: {one_line(e)}")
     committed = tuple(found[Ended.COMMITTED])

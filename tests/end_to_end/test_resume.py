@@ -72,8 +72,11 @@ def counted(output: pathlib.Path) -> tuple[dict, dict]:
     return manifest["counts"], manifest["changes"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
-@pytest.mark.parametrize("standing", [0, 10], ids=["first", "update"])
+@pytest.mark.parametrize(
+    ("number", "standing"),
+    [(signal.SIGKILL, 0), (signal.SIGINT, 0), (signal.SIGKILL, 10), (signal.SIGTERM, 10)],
+    ids=["KILL-first", "INT-first", "KILL-update", "TERM-update"],
+)
 @pytest.mark.exhaustive
 def test_a_run_that_dies_at_half_and_the_one_after_it_fetch_hardly_more_than_one_run(
     standing: int, number: signal.Signals, serve: Callable[[Handler], str], tmp_path: pathlib.Path
