@@ -24,6 +24,9 @@ def progress_line(counters: dict[str, int], backbones: int, seconds: float, inpu
       seconds: seconds since the first image was fetched.
       inputs: number of inputs; None if that is known only once all sources are read.
     """
+    if not counters:
+        # Some runners tell what their workers have counted only at the end.
+        return "running; no counts from the workers yet"
     read = counters.get("uris-read", 0)
     reads_on = counters.get("sources-read", 0) < counters.get("sources-found", 0)
     total = (None if reads_on else read) if inputs is None else inputs

@@ -9,7 +9,8 @@ from transforms.core.counters import count, reset_tally
 @pytest.mark.parametrize(
     ("counters", "seconds", "line"),
     [
-        ({}, 0, "reading uris: 0"),
+        ({}, 0, "running; no counts from the workers yet"),
+        ({"sources-found": 1}, 0, "reading uris: 0"),
         ({"uris-read": 12_345}, 0, "reading uris: 12,345"),
         (
             {"uris-read": 1000, "images-fetched": 300, "images-embedded": 240, "images-failed": 10},
