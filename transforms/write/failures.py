@@ -17,6 +17,10 @@ from transforms.write.shard_format import ShardFormat
 from transforms.write.shards import WriteShards
 
 
+CHUNK_BYTES = 1 << 20
+"""Size of a chunk that is read, in bytes: what is done for each chunk takes longer than a line."""
+
+
 @dataclasses.dataclass(frozen=True)
 class FailuresFormat(ShardFormat):
     """JSON lines: the failure's own columns, then the carried ones; a chunk is a list of lines."""
@@ -36,8 +40,8 @@ class FailuresFormat(ShardFormat):
 
     def read(self, path: str) -> Iterator[list[bytes]]:
         with open(path, "rb") as f:
-            for line in f:
-                yield [line]
+            while lines := f.readlines(CHUNK_BYTES):
+                yield lines
 
 
 def failure_to_json(failure: Failure) -> str:
