@@ -103,7 +103,7 @@ class EmbedAndCommit(beam.PTransform):
             "embeddings": written | "Written" >> beam.Flatten(),
             "failures": failures[0] | "WriteFailures" >> failures_sink_of(plan, target, merged, more=failures[1:]),
             "stages": embeddings | "Stages" >> MeasureStages(),
-            "health": embeddings | "Health" >> beam.CombineGlobally(MeasureHealth()),
+            "health": embeddings | "Health" >> beam.CombineGlobally(MeasureHealth()).with_fanout(plan.where.fanout),
             "reasons": failures | "Failures" >> beam.Flatten() | "Reasons" >> count_reasons,
             "canaries": canaries | "Canaries" >> beam.CombineGlobally(compare),
         }

@@ -8,6 +8,7 @@ from pipelines.console.lines import say
 from pipelines.launch import Launcher
 from pipelines.launch.foreseen import foreseen
 from pipelines.launch.trial import try_first_images
+from pipelines.plan.disk import AT_ONCE, bytes_of, free_bytes
 from pipelines.plan.plan import Plan
 from transforms.collection.columns import embeddings_schema
 
@@ -28,12 +29,15 @@ def print_dry_run(plan: Plan, launcher: Launcher) -> int:
     for target in plan.targets:
         spec, count = target.spec, trial.embed(plan, target)
         embedded += count
-        num_bytes = trial.inputs * spec.dim * (2 if spec.embedding_dtype == "float16" else 4)
+        num_bytes, free = bytes_of([spec], trial.inputs, 1), free_bytes(target.output)
         files = settings.num_shards or -(-num_bytes // settings.shard_bytes)
         schema = embeddings_schema(spec, plan.source.columns, target.backbone.top_k)
         say(f"{spec.backbone}: {count} of {len(trial.pixels)} embedded, {spec.dim} x {spec.embedding_dtype}")
         size = f"about {files:,} files, {num_bytes / 1e6:,.1f} MB before compression, each format"
         say(f"  output  {target.output}: {size}")
+        if free is not None:
+            needed = AT_ONCE * num_bytes * len(settings.output_format)
+            say(f"  disk    about {needed / 1e6:,.1f} MB while it is written, {free / 1e9:,.1f} GB free")
         say(f"  schema  {_schema(schema)}")
     costs = launcher.costs(trial.inputs, trial.speed) if trial.pixels else []
     if costs:

@@ -10,6 +10,7 @@ from pipelines.options.placeholders import filled, filled_output
 from pipelines.options.settings import Settings
 from pipelines.plan.backbone_of import backbone_of
 from pipelines.plan.checks import check_gpu, check_output
+from pipelines.plan.disk import check_disk
 from pipelines.plan.runner import Where
 from pipelines.plan.standing import Standing, standing_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
@@ -101,6 +102,9 @@ def make_plan(settings: Settings, where: Where) -> Plan:
     if settings.require_gpu and where.embeds_here:
         check_gpu(backbones)
     specs = [_spec_of(b, settings, where, largest) for b in backbones]
+    if source.num_inputs is not None and not any(one.manifest for one in found):
+        # An update may have little to write.
+        check_disk(folder, specs, source.num_inputs, len(settings.output_format))
     for backbone, spec in zip(backbones, specs, strict=True):
         if backbone.top_k:
             # Now, since the names of the classes may have to be downloaded.

@@ -96,6 +96,10 @@ def _can_be_found(module: str) -> bool:
         return False
 
 
+FANOUT = 16
+"""Workers that combine what bundles say: one alone would get 120 GB from a run over 10**8 images."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Where:
     """Where a run happens.
@@ -118,6 +122,11 @@ class Where:
     def is_one_process(self) -> bool:
         """Whether one process does all of the work, one step after the other."""
         return self.runner is Runner.LOCAL and not self.has_workers
+
+    @property
+    def fanout(self) -> int | None:
+        """Among how many workers what all bundles say is combined first; None for one step alone."""
+        return None if self.is_one_process else FANOUT
 
     @property
     def embeds_here(self) -> bool:

@@ -36,9 +36,10 @@ class VectorHealth:
         """Add one vector: float [D]."""
         self._waiting.append(vector)
         if len(self._waiting) >= BLOCK:
-            self._settle()
+            self.settle()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Measure the vectors that wait for others, and keep none of them."""
         if not self._waiting:
             return
         block = np.stack(self._waiting).astype(np.float32)
@@ -70,8 +71,8 @@ class VectorHealth:
 
     def merge(self, other: "VectorHealth") -> None:
         """Add the vectors of another one."""
-        self._settle()
-        other._settle()
+        self.settle()
+        other.settle()
         self.vectors += other.vectors
         self.nan += other.nan
         self.zero += other.zero
@@ -85,7 +86,7 @@ class VectorHealth:
 
     def report(self) -> Health:
         """Return the statistics; `duplicates` is the share of vectors that equal an earlier one."""
-        self._settle()
+        self.settle()
         finite = self.vectors - self.nan
         constant = int((self.low == self.high).sum()) if self.low is not None and finite > 1 else 0
         sampled = sum(self.sample.values())
@@ -116,6 +117,11 @@ class MeasureHealth(beam.CombineFn):
         for health in accumulators:
             merged.merge(health)
         return merged
+
+    def compact(self, health: VectorHealth) -> VectorHealth:
+        # Vectors that wait would be sent with it: up to 1.3 MB a bundle, all to one worker.
+        health.settle()
+        return health
 
     def extract_output(self, health: VectorHealth) -> Health:
         return health.report()

@@ -16,7 +16,6 @@ from transforms.write.embeddings import SHARD_BYTES
 from transforms.write.shard_format import ShardFormat
 from transforms.write.shards import WriteShards
 
-
 CHUNK_BYTES = 1 << 20
 """Size of a chunk that is read, in bytes: what is done for each chunk takes longer than a line."""
 

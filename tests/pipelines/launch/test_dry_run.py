@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Callable
 
 import pytest
@@ -46,16 +47,17 @@ def test_a_dry_run_on_this_machine_says_what_would_be_made(
     assert lines[0] == "inputs    10, of which the first 5 are tried"
     assert [line[:9] for line in lines[1:6]] == ["  read   "] * 5
     assert lines[6] == "MobileNet: 5 of 5 embedded, 1024 x float32"
-    # 10 vectors of 1024 numbers of 4 bytes.
+    # 10 vectors of 1024 numbers of 4 bytes, and 100 bytes beside each.
     assert lines[7] == f"  output  {photos.parent}/out: about 3 files, 0.0 MB before compression, each format"
-    assert lines[8].startswith("  schema  uri string, embedding ")
-    assert lines[9:] == ["nothing was written; run it without --dry_run"]
+    assert re.fullmatch(r"  disk    about 0\.1 MB while it is written, [\d,]+\.\d GB free", lines[8])
+    assert lines[9].startswith("  schema  uri string, embedding ")
+    assert lines[10:] == ["nothing was written; run it without --dry_run"]
     assert files_in(photos.parent / "out") == []
 
 
 @pytest.mark.parametrize(
     ("flags", "files"),
-    [(["--num_shards=7"], 7), (["--shard_bytes=20480"], 2), (["--shard_bytes=20480", "--embedding_dtype=float16"], 1)],
+    [(["--num_shards=7"], 7), (["--shard_bytes=21500"], 2), (["--shard_bytes=21500", "--embedding_dtype=float16"], 1)],
 )
 def test_the_number_of_files_is_the_one_that_is_asked_for_or_fills_them(
     flags: list[str], files: int, photos: pathlib.Path, capsys: pytest.CaptureFixture[str]

@@ -93,7 +93,17 @@ def test_a_failure_is_one_line_whatever_its_uri_holds(tmp_path: pathlib.Path, ur
     format_ = FailuresFormat()
     format_.write(str(tmp_path / "x"), [format_.encode([failure(uri), failure("b")])])
     assert len((tmp_path / "x").read_bytes().splitlines()) == 2
-    assert [json.loads(line)["uri"] for (line,) in format_.read(str(tmp_path / "x"))] == [uri, "b"]
+    lines = [line for chunk in format_.read(str(tmp_path / "x")) for line in chunk]
+    assert [json.loads(line)["uri"] for line in lines] == [uri, "b"]
+
+
+def test_many_failures_are_read_in_the_chunks_of_a_megabyte(tmp_path: pathlib.Path) -> None:
+    format_ = FailuresFormat()
+    lines = format_.encode([failure(f"/{i}.jpg") for i in range(20_000)])
+    format_.write(str(tmp_path / "x"), [lines])
+    chunks = list(format_.read(str(tmp_path / "x")))
+    assert [line for chunk in chunks for line in chunk] == lines
+    assert 1 < len(chunks) < 10
 
 
 def test_a_part_has_as_many_failures_as_any_part_has_rows_at_most() -> None:
