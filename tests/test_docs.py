@@ -28,6 +28,7 @@ NOT_RUN = {
     r"pip install": "likewise",
     r"\.ci/run": "runs these tests",
     r"gcloud|bq |templates\.(deploy|schedule)|DataflowRunner": "needs Google Cloud; other tests speak its protocols",
+    r"get_prism|prism": "needs Prism, which Go has to build; tests/end_to_end/test_runners.py runs the same",
     r"git (tag|push)|-m build|twine|gh release": "makes a release",
 }
 """Blocks that cannot run in a test, by what they hold, with the reason."""
@@ -45,6 +46,7 @@ BEAM = {
     "experiments",
 }
 BEAM |= {"machine_type", "setup_file", "resource_hint", "flexrs_goal", "disk_size_gb", "max_num_workers", "subnetwork"}
+BEAM |= {"prism_location", "job_endpoint", "environment_type", "environment_config"}
 BEAM |= {"number_of_worker_harness_threads", "service_account_email", "num_workers", "network", "no_use_public_ips"}
 
 
