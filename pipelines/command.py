@@ -24,7 +24,8 @@ EXIT_SECONDS = 10.0
 def main(argv: list[str] | None = None) -> int:
     """Run `embed-images`; return one of `pipelines.console.exit_codes`."""
     arguments = sys.argv[1:] if argv is None else argv
-    with unfailing_streams(), noted_threads(verbose="--verbose" in arguments):
+    verbose = any(argument.lower() in ("--verbose", "--verbose=true") for argument in arguments)
+    with unfailing_streams(), noted_threads(verbose):
         return _run(arguments)
 
 

@@ -13,6 +13,8 @@ _RPC = re.compile(
 """How gRPC prints an error: over several lines, the last of which says nothing."""
 _OURS = re.compile(r"^transforms\.core\.errors\.\w+: ")
 """How Python names the class of an exception whose message is made for a person."""
+_STEP = re.compile(r" \[while running '[^']*'\]$")
+"""What Beam adds to the message of an exception: the step's name, which only its makers know."""
 _NO_MODULE = re.compile(r"No module named '(?:pipelines|transforms)[\w.]*'")
 
 
@@ -38,4 +40,4 @@ def cause(message: str) -> str:
     if found := _RPC.search(message):
         return cause(found[2]) or found[1]
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return one_line(Exception(_OURS.sub("", lines[-1]))) if lines else ""
+    return one_line(Exception(_OURS.sub("", _STEP.sub("", lines[-1])))) if lines else ""

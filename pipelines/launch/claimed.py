@@ -67,7 +67,8 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         ignore_signals()
         ended = end_early(plan, held)
         if not say_if_committed(ended, held.interrupted):
-            again = printable(shlex.join(["embed-images", *plan.settings.command_line]))
+            update = ["--existing=update"] if ended.needs_update else []
+            again = printable(shlex.join(["embed-images", *plan.settings.command_line, *update]))
             message = f"{held.interrupted}, {ended}; to {'go on' if ended.has_parts else 'start again'}:\n  {again}"
             raise Interrupted(message, leaves_threads=held.leaves_threads) from e
     except UsageError:
@@ -114,17 +115,20 @@ class End:
       left: what could not be ended or removed, in words.
       whole: whether all outputs are committed.
       has_parts: whether finished parts were kept, from which the same command goes on.
+      needs_update: whether it does so only with --existing update, since another output stands, which it refuses.
     """
 
     committed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     whole: bool = False
     has_parts: bool = False
+    needs_update: bool = False
 
     def __str__(self) -> str:
         stands = [f"{', '.join(self.committed)} is committed and stands"] if self.committed else []
         nothing = "nothing else was kept" if self.committed else "nothing half-written was kept"
-        kept = "what it finished is kept, and the same command goes on from there" if self.has_parts else nothing
+        command = "the same command with --existing update" if self.needs_update else "the same command"
+        kept = f"what it finished is kept, and {command} goes on from there" if self.has_parts else nothing
         return "; ".join([*stands, *(self.left or [kept])])
 
 
@@ -178,5 +182,6 @@ def end_outputs(plan: Plan) -> End:
             found[end(target.output, plan.run_id, can_go_on(plan, target.output))].append(target.output)
         except Exception as e:
             left.append(f"what it wrote to {target.output} cannot be removed: {one_line(e)}")
-    committed = tuple(found[Ended.COMMITTED])
-    return End(committed, tuple(left), len(committed) == len(plan.targets), bool(found[Ended.WITH_PARTS]))
+    committed, has_parts = tuple(found[Ended.COMMITTED]), bool(found[Ended.WITH_PARTS])
+    needs_update = has_parts and any(not can_go_on(plan, output) for output in committed)
+    return End(committed, tuple(left), len(committed) == len(plan.targets), has_parts, needs_update)

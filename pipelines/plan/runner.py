@@ -43,7 +43,7 @@ _BEAM = "apache_beam"
 
 
 class NamedRunner(NamedTuple):
-    """A runner that Beam's flags name: its kind, and the name of its class."""
+    """A runner that Beam's flags name: its kind, and the name of its class, with its module if it is not Beam's."""
 
     kind: Runner
     name: str
@@ -79,7 +79,7 @@ def named_runner(beam_args: Sequence[str]) -> NamedRunner:
     # Somebody's own class, whatever it is called.
     if not _can_be_found(module):
         raise UsageError(f"--runner {given}: there is no module {module} here")
-    return NamedRunner(Runner.PORTABLE, name)
+    return NamedRunner(Runner.PORTABLE, given)
 
 
 def has_workers(beam_args: Sequence[str]) -> bool:

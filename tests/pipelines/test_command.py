@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 import warnings
 from typing import Any
 
@@ -158,3 +159,27 @@ def test_verbose_silences_nothing() -> None:
     assert quiet == ""
     assert "a warning" in loud
     assert "an error" in loud
+
+
+@pytest.mark.parametrize(
+    ("flag", "shown"), [("--verbose", True), ("--verbose=true", True), ("--verbose=false", False), ("", False)]
+)
+def test_what_a_thread_died_of_is_shown_to_who_asks(
+    flag: str, shown: bool, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die() -> None:
+        raise OSError("the channel is closed")
+
+    def run(*_: Any) -> int:
+        thread = threading.Thread(target=die)
+        thread.start()
+        thread.join()
+        return 0
+
+    # Pytest's own, which tests may not fail by.
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    monkeypatch.setattr("pipelines.embed_images.run", run)
+    # A flag for Beam, so that no graph is built ahead.
+    flags = ["--input", "photos", "--output", str(tmp_path / "out"), "--runner=FnApiRunner", *([flag] if flag else [])]
+    assert main(flags) == 0
+    assert ("the channel is closed" in capsys.readouterr().err) is shown

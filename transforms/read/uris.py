@@ -73,7 +73,12 @@ class ReadImageUris(Stage):
     @property
     def folders(self) -> tuple[str, ...]:
         """The lists, and the folders of the files, that are read."""
-        found = (s.path if s.kind == "list" else fixed_part(s.path) for s in self.sources if s.kind != "image")
+        # A glob may begin with a part of a name, which is there for nobody.
+        found = (
+            s.path if s.kind == "list" else "".join(fixed_part(s.path).rpartition("/")[:2])
+            for s in self.sources
+            if s.kind != "image"
+        )
         return tuple(dict.fromkeys(found))
 
     @property

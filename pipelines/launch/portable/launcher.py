@@ -27,6 +27,8 @@ LOOK_SECONDS = 0.25
 """Seconds between two looks at it."""
 METRICS_SECONDS = 1.0
 """Seconds between two questions for its counters."""
+JOB_SECONDS = 30 * 86_400
+"""How long a job may take, in seconds: Beam applies --job_server_timeout, 5 minutes, to the stream of states, too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +53,8 @@ class PortableLauncher:
         reset_tally()
         held, result, submitted = Claim(leaves_threads=True), None, time.monotonic()
         with claimed(plan, held):
-            pipeline = empty_pipeline(self.beam_args)
+            # First, since the last of several counts.
+            pipeline = empty_pipeline([f"--job_server_timeout={JOB_SECONDS}", *self.beam_args])
             build(pipeline)
             submitted = time.monotonic()
             result = pipeline.run()
@@ -104,6 +107,8 @@ def follow(result: Any, plan: Plan) -> None:
             progress.update()
     if failed:
         raise failed[0]
+    # Who asks for its counters now is told those of its end, not of the last look.
+    result._metrics = None
 
 
 def counted_now(result: Any) -> dict[str, int]:

@@ -5,11 +5,13 @@ Beam itself would wait for minutes, or download; here each lack is one line, wit
 
 import contextlib
 import dataclasses
+import json
 import os
 import re
 import shutil
 import socket
 import urllib.parse
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +28,7 @@ from transforms.core.errors import UsageError, one_line
 
 CONNECT_SECONDS = 5.0
 """How long a server may take to answer, in seconds."""
+_PORTS = {"https": 443, "http": 80}
 GUIDE = "docs/runners.md says how to get it"
 
 
@@ -46,7 +49,7 @@ def find_services(runner: str, beam_args: Sequence[str]) -> Services:
     """Check that what a runner needs is there.
 
     Args:
-      runner: name of its class.
+      runner: name of its class, with its module if it is not Beam's.
       beam_args: flags for Beam.
 
     Raises:
@@ -62,7 +65,7 @@ def find_services(runner: str, beam_args: Sequence[str]) -> Services:
         return Services(is_loopback, _flags_of_server(portable.job_endpoint))
     if runner in _STARTS:
         _STARTS[runner](options)
-        if environment == "EXTERNAL":
+        if environment == "EXTERNAL" and _LOOPS_BACK[runner](options):
             _check_pool(portable)
         return Services(is_loopback, None)
     if runner == "PortableRunner":
@@ -81,7 +84,8 @@ _LOOPS_BACK: Mapping[str, Callable[[Any], bool]] = {
         re.match(LOCAL_MASTER_PATTERN, options.view_as(beam_options.SparkRunnerOptions).spark_master_url)
     ),
 }
-"""Whether a runner's workers are threads of the command unless --environment_type says otherwise, as in Beam."""
+"""Whether a runner that is started works on this machine, and not on a cluster: its workers are threads of the command
+unless --environment_type says otherwise, as in Beam."""
 
 
 def _flags_of_server(endpoint: str) -> frozenset[str]:
@@ -105,13 +109,22 @@ def _flags_of_server(endpoint: str) -> frozenset[str]:
 
 
 def _check_pool(portable: Any) -> None:
-    """Look for the worker pool: the job server, which will ask it for workers, is to be started on this machine."""
-    found = re.fullmatch(r"(?:\w+://)?(.+):(\d+)", portable.environment_config or "")
+    """Look for the worker pool: the runner, which will ask it for workers, is to be started on this machine."""
+    found = re.fullmatch(r"(?:\w+://)?(.+):(\d+)", _address_of_pool(portable))
     if not found:
         raise UsageError("--environment_type EXTERNAL needs the --environment_config HOST:PORT of a worker pool")
     if not _answers(found[1], int(found[2])):
         start = f"python -m apache_beam.runners.worker.worker_pool_main --service_port {found[2]}"
         raise UsageError(f"--environment_config {found[0]}: no worker pool answers there; start one: {start}")
+
+
+def _address_of_pool(portable: Any) -> str:
+    """Return the address of a worker pool, in each of the ways in which Beam takes it; '' if there is none."""
+    config = portable.environment_config or portable.lookup_environment_option("external_service_address") or ""
+    with contextlib.suppress(ValueError):
+        if isinstance(parsed := json.loads(config), dict):
+            return str(parsed.get("url", ""))
+    return str(config)
 
 
 def _answers(host: str, port: int) -> bool:
@@ -131,8 +144,13 @@ def _check_prism(options: Any) -> None:
     _check_source("Prism", "--prism_location", source, cached)
 
 
-def _check_jar(name: str, flag: str, server: Callable[[Any], Any]) -> Callable[[Any], None]:
+def _check_jar(
+    name: str, flag: str, server: Callable[[Any], Any], is_submitted: Callable[[Any], bool]
+) -> Callable[[Any], None]:
     def check(options: Any) -> None:
+        if is_submitted(options):
+            # The jar is given to a cluster: no server is started here, and the cluster says which jar.
+            return
         own = options.view_as(beam_options.JobServerOptions)
         if not shutil.which(own.job_server_java_launcher):
             raise UsageError(
@@ -153,16 +171,28 @@ def _check_source(what: str, flag: str, source: str, cached: str) -> None:
     """Refuse a program that is neither here nor can be downloaded."""
     if os.path.exists(source) or os.path.exists(cached):
         return
-    host = urllib.parse.urlsplit(source).hostname
-    if host and not _answers(host, 443):
+    found = urllib.parse.urlsplit(source)
+    # Other schemes are those of Beam's filesystems; and behind a proxy only the proxy may answer.
+    if found.scheme not in _PORTS or found.scheme in urllib.request.getproxies():
+        return
+    if found.hostname and not _answers(found.hostname, found.port or _PORTS[found.scheme]):
         raise UsageError(
-            f"{what} is not here, and {host}, where Beam would get it, does not answer; give {flag}; {GUIDE}"
+            f"{what} is not here, and {found.hostname}, where Beam would get it, does not answer; give {flag}; {GUIDE}"
         )
+
+
+def _flink_takes_jar(options: Any) -> bool:
+    flink = options.view_as(beam_options.FlinkRunnerOptions)
+    return bool(flink.flink_submit_uber_jar) and flink.flink_master not in MAGIC_HOST_NAMES
+
+
+def _spark_takes_jar(options: Any) -> bool:
+    return bool(options.view_as(beam_options.SparkRunnerOptions).spark_submit_uber_jar)
 
 
 _STARTS: Mapping[str, Callable[[Any], None]] = {
     "PrismRunner": _check_prism,
-    "FlinkRunner": _check_jar("Flink", "--flink_job_server_jar", FlinkJarJobServer),
-    "SparkRunner": _check_jar("Spark", "--spark_job_server_jar", SparkJarJobServer),
+    "FlinkRunner": _check_jar("Flink", "--flink_job_server_jar", FlinkJarJobServer, _flink_takes_jar),
+    "SparkRunner": _check_jar("Spark", "--spark_job_server_jar", SparkJarJobServer, _spark_takes_jar),
 }
 """Runners that start a job server of their own unless they are given one."""

@@ -21,6 +21,7 @@ RPC = """<_MultiThreadedRendezvous of RPC that terminated with:
         ("x" * 400, "x" * 299 + "…"),
         (RPC.format("the socket is closed"), "the socket is closed"),
         (RPC.format("Traceback:\n File x\nOSError: disk is full"), "OSError: disk is full"),
+        ("Traceback:\ntransforms.core.errors.RunError: it is [x] [while running 'Probe-ptransform-1']", "it is [x]"),
         (RPC.format(""), "StatusCode.UNAVAILABLE"),
         (
             "Traceback:\nModuleNotFoundError: No module named 'transforms'\n\nDuring it, another:\nRuntimeError: x",

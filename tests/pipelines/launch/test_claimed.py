@@ -282,6 +282,26 @@ def test_what_is_committed_stays_when_another_backbone_fails_and_is_named(plan: 
     assert files_in(plan.targets[1].output) == []
 
 
+@pytest.mark.parametrize("existing", ["refuse", "update"])
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), RuntimeError("no room")])
+def test_parts_beside_what_is_committed_are_gone_on_from_by_a_command_that_is_not_refused(
+    raised: BaseException, existing: str, photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    plan = make_plan(settings_of(photos, tmp_path / "out", *TWO, f"--existing={existing}"), Where())
+
+    def commit_one_and_fail() -> None:
+        commit(plan, 0)
+        raise raised
+
+    line, *again = str(ended(plan, Claim(), commit_one_and_fail)).split("\n")
+    flag = " with --existing update" if existing == "refuse" else ""
+    assert f"committed and stands; what it finished is kept, and the same command{flag} goes on from there" in line
+    added = ["--existing=update"] if flag else []
+    for command in again:
+        assert shlex.split(command) == ["embed-images", *plan.settings.command_line, *added]
+    assert [path.rpartition("/")[2] for path in files_in(plan.targets[1].output)] == ["owner.json", "part.parquet"]
+
+
 @pytest.mark.parametrize(
     ("raised", "why"),
     [

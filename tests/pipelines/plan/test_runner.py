@@ -123,6 +123,11 @@ def test_a_runner_that_cannot_be_had_or_trusted_is_refused_at_once(spelled: str,
         runner_of([f"--runner={spelled}"])
 
 
+def test_a_class_of_somebodys_own_is_not_taken_for_the_one_of_beam_that_is_called_so() -> None:
+    own = "tests.fake_backbone.FlinkRunner"
+    assert named_runner([f"--runner={own}"]) == (Runner.PORTABLE, own)
+
+
 def test_a_runner_without_a_name_is_refused_in_one_line() -> None:
     with pytest.raises(UsageError, match=r"argument --runner: expected one argument; see embed-images --help$"):
         runner_of(["--runner"])

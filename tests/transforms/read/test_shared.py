@@ -26,6 +26,19 @@ def test_what_is_not_there_is_named(uri: bool, tmp_path: pathlib.Path) -> None:
         check_seen([str(tmp_path), path])
 
 
+@pytest.mark.parametrize("pattern", ["*.jpg", "im*.jpg", "**", "a/i*.jpg", "?/image.jpg", "im[a]ge.jpg"])
+def test_the_folders_that_are_read_are_there_whatever_their_glob_begins_with(
+    pattern: str, tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / "[x]"
+    for name in ("image.jpg", "a/image.jpg", "list.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("image.jpg\n")
+    uris = ReadImageUris([f"{tmp_path}/[[]x]/{pattern}", str(folder / "list.txt"), str(folder / "image.jpg")])
+    assert uris.folders == (f"{folder}/a/" if pattern.startswith("a/") else f"{folder}/", str(folder / "list.txt"))
+    check_seen(uris.folders)
+
+
 @pytest.mark.parametrize("seen", [True, False])
 def test_several_workers_look_before_they_read(seen: bool, tmp_path: pathlib.Path) -> None:
     sample_image(1).save(tmp_path / "1.jpg")

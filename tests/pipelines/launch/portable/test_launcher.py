@@ -16,12 +16,16 @@ import grpc
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.metrics.execution import MetricKey, MetricResult
+from apache_beam.metrics.metricbase import MetricName
+from apache_beam.options.pipeline_options import PortableOptions
 
 from pipelines.command import main
 from pipelines.console.interrupts import SIGNALS
 from pipelines.embed_images import build
-from pipelines.launch.portable.launcher import PortableLauncher, portable_launcher
+from pipelines.launch.portable.launcher import LOOK_SECONDS, PortableLauncher, follow, portable_launcher
 from pipelines.plan.plan import make_plan
+from pipelines.plan.run_stats import RunStats
 from pipelines.plan.runner import Runner, Where
 from pipelines.plan.stages import manifest_of
 from tests.pipelines.conftest import LIGHT, files_in, settings_of
@@ -88,6 +92,56 @@ def test_a_job_gives_the_seconds_and_the_counters_of_its_workers(
     stats = launcher.run(lambda root: build(root, plan), plan)
     assert stats.counters["images-embedded"] == 10
     assert stats.seconds > 0
+
+
+class Job:
+    """The result of a job that counts on after it was asked, and gives its first answer until that is forgotten."""
+
+    def __init__(self) -> None:
+        self.done, self._metrics = 1, None
+
+    def metrics(self) -> Any:
+        self._metrics = self._metrics or self.done
+        return self
+
+    def query(self, _: Any) -> Any:
+        key = MetricKey("step", MetricName("embed-images", "images-embedded"))
+        return {"counters": [MetricResult(key, self._metrics, None)]}
+
+    def wait_until_finish(self) -> None:
+        # Longer than the first look takes.
+        time.sleep(2 * LOOK_SECONDS)
+        self.done = 10
+
+
+def test_the_counters_of_a_job_are_those_of_its_end(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    plan, job = make_plan(settings_of(photos, tmp_path / "out"), Where()), Job()
+    follow(job, plan)
+    assert RunStats.of(job, 0.0, 0.0).counters["images-embedded"] == 10
+
+
+def test_a_job_may_take_longer_than_beam_waits_for_an_answer(
+    service: list[str], photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(element: Any) -> Any:
+        time.sleep(3)
+        return element
+
+    def run(*flags: str) -> None:
+        launcher = PortableLauncher([*service, *flags])
+        plan = make_plan(settings_of(photos, tmp_path / "out"), launcher.where)
+        launcher.run(lambda root: root | beam.Create([1]) | beam.Map(slow), plan)
+
+    # So short that it shows which is meant.
+    with pytest.raises(RunError, match="Deadline Exceeded"):
+        run("--job_server_timeout=2")
+    monkeypatch.setattr(PortableOptions, "_add_argparse_args", classmethod(short_timeout))
+    run()
+
+
+def short_timeout(cls: Any, parser: Any, add: Any = PortableOptions._add_argparse_args) -> None:
+    add.__func__(cls, parser)
+    parser.set_defaults(job_server_timeout=2)
 
 
 def test_a_job_that_fails_says_why_in_one_line_and_keeps_nothing(

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import pathlib
 import socket
+import urllib.request
 from collections.abc import Iterator
 
 import grpc
@@ -63,6 +64,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(PrismJobServer, "BIN_CACHE", str(tmp_path / "bin"))
     monkeypatch.setattr(JavaJarServer, "JAR_CACHE", str(tmp_path / "jars"))
+    monkeypatch.setattr(urllib.request, "getproxies", dict)
 
 
 def lack(runner: str, *flags: str) -> str:
@@ -155,6 +157,69 @@ def test_a_pool_that_a_server_on_this_machine_would_ask(nobody: str, tmp_path: p
         f"python -m apache_beam.runners.worker.worker_pool_main --service_port {nobody.partition(':')[2]}"
     )
     assert "needs the --environment_config HOST:PORT" in lack("PrismRunner", prism, "--environment_type=EXTERNAL")
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--environment_config={}",
+        "--environment_config=http://{}",
+        '--environment_config={{"url": "{}", "params": {{"a": "b"}}}}',
+        "--environment_options=external_service_address={}",
+    ],
+)
+def test_the_address_of_a_pool_is_read_in_each_way_in_which_beam_takes_it(flag: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "prism").write_bytes(b"a program")
+    flags = [f"--prism_location={tmp_path / 'prism'}", "--environment_type=EXTERNAL"]
+    with socket.socket() as pool:
+        pool.bind(("127.0.0.1", 0))
+        pool.listen()
+        address = f"localhost:{pool.getsockname()[1]}"
+        found = find_services("PrismRunner", [*flags, flag.format(address)])
+    assert found == Services(is_loopback=False, flags=None)
+
+
+@pytest.mark.parametrize(
+    ("runner", "flags"),
+    [
+        ("FlinkRunner", ["--flink_master=flink:8081", "--flink_job_server_jar"]),
+        ("SparkRunner", ["--spark_master_url=spark://there:7077", "--spark_job_server_jar"]),
+    ],
+)
+def test_a_pool_beside_each_worker_of_a_cluster_is_not_looked_for_here(
+    runner: str, flags: list[str], nobody: str, tmp_path: pathlib.Path
+) -> None:
+    jar = tmp_path / "server.jar"
+    jar.write_bytes(b"PK")
+    external = ["--environment_type=EXTERNAL", f"--environment_config={nobody}", "--job_server_java_launcher=sh"]
+    assert find_services(runner, [*flags, str(jar), *external]) == Services(is_loopback=False, flags=None)
+
+
+@pytest.mark.parametrize(
+    ("runner", "flags"),
+    [
+        ("FlinkRunner", ["--flink_master=flink:8081", "--flink_submit_uber_jar"]),
+        ("SparkRunner", ["--spark_master_url=spark://there:7077", "--spark_submit_uber_jar"]),
+    ],
+)
+def test_a_cluster_that_takes_the_jar_itself_needs_no_java_here(runner: str, flags: list[str], offline: None) -> None:
+    found = find_services(runner, [*flags, "--job_server_java_launcher=/none/java"])
+    assert found == Services(is_loopback=False, flags=None)
+
+
+def test_what_only_a_proxy_or_a_filesystem_of_beam_reaches_is_not_missed(
+    offline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jar = "--flink_job_server_jar={}://host/server.jar"
+    java = "--job_server_java_launcher=sh"
+    assert "host, where Beam would get it, does not answer" in lack("FlinkRunner", java, jar.format("http"))
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: {"http": "http://proxy:3128"})
+    for scheme in ("http", "gs"):
+        assert find_services("FlinkRunner", [java, jar.format(scheme)]).flags is None
+
+
+def test_a_runner_of_somebodys_own_needs_nothing_that_is_known_here(offline: None) -> None:
+    assert find_services("mine.FlinkRunner", []) == Services(is_loopback=False, flags=frozenset())
 
 
 @pytest.mark.parametrize("runner", ["PortableRunner", "PrismRunner", "FlinkRunner", "SparkRunner"])
