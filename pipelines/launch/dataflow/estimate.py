@@ -3,7 +3,7 @@
 import dataclasses
 
 from pipelines.launch.dataflow.job import DataflowJob
-from pipelines.launch.dataflow.machines import PRICE_SOURCE, hourly_price
+from pipelines.launch.dataflow.machines import PRICE_SOURCE, find_machine, hourly_price
 from pipelines.options.gpus import GPUS
 from pipelines.plan.plan import Plan
 from pipelines.plan.run_stats import Speed
@@ -41,6 +41,9 @@ GPU_CORES = {
 }
 """Speed of a GPU in processor cores: guessed from peak float32 rates, never measured here."""
 
+
+ALTERNATIVES = (("n2-standard-4", ""), ("n2-highcpu-8", ""), ("g2-standard-8", "nvidia-l4"))
+"""Machines whose prices are compared, with their GPU."""
 
 READ_DOLLARS = 0.4e-6
 """Price of reading an object, a class B operation on standard storage: https://cloud.google.com/storage/pricing."""
@@ -108,12 +111,24 @@ def dollars_an_hour(job: DataflowJob) -> float:
 
 
 def _price(job: DataflowJob) -> float:
-    return hourly_price(job.machine, job.disk_gb, job.gpu, job.gpu_count) if job.machine else 0.0
+    if not job.machine:
+        return 0.0
+    return hourly_price(job.machine, job.disk_gb, job.gpu, job.gpu_count, flexible=job.is_flexible)
 
 
 def _price_beside(job: DataflowJob) -> float:
     """Return the price of one machine of the steps without a GPU."""
     return hourly_price(job.other_machine, job.disk_gb, "", 0) if job.other_machine else 0.0
+
+
+def machine_line(job: DataflowJob, speed: Speed) -> str:
+    """Say what a million images cost on each of a few machines, the cheapest first, without the start."""
+    found = []
+    for name, gpu in ALTERNATIVES:
+        one = dataclasses.replace(job, machine=find_machine(name), gpu=gpu, gpu_count=1, processes=1)
+        dollars = 1e6 * _price(one) / 3600 / worker_rate(one, speed)
+        found.append((dollars, f"{dollars:.2f} on {name}{f' with {gpu}' if gpu else ''}"))
+    return f"  machines  a million images cost about {', '.join(words for _, words in sorted(found))} US dollars"
 
 
 def cost_lines(job: DataflowJob, images: int, speed: Speed, workers: int) -> list[str]:
@@ -126,11 +141,13 @@ def cost_lines(job: DataflowJob, images: int, speed: Speed, workers: int) -> lis
     price, other, beside = _price(job), job.other_machine, _price_beside(job)
     with_other = f", and {beside:.3f} for one {other.name} beside them" if other else ""
     on = f"a {job.gpu} as {GPU_CORES[job.gpu]:.0f} cores (a guess)" if job.gpu else "a vCPU as a core of this machine"
+    reduced = ", processors and memory reduced by FlexRS" if job.is_flexible else ""
     return [
         f"  speed     about {rate:,.0f} img/s a worker: decoding {1000 * speed.decode:.1f} ms and embedding "
         f"{1000 * speed.forward:.1f} ms of a core an image, measured here; {on}; fetching keeps up",
         f"  cost      about {hours:.1f} h on {workers} workers, {hours * (workers * price + beside):,.2f} US dollars: "
-        f"{start} h to start, {price:.3f} an hour and worker{with_other}",
+        f"{start} h to start, {price:.3f} an hour and worker{with_other}{reduced}",
+        machine_line(job, speed),
         f"  requests  {images * READ_DOLLARS:,.2f} US dollars, if all images are read from Cloud Storage",
         f"  prices    assumed, without storage, network and shuffle: {PRICE_SOURCE}",
     ]

@@ -88,6 +88,11 @@ class DataflowJob:
         return self.options.view_as(WorkerOptions).disk_size_gb or SERVICE_DISK_GB
 
     @property
+    def is_flexible(self) -> bool:
+        """Whether the job may wait for cheap machines, by FlexRS."""
+        return bool(self.options.view_as(GoogleCloudOptions).flexrs_goal == "COST_OPTIMIZED")
+
+    @property
     def workers(self) -> int:
         """Maximum number of workers; 1 if no flag says it."""
         worker = self.options.view_as(WorkerOptions)

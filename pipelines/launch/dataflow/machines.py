@@ -10,6 +10,8 @@ PRICE_SOURCE = "apache-beam 2.77.0, apache_beam/testing/load_tests/dataflow_cost
 """Dataflow's list prices for batch work in us-central1, in US dollars, as in Beam's own cost benchmarks."""
 
 VCPU_HOUR, MEMORY_GB_HOUR, DISK_GB_HOUR = 0.056, 0.003557, 0.000054
+FLEXRS = 0.6
+"""What FlexRS leaves of the price of processors and memory, from memory of https://cloud.google.com/dataflow/pricing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +98,16 @@ def check_gpu_fits(gpu: str, count: int, machine: str) -> None:
         raise UsageError(f"--machine_type {machine} has {has}, not {count} {gpu}; leave it out, or give {right}")
 
 
-def hourly_price(machine: Machine, disk_gb: int, gpu: str, count: int) -> float:
-    """Return the price of a worker per hour, in US dollars, see PRICE_SOURCE."""
+def hourly_price(machine: Machine, disk_gb: int, gpu: str, count: int, *, flexible: bool = False) -> float:
+    """Return the price of a worker per hour, in US dollars, see PRICE_SOURCE.
+
+    Args:
+      machine: the worker.
+      disk_gb: size of its disk, in GB.
+      gpu: type of its GPUs, '' for none.
+      count: number of these.
+      flexible: whether the job is of FlexRS.
+    """
     gpus = GPUS[gpu].hour * count if gpu else 0.0
-    return VCPU_HOUR * machine.vcpus + MEMORY_GB_HOUR * machine.memory_gb + DISK_GB_HOUR * disk_gb + gpus
+    computing = VCPU_HOUR * machine.vcpus + MEMORY_GB_HOUR * machine.memory_gb
+    return computing * (FLEXRS if flexible else 1.0) + DISK_GB_HOUR * disk_gb + gpus

@@ -84,7 +84,7 @@ def test_a_process_hands_through_so_many_images_and_no_more() -> None:
 
 
 def test_the_cost_is_the_hours_of_all_workers_and_says_what_it_rests_on() -> None:
-    speed, cost, requests, prices = cost_lines(job_of("--machine_type=n2-standard-4"), 720_000, SPEED, workers=2)
+    speed, cost, _, requests, prices = cost_lines(job_of("--machine_type=n2-standard-4"), 720_000, SPEED, workers=2)
     assert "about 200 img/s a worker: decoding 4.0 ms and embedding 16.0 ms" in speed
     # 720,000 images at 200 img/s by 2 workers: half an hour, and a start of 0.15.
     hours = 0.65
@@ -101,6 +101,25 @@ def test_the_steps_without_a_gpu_have_a_worker_of_their_own_that_costs_too() -> 
     gpu, other = 8 * 0.056 + 32 * 0.003557 + 100 * 0.000054 + 0.672, 4 * 0.056 + 16 * 0.003557 + 100 * 0.000054
     assert f"{0.15 * (gpu + other):.2f} US dollars" in cost
     assert f"{gpu:.3f} an hour and worker, and {other:.3f} for one n2-standard-4 beside them" in cost
+
+
+def test_the_cheapest_of_a_few_machines_comes_first() -> None:
+    line = cost_lines(job_of(), 0, SPEED, workers=1)[2]
+    # Price of an hour, and images in it, by hand: a vCPU decodes and embeds 50 a second, eight decode 2,000.
+    disk = 50 * 0.000054
+    by_hand = {
+        "n2-standard-4": (4 * 0.056 + 16 * 0.003557 + disk) / (4 * 50 * 3600),
+        "n2-highcpu-8": (8 * 0.056 + 8 * 0.003557 + disk) / (8 * 50 * 3600),
+        "g2-standard-8 with nvidia-l4": (8 * 0.056 + 32 * 0.003557 + disk + 0.672) / (1500 * 3600),
+    }
+    cheapest = [f"{1e6 * by_hand[name]:.2f} on {name}" for name in sorted(by_hand, key=lambda name: by_hand[name])]
+    assert line == f"  machines  a million images cost about {', '.join(cheapest)} US dollars"
+
+
+def test_flexrs_takes_less_for_processors_and_memory() -> None:
+    _, cost, *_ = cost_lines(job_of("--flexrs_goal=COST_OPTIMIZED"), 0, SPEED, workers=1)
+    price = 0.6 * (4 * 0.056 + 16 * 0.003557) + 50 * 0.000054
+    assert cost.endswith(f"{price:.3f} an hour and worker, processors and memory reduced by FlexRS")
 
 
 def test_encoded_images_of_the_largest_size_fit_too(photos: pathlib.Path) -> None:
