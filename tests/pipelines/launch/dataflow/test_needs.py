@@ -1,5 +1,6 @@
 """What a dry run says that a job needs: looked at with small objects, of which none stays."""
 
+import gc
 import importlib.metadata
 import pathlib
 import platform
@@ -87,9 +88,12 @@ def test_a_machine_that_is_not_known_is_said_to_be_so(dataflow: DataflowServer, 
 def test_a_staging_folder_that_cannot_be_written_to_is_found(
     flags: list[str], dataflow: DataflowServer, storage: GcsServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    storage.fail(403, matching="POST /resumable/upload/storage")
-    storage.fail(403, matching="POST /upload/storage")
+    # Also when Beam's writer tries again as it is collected.
+    storage.fail(403, times=100, matching="POST /resumable/upload/storage")
+    storage.fail(403, times=100, matching="POST /upload/storage")
     assert main([*flags, "--dry_run"]) == 2
+    gc.collect()
+    storage.faults.clear()
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"embed-images: cannot write to --temp_location gs://{dataflow.bucket}/tmp: ")
     assert names_below(f"gs://{dataflow.bucket}/tmp") == []
