@@ -10,9 +10,11 @@ import textwrap
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from pipelines.command import main
-from pipelines.options.flags import parser
+from pipelines.console.exit_codes import OVER_BUDGET, USAGE
+from pipelines.options.flags import parse, parser
 from tests.conftest import sample_image
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -28,6 +30,7 @@ NOT_RUN = {
     r"pip install": "likewise",
     r"\.ci/run": "runs these tests",
     r"gcloud|bq |templates\.(deploy|schedule)|DataflowRunner": "needs Google Cloud; other tests speak its protocols",
+    r"docker (build|run)": "needs Docker",
     r"get_prism|prism": "needs Prism, which Go has to build; tests/end_to_end/test_runners.py runs the same",
     r"git (tag|push)|-m build|twine|gh release": "makes a release",
 }
@@ -148,3 +151,15 @@ def test_commands_name_only_flags_that_exist(page: pathlib.Path) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 700
+
+
+def test_the_cron_job_gives_the_command_what_it_takes_and_knows_its_exit_codes() -> None:
+    job = yaml.safe_load((ROOT / "examples" / "cronjob.yaml").read_text(encoding="utf-8"))["spec"]["jobTemplate"][
+        "spec"
+    ]
+    (container,) = job["template"]["spec"]["containers"]
+    assert container["command"] == ["embed-images"]
+    settings, beam_args = parse(container["args"])
+    assert (settings.existing, beam_args) == ("update", [])
+    (rule,) = job["podFailurePolicy"]["rules"]
+    assert rule["onExitCodes"]["values"] == [USAGE, OVER_BUDGET]
