@@ -31,6 +31,7 @@ NOT_RUN = {
     r"\.ci/run": "runs these tests",
     r"gcloud|bq |templates\.(deploy|schedule)|DataflowRunner": "needs Google Cloud; other tests speak its protocols",
     r"docker (build|run)": "needs Docker",
+    r"terraform -": "needs Terraform and Google Cloud",
     r"get_prism|prism": "needs Prism, which Go has to build; tests/end_to_end/test_runners.py runs the same",
     r"git (tag|push)|-m build|twine|gh release": "makes a release",
 }

@@ -1,0 +1,89 @@
+# Who does what, with the least roles: see the table in ../README.md.
+
+resource "google_service_account" "builder" {
+  account_id = "builder"
+}
+
+resource "google_service_account" "worker" {
+  account_id = "worker"
+}
+
+resource "google_service_account" "launcher" {
+  account_id = "launcher"
+}
+
+locals {
+  members = {
+    builder  = google_service_account.builder.member
+    worker   = google_service_account.worker.member
+    launcher = google_service_account.launcher.member
+    you      = var.you
+  }
+
+  on_project = {
+    builder  = ["roles/logging.logWriter"]
+    worker   = ["roles/dataflow.worker"]
+    launcher = ["roles/dataflow.developer"]
+    you      = ["roles/cloudbuild.builds.editor", "roles/cloudscheduler.admin", "roles/dataflow.developer"]
+  }
+
+  on_repository = {
+    builder = ["roles/artifactregistry.writer"]
+    worker  = ["roles/artifactregistry.reader"]
+  }
+
+  on_bucket = {
+    builder  = ["roles/storage.objectViewer"]
+    worker   = ["roles/storage.objectAdmin", "roles/storage.bucketViewer"]
+    launcher = ["roles/storage.objectViewer"]
+    you      = ["roles/storage.objectAdmin"]
+  }
+
+  # Whom each account may be used by.
+  users = {
+    builder  = ["you"]
+    worker   = ["launcher", "you"]
+    launcher = ["you"]
+  }
+}
+
+resource "google_project_iam_member" "granted" {
+  for_each = { for one in flatten([for who, roles in local.on_project : [for role in roles : { who = who, role = role }]]) :
+  "${one.who} ${one.role}" => one }
+  project = var.project
+  member  = local.members[each.value.who]
+  role    = each.value.role
+}
+
+resource "google_artifact_registry_repository_iam_member" "granted" {
+  for_each = { for one in flatten([for who, roles in local.on_repository : [for role in roles : { who = who, role = role }]]) :
+  "${one.who} ${one.role}" => one }
+  repository = google_artifact_registry_repository.images.name
+  location   = var.region
+  member     = local.members[each.value.who]
+  role       = each.value.role
+}
+
+resource "google_storage_bucket_iam_member" "granted" {
+  for_each = { for one in flatten([for who, roles in local.on_bucket : [for role in roles : { who = who, role = role }]]) :
+  "${one.who} ${one.role}" => one }
+  bucket = google_storage_bucket.embeddings.name
+  member = local.members[each.value.who]
+  role   = each.value.role
+}
+
+resource "google_storage_bucket_iam_member" "reads_images" {
+  for_each = toset(var.image_buckets)
+  bucket   = each.value
+  member   = google_service_account.worker.member
+  role     = "roles/storage.objectViewer"
+}
+
+resource "google_service_account_iam_member" "used_by" {
+  for_each = { for one in flatten([for account, users in local.users : [for user in users : { account = account, user = user }]]) :
+  "${one.account} ${one.user}" => one }
+  service_account_id = "projects/${var.project}/serviceAccounts/${each.value.account}@${var.project}.iam.gserviceaccount.com"
+  member             = local.members[each.value.user]
+  role               = "roles/iam.serviceAccountUser"
+  depends_on         = [google_service_account.builder, google_service_account.worker, google_service_account.launcher]
+}
