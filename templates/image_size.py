@@ -12,6 +12,7 @@ What is not a package is assumed, in ASSUMED. The weights that a build includes 
 import datetime
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -41,8 +42,7 @@ PLATFORMS += ["manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]
 
 def pins(requirements: str) -> dict[str, str]:
     """Return the version of each package that a compiled requirements.txt pins."""
-    lines = (line for line in requirements.splitlines() if line and not line.lstrip().startswith("#"))
-    return dict(line.split("==", 1) for line in lines)
+    return dict(re.findall(r"^([a-z][\w.-]*)==([\w.!+]+)", requirements, re.MULTILINE))
 
 
 def layers(sizes: dict[str, int]) -> dict[str, float]:

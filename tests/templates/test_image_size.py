@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import pathlib
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -85,6 +86,19 @@ def test_all_that_is_copied_is_there() -> None:
     assert "pipelines" in copied
     for name in copied:
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("cuda", [False, True])
+def test_each_stage_installs_its_packages_by_their_hashes(cuda: bool, tmp_path: pathlib.Path) -> None:
+    (program,) = re.findall(rf"RUN (awk '.*' requirements.txt) > {'cuda' if cuda else 'others'}\.txt", DOCKERFILE)
+    (tmp_path / "requirements.txt").write_text(REQUIREMENTS.read_text(encoding="utf-8"))
+    found = subprocess.run(program, shell=True, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert pins(found) == {name: version for name, version in PINS.items() if name.startswith("nvidia-") is cuda}
+    entries = re.split(r"\n(?=[a-z])", found.strip())
+    assert len(entries) == len(pins(found))
+    for entry in entries:
+        assert re.fullmatch(r"[a-z][\w.-]*==[\w.!+]+( \\\n    --hash=sha256:[0-9a-f]{64})+", entry), entry
+    assert DOCKERFILE.count("--no-deps --require-hashes") == 2
 
 
 def test_the_recorded_sizes_are_of_what_is_pinned() -> None:
