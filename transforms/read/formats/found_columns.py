@@ -79,6 +79,8 @@ class FoundColumns:
     def _widened(self, old: pa.DataType, name: str, values: list[Any]) -> pa.DataType:
         try:
             array = self.array_of(values)
+            if any(isinstance(value, (bool, list, dict)) for value in values):
+                _check_truth(values, array.to_pylist())
         except (pa.ArrowException, ArithmeticError, TypeError, ValueError):
             if len(values) == 1:
                 return pa.string()
@@ -96,6 +98,18 @@ class FoundColumns:
         if type_ != pa.string() and holds_long(array):
             self.long.add(name)
         return common_type(old, type_, name in self.long)
+
+
+def _check_truth(value: Any, found: Any) -> None:
+    """Raise TypeError if a truth value became a number, as Arrow makes 1.0 of one that comes after a fraction."""
+    if isinstance(value, bool) and not isinstance(found, bool):
+        raise TypeError(f"{value} is no number")
+    if isinstance(value, list):
+        for one, its in zip(value, found, strict=True):
+            _check_truth(one, its)
+    if isinstance(value, dict):
+        for name, one in value.items():
+            _check_truth(one, found[name])
 
 
 def _values(chunk: list[Row]) -> dict[str, list[Any]]:
