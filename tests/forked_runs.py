@@ -8,6 +8,7 @@ n-th change to a file below the folder: making it, opening it to write, renaming
 after each image, so that one that is killed leaves as much as it can.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -17,6 +18,9 @@ import tempfile
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
+
+IMPORTED = ("pipelines.embed_images", "transforms.backbones.engines.tensorflow", "transforms.core.tensorflow_setup")
+"""What takes long to import; a run would do so by and by."""
 
 CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir")
 """Of Python's audit events, those that change a folder; `open` is looked at more closely."""
@@ -79,8 +83,8 @@ def run(argv: Sequence[str], errors: Any, kill_at: int = 0, below: str = "") -> 
 
 def serve() -> None:
     """Answer until there are no more lines."""
-    import pipelines.embed_images  # noqa: F401
-
+    for module in IMPORTED:
+        importlib.import_module(module)
     for line in sys.stdin:
         children, answers = [], []
         for one in json.loads(line):
