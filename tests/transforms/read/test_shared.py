@@ -10,7 +10,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from tests.conftest import sample_image
 from transforms import ReadImageUris
 from transforms.core.errors import RunError
-from transforms.read.shared import check_seen
+from transforms.read.shared import MustSee, check_seen
 
 
 def test_what_is_there_or_in_a_bucket_is_seen(tmp_path: pathlib.Path) -> None:
@@ -39,20 +39,15 @@ def test_the_folders_that_are_read_are_there_whatever_their_glob_begins_with(
     check_seen(uris.folders)
 
 
-@pytest.mark.parametrize("seen", [True, False])
-def test_several_workers_look_before_they_read(seen: bool, tmp_path: pathlib.Path) -> None:
+def test_several_workers_look_before_they_read_and_before_they_pass_anything_on(tmp_path: pathlib.Path) -> None:
     sample_image(1).save(tmp_path / "1.jpg")
     uris = ReadImageUris([str(tmp_path)])
     assert uris.folders == (f"{tmp_path}/",)
-    uris.must_see = (*uris.folders, str(tmp_path / ("1.jpg" if seen else "2.jpg")))
-
-    def run() -> None:
-        with beam.Pipeline(FnApiRunner()) as root:
-            found = (root | uris).uris | beam.Map(lambda one: one.uri)
-            assert_that(found, equal_to([str(tmp_path / "1.jpg")]))
-
-    if seen:
-        run()
-        return
+    uris.must_see = (*uris.folders, str(tmp_path / "1.jpg"))
+    with beam.Pipeline(FnApiRunner()) as root:
+        found = (root | uris).uris | beam.Map(lambda one: one.uri)
+        assert_that(found, equal_to([str(tmp_path / "1.jpg")]))
+    steps = {t.unique_name for t in root.to_runner_api().components.transforms.values()}
+    assert {"ReadImageUris/Probe", "ReadImageUris/ProbeAgain"} <= steps
     with pytest.raises(RunError, match=r"does not share .*/2\.jpg"):
-        run()
+        MustSee([*uris.must_see, str(tmp_path / "2.jpg")]).setup()
