@@ -49,7 +49,7 @@ def test_a_name_of_any_case_is_the_constructor_s() -> None:
         ({"classifier_activation": "relu"}, "--classifier_activation must be one of softmax, linear, is 'relu'"),
         ({"precision": "float64"}, "--precision must be one of float32, bfloat16, float16, is 'float64'"),
         ({"preprocess": "tourch"}, r"--preprocess must be .*, is 'tourch' \(did you mean 'torch'\?\)"),
-        ({"engine": "onnx"}, "--engine must be one of tensorflow, openvino, is 'onnx'"),
+        ({"engine": "onnx"}, "--engine must be one of auto, tensorflow, openvino, is 'onnx'"),
     ],
 )
 def test_arguments_that_cannot_work_are_told_in_one_line(arguments: dict[str, object], message: str) -> None:
