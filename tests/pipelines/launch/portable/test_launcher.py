@@ -158,6 +158,7 @@ def test_a_job_that_fails_says_why_in_one_line_and_keeps_nothing(
     assert files_in(tmp_path / "out") == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupted_job_is_cancelled_and_is_never_committed(
     number: signal.Signals, service: list[str], photos: pathlib.Path, tmp_path: pathlib.Path
