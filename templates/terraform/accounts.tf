@@ -45,31 +45,37 @@ locals {
     worker   = ["launcher", "you"]
     launcher = ["you"]
   }
+
+  # By place, an entry for each pair of the above.
+  granted = { for place, accounts in {
+    project    = local.on_project
+    repository = local.on_repository
+    bucket     = local.on_bucket
+    account    = local.users
+  } : place => { for pair in flatten([for who, whats in accounts : [for what in whats : { who = who, what = what }]]) :
+  "${pair.who} ${pair.what}" => pair } }
 }
 
 resource "google_project_iam_member" "granted" {
-  for_each = { for one in flatten([for who, roles in local.on_project : [for role in roles : { who = who, role = role }]]) :
-  "${one.who} ${one.role}" => one }
-  project = var.project
-  member  = local.members[each.value.who]
-  role    = each.value.role
+  for_each = local.granted.project
+  project  = var.project
+  member   = local.members[each.value.who]
+  role     = each.value.what
 }
 
 resource "google_artifact_registry_repository_iam_member" "granted" {
-  for_each = { for one in flatten([for who, roles in local.on_repository : [for role in roles : { who = who, role = role }]]) :
-  "${one.who} ${one.role}" => one }
+  for_each   = local.granted.repository
   repository = google_artifact_registry_repository.images.name
   location   = var.region
   member     = local.members[each.value.who]
-  role       = each.value.role
+  role       = each.value.what
 }
 
 resource "google_storage_bucket_iam_member" "granted" {
-  for_each = { for one in flatten([for who, roles in local.on_bucket : [for role in roles : { who = who, role = role }]]) :
-  "${one.who} ${one.role}" => one }
-  bucket = google_storage_bucket.embeddings.name
-  member = local.members[each.value.who]
-  role   = each.value.role
+  for_each = local.granted.bucket
+  bucket   = google_storage_bucket.embeddings.name
+  member   = local.members[each.value.who]
+  role     = each.value.what
 }
 
 resource "google_storage_bucket_iam_member" "reads_images" {
@@ -80,10 +86,9 @@ resource "google_storage_bucket_iam_member" "reads_images" {
 }
 
 resource "google_service_account_iam_member" "used_by" {
-  for_each = { for one in flatten([for account, users in local.users : [for user in users : { account = account, user = user }]]) :
-  "${one.account} ${one.user}" => one }
-  service_account_id = "projects/${var.project}/serviceAccounts/${each.value.account}@${var.project}.iam.gserviceaccount.com"
-  member             = local.members[each.value.user]
+  for_each           = local.granted.account
+  service_account_id = "projects/${var.project}/serviceAccounts/${each.value.who}@${var.project}.iam.gserviceaccount.com"
+  member             = local.members[each.value.what]
   role               = "roles/iam.serviceAccountUser"
   depends_on         = [google_service_account.builder, google_service_account.worker, google_service_account.launcher]
 }

@@ -32,6 +32,7 @@ from tests.pipelines.conftest import LIGHT, files_in, settings_of
 from transforms.backbones import choose_engine
 from transforms.core.errors import Interrupted, RunError
 
+ROOT = pathlib.Path(__file__).parents[4]
 SERVICE = "apache_beam.runners.portability.local_job_service_main"
 
 
@@ -158,12 +159,8 @@ def test_a_job_that_fails_says_why_in_one_line_and_keeps_nothing(
     assert files_in(tmp_path / "out") == []
 
 
-@pytest.mark.exhaustive
-@pytest.mark.parametrize("number", SIGNALS)
-def test_an_interrupted_job_is_cancelled_and_is_never_committed(
-    number: signal.Signals, service: list[str], photos: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-    """This service calls a job cancelled that it goes on with: the commit has lost its claim. (1e)"""
+def interrupt_a_job(number: int, service: list[str], photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Interrupt this process while a job waits, and check what is kept."""
     gate = tmp_path / "gate"
     launcher = PortableLauncher(service)
     plan = make_plan(settings_of(photos, tmp_path / "out"), launcher.where)
@@ -200,6 +197,27 @@ def test_an_interrupted_job_is_cancelled_and_is_never_committed(
         time.sleep(0.05)
     assert "has lost its claim" in refused.read_text()
     assert files_in(tmp_path / "out") == []
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interrupted_job_is_cancelled_and_is_never_committed(
+    number: signal.Signals, service: list[str], photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """This service calls a job cancelled that it goes on with: the commit has lost its claim. (1e)
+
+    In a process of its own: a signal that is not handled would end these tests.
+    """
+    code = (
+        "import json, os, pathlib, sys\n"
+        "from tests.pipelines.launch.portable.test_launcher import interrupt_a_job\n"
+        "number, service, photos, folder = sys.argv[1:]\n"
+        "interrupt_a_job(int(number), json.loads(service), pathlib.Path(photos), pathlib.Path(folder))\n"
+        "print('checked', flush=True)\nos._exit(0)\n"
+    )
+    command = [sys.executable, "-c", code, str(number.value), json.dumps(service), str(photos), str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "checked\n"), done.stderr
 
 
 def test_a_runner_that_cannot_be_had_fails_the_run_and_keeps_nothing(
