@@ -71,6 +71,7 @@ def retry_of(command_line: list[str]) -> list[str]:
         "files": [{"name": name, "rows": 1, "bytes": 1}],
         "failures": {},
         "health": {},
+        "workers": [],
     }
     found: Manifest = manifest
     target = Target(Backbone("MobileNet", weights="random"), spec, "out")
