@@ -36,11 +36,11 @@ def _stretched(coarse: np.ndarray, height: int, width: int) -> np.ndarray:
     return coarse
 
 
-def write_sample_images(folder: str, images: int) -> None:
-    """Make a folder, and write JPEGs 000000.jpg, 000001.jpg, ... of about 90 kB into it."""
+def write_sample_images(folder: str, images: int, height: int = HEIGHT, width: int = WIDTH) -> None:
+    """Make a folder, and write JPEGs 000000.jpg, 000001.jpg, ... into it, of about 90 kB in the usual size."""
     os.makedirs(folder, exist_ok=True)
     for i in range(images):
-        PIL.Image.fromarray(sample_pixels(i)).save(os.path.join(folder, f"{i:06d}.jpg"), quality=90)
+        PIL.Image.fromarray(sample_pixels(i, width, height)).save(os.path.join(folder, f"{i:06d}.jpg"), quality=90)
 
 
 if __name__ == "__main__":

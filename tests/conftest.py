@@ -154,7 +154,7 @@ def prepared(server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> GcsServer:
     # The refusals of one test would slow down the next.
     monkeypatch.setattr("transforms.storage.gcs_download.PACE", Pace())
     server.faults.clear()
-    server.retry_after, server.page = "", 0
+    server.retry_after, server.page, server.requester_pays = "", 0, False
     server.create_bucket(f"bucket-{uuid.uuid4().hex}")
     server.log.clear()
     return server

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import apache_beam as beam
 
+from pipelines.launch.beam_pipeline import billed
 from pipelines.launch.dataflow.contradictions import refuse_dataflow_flags
 from pipelines.launch.dataflow.job import dataflow_job
 from pipelines.launch.dataflow.launcher import DataflowLauncher
@@ -54,6 +55,8 @@ def launcher_for(settings: Settings, beam_args: list[str]) -> Launcher:
       UsageError: a flag is missing, or contradicts the runner or another flag.
     """
     runner = runner_of(beam_args)
+    if settings.billing_project:
+        beam_args = billed(settings.billing_project, beam_args)
     if runner is Runner.DATAFLOW:
         return DataflowLauncher(dataflow_job(settings, beam_args))
     refuse_dataflow_flags(settings)

@@ -278,6 +278,13 @@ def _add_images(add: Any, switch: dict[str, Any]) -> None:
         metavar="N",
         help="number of fetches at a time in each worker process (default 16)",
     )
+    add(
+        "--billing_project",
+        default="",
+        metavar="PROJECT",
+        help="Google project that pays for requests to Cloud Storage, which a bucket whose requester pays asks for; "
+        "default: the owner of the bucket pays",
+    )
     add("--allow_private_hosts", **switch, help="also fetch over http from addresses that are not public")
     add(
         "--allowed_prefix",

@@ -56,6 +56,7 @@ class Settings:
     max_image_pixels: int
     fetch_timeout: float
     fetch_threads: int
+    billing_project: str
     allow_private_hosts: bool
     allowed_prefix: tuple[str, ...]
 

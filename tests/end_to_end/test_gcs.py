@@ -18,6 +18,7 @@ from tests.conftest import exhaustive, sample_image
 from tests.servers.gcs import GcsServer
 from transforms.backbones import Backbone, load_backbone
 from transforms.backbones.kept import graphs
+from transforms.storage.gcs import PAYS
 from transforms.storage.hashing import sha256_of_files
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -102,6 +103,21 @@ def test_a_folder_whose_every_request_has_trouble_gives_the_same(
     assert run("--input", folder, "--output", f"gs://{gcs.bucket}/out", *LIGHT) == 0
     assert_same(table_of(gcs, "out"), expected)
     assert all(fault.times == 0 for fault in gcs.faults)
+
+
+def test_a_bucket_whose_requester_pays_is_read_for_the_project_that_the_flag_names(
+    gcs: GcsServer,
+    photos: pathlib.Path,
+    tmp_path: pathlib.Path,
+    expected: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What the command sets is gone after the test.
+    monkeypatch.setenv(PAYS, "")
+    folder = gcs.put_folder(photos, "photos")
+    gcs.requester_pays = True
+    assert run("--input", folder, "--output", tmp_path / "out", *LIGHT, "--billing_project=mine") == 0
+    assert_same(local_table(tmp_path / "out"), expected)
 
 
 @pytest.mark.parametrize("seconds", [1.5, *exhaustive(20.0)])

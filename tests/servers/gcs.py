@@ -22,6 +22,10 @@ GO = shutil.which("go")
 SERVERS = ["gcp-storage-emulator", *(["fake-gcs-server"] if GO else [])]
 """What the tests run against; the second one checks preconditions and pages its lists, and needs Go to be built."""
 
+REQUESTER_PAYS = (
+    b'{"error": {"code": 400, "message": "Bucket is a requester pays bucket but no user project provided."}}'
+)
+"""What Google answers to a request for a bucket whose requester pays, if it names no project."""
 HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 DOWNLOAD = "alt=media"
 
@@ -39,13 +43,14 @@ class GcsServer:
     """A server and one bucket of it: puts and gets its objects, breaks the answers, and keeps a log of requests.
 
     `retry_after` is the header of that name, of all answers that are a status; `page` the length of a list's pages, 0
-    for the server's own; `peers` holds the connection of each request.
+    for the server's own; `peers` holds the connection of each request; with `requester_pays`, each has to
+    name a project.
     """
 
     def __init__(self, kind: str, backend: str, url: str):
         self.kind, self.backend, self.url, self.bucket = kind, backend, url, ""
         self.faults: list[Fault] = []
-        self.retry_after, self.page = "", 0
+        self.retry_after, self.page, self.requester_pays = "", 0, False
         self.action: Callable[[], object] = lambda: None
         self.log: list[str] = []
         self.peers: list[tuple[str, int]] = []
@@ -153,6 +158,9 @@ def proxy(server: GcsServer) -> type[http.server.BaseHTTPRequestHandler]:
                 return
             if isinstance(fault, int):
                 self.reply(fault, [("Retry-After", server.retry_after)] if server.retry_after else [], b"injected")
+                return
+            if server.requester_pays and "userProject=" not in self.path:
+                self.reply(400, [("Content-Type", "application/json")], REQUESTER_PAYS)
                 return
             if fault == "before":
                 server.action()

@@ -11,7 +11,7 @@ from transforms.core.errors import ImageError, UsageError, did_you_mean, one_lin
 from transforms.read import folders
 from transforms.read.formats.list_files import format_of, is_uri_list, refuse_other_files
 from transforms.read.formats.parts import Part
-from transforms.storage.gcs import INSTALLED, install_hint, is_gcs, listed
+from transforms.storage.gcs import INSTALLED, install_hint, is_gcs, listed, stat
 from transforms.storage.paths import (
     first_match,
     folder_pattern,
@@ -107,7 +107,7 @@ def _find(path: str) -> Iterator[Source]:
 
 def _find_files(path: str) -> Iterator[Source]:
     refuse_other_files(path)
-    if is_file(path):
+    if _is_one(path):
         yield _list(path) if is_uri_list(path) else Source("image", path, 0)
         return
     folder = folder_pattern(path)
@@ -120,6 +120,14 @@ def _find_files(path: str) -> Iterator[Source]:
         yield from (_list(file) for file, _, _ in matching(path)) if is_uri_list(path) else [Source("files", path, 0)]
     else:
         raise UsageError(f"nothing matches --input {path}; check the path, or quote the glob if the shell ate it")
+
+
+def _is_one(path: str) -> bool:
+    """Whether a path is that of a file; consoles mark a folder with an object whose name ends in a slash."""
+    if not (is_gcs(path) and INSTALLED):
+        return is_file(path)
+    name = path[len("gs://") :].partition("/")[2]
+    return bool(name) and not name.endswith("/") and stat(path) is not None
 
 
 def _list(path: str) -> Source:

@@ -33,6 +33,10 @@ except ImportError:
 
 INSTALL = "pip install 'apache-beam[gcp]'"
 EMULATOR = "STORAGE_EMULATOR_HOST"
+PAYS = "GOOGLE_CLOUD_QUOTA_PROJECT"
+"""The variable of Google's libraries that names the project that pays for requests."""
+BILLING_PROJECT = "billing_project"
+"""The pipeline option that tells it to workers, which do not have the variables of the command."""
 CONNECTIONS = 64
 """Connections that a process keeps open: at least one per fetching thread."""
 
@@ -104,6 +108,11 @@ def install_hint(path: str) -> str:
     return f"; for gs:// run: {INSTALL}" if scheme_of(path) == "gs" and not INSTALLED else ""
 
 
+def payer_hint(answer: str) -> str:
+    """Return what to do if the service's answer is that the requester has to pay; else ''."""
+    return f"; its requester pays: name the project with --{BILLING_PROJECT}" if "requester pays" in answer else ""
+
+
 def bucket_exists(bucket: str) -> bool:
     """Whether a bucket exists; True if in doubt."""
     try:
@@ -132,14 +141,14 @@ def stat(uri: str) -> Stat | None:
     try:
         blob = client().bucket(bucket).get_blob(name, retry=DEFAULT_RETRY)
     except (GoogleAPIError, GoogleAuthError) as e:
-        raise OSError(f"cannot look at {uri}: {one_line(e)}") from e
+        raise OSError(f"cannot look at {uri}: {one_line(e)}{payer_hint(str(e))}") from e
     return Stat(int(blob.generation), int(blob.size), blob.crc32c or "") if blob else None
 
 
 def listed(pattern: str) -> Iterator[Found]:
     """List the objects that a glob matches, page by page, in order of their names, with their generations.
 
-    Leaves out those with a hidden name (.name) below the fixed part of the pattern.
+    Leaves out those with a hidden name (.name) below the fixed part of the pattern, and the marks of folders.
 
     Raises:
       OSError: the service cannot be asked.
@@ -151,12 +160,14 @@ def listed(pattern: str) -> Iterator[Found]:
     fixed = fixed_part(names)
     is_visible, matches = visible_below(fixed), re.compile(FileSystem.translate_pattern(names)).match
     try:
-        fields = "items(name,generation),nextPageToken"
+        fields = "items(name,generation,size),nextPageToken"
         for blob in client().list_blobs(bucket, prefix=fixed, fields=fields, retry=DEFAULT_RETRY):
-            if matches(blob.name) and is_visible(blob.name):
+            # Consoles mark a folder with an empty object whose name ends in a slash.
+            is_mark = blob.name.endswith("/") and not blob.size
+            if matches(blob.name) and is_visible(blob.name) and not is_mark:
                 yield Found(f"gs://{bucket}/{blob.name}", f"generation:{blob.generation}")
     except (GoogleAPIError, GoogleAuthError, RequestException) as e:
-        raise OSError(f"cannot list {pattern}: {one_line(e)}") from e
+        raise OSError(f"cannot list {pattern}: {one_line(e)}{payer_hint(str(e))}") from e
 
 
 def generations_of(uri: str) -> dict[str, int]:
@@ -236,7 +247,7 @@ def opened_object(uri: str) -> Any:
     try:
         blob = client().bucket(bucket).get_blob(name, retry=DEFAULT_RETRY)
     except (GoogleAPIError, GoogleAuthError, RequestException) as e:
-        raise OSError(f"cannot read {uri}: {one_line(e)}") from e
+        raise OSError(f"cannot read {uri}: {one_line(e)}{payer_hint(str(e))}") from e
     if not blob:
         raise FileNotFoundError(f"no such object: {uri}")
     return None if blob.content_encoding == "gzip" else io.BufferedReader(_Ranges(blob, uri), 1 << 20)
@@ -286,7 +297,7 @@ def delete(uris: list[str]) -> None:
             raise OSError(f"cannot delete {uri}: the service answered {status}")
 
 
-_clients: dict[tuple[int, str], Any] = {}
+_clients: dict[tuple[int, str, str], Any] = {}
 _lock = threading.Lock()
 
 
@@ -296,13 +307,13 @@ def client() -> Any:
     Raises:
       GoogleAuthError: there are no credentials; looked up once per process.
     """
-    emulator = os.environ.get(EMULATOR, "")
+    emulator, payer = os.environ.get(EMULATOR, ""), _payer()
     with _lock:
         # A process that was forked needs connections of its own.
-        key = (os.getpid(), emulator)
+        key = (os.getpid(), emulator, payer)
         if key not in _clients:
             try:
-                _clients[key] = _connect(emulator)
+                _clients[key] = _connect(emulator, payer)
             except GoogleAuthError as e:
                 _clients[key] = e
         found = _clients[key]
@@ -316,12 +327,22 @@ def session() -> Any:
     return client()._http
 
 
-def _connect(emulator: str) -> Any:
+def _connect(emulator: str, payer: str) -> Any:
     if emulator:
         credentials, project = AnonymousCredentials(), None
     else:
-        credentials, project = google.auth.default(scopes=[_SCOPE])
+        credentials, project = google.auth.default(scopes=[_SCOPE], quota_project_id=payer or None)
     connections = AuthorizedSession(credentials)
+    if payer:
+        # https://cloud.google.com/storage/docs/using-requester-pays: with each request to the JSON API.
+        connections.params = {"userProject": payer}
     for scheme in ("https://", "http://"):
         connections.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS))
     return storage.Client(project or "none", credentials, _http=connections)
+
+
+def _payer() -> str:
+    # Here, since flags are checked before Beam is imported.
+    from apache_beam.options.value_provider import RuntimeValueProvider
+
+    return os.environ.get(PAYS) or RuntimeValueProvider.get_value(BILLING_PROJECT, str, "") or ""

@@ -26,7 +26,7 @@ from transforms.core.image_versions import (
     object_version,
     told_by,
 )
-from transforms.storage.gcs import bucket_exists, client, session, split, stat
+from transforms.storage.gcs import bucket_exists, client, payer_hint, session, split, stat
 from transforms.storage.pace import Pace
 
 try:
@@ -220,6 +220,9 @@ class GcsDownload:
                 return fail("not_found", f"no such object: {uri}", error="HTTPError")
             return fail("bucket_not_found", f"no such bucket: gs://{place[0]}", error="HTTPError")
         answer = f"the server answered {status} {response.reason or ''}".strip()
+        said = response.raw.read(retries.CHUNK, decode_content=True).decode(errors="replace") if status == 400 else ""
+        if hint := payer_hint(said):
+            return fail("permission_denied", f"may not be read: {uri}{hint}", error="HTTPError")
         error = fail(f"http_{status}", answer, transient=status in retries.TRANSIENT_STATUSES, error="HTTPError")
         if isinstance(error, RefusedError):
             error.after = retries.seconds_until(response.headers.get("Retry-After", ""))

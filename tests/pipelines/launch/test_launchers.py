@@ -1,10 +1,12 @@
 """The seam: which launcher a command line gets, and what is refused because another one has it."""
 
 import inspect
+import os
 
 import pytest
 
 from pipelines.launch import Launcher, launcher_for
+from pipelines.launch.beam_pipeline import BeamOptions
 from pipelines.launch.dataflow.launcher import DataflowLauncher
 from pipelines.launch.local import LocalLauncher
 from pipelines.launch.portable.launcher import PortableLauncher
@@ -43,6 +45,18 @@ def test_a_launcher_has_beams_flags_as_they_were_typed() -> None:
     found = launcher_of(*flags)
     assert isinstance(found, PortableLauncher)
     assert found.beam_args == flags
+
+
+@pytest.mark.parametrize("runner", ["--runner=DirectRunner", "--runner=FlinkRunner", "--runner=DataflowRunner"])
+def test_the_project_that_pays_is_told_to_google_s_libraries_here_and_to_the_workers(
+    runner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_QUOTA_PROJECT", "another")
+    google = GOOGLE if "Dataflow" in runner else ["--job_endpoint=embed"] if "Flink" in runner else []
+    found = launcher_of(runner, *google, "--billing_project=mine")
+    assert os.environ["GOOGLE_CLOUD_QUOTA_PROJECT"] == "mine"
+    options = found.job.options if isinstance(found, DataflowLauncher) else BeamOptions(found.beam_args)
+    assert options.get_all_options()["billing_project"] == "mine"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.servers.gcs import GcsServer
 from transforms.core.errors import UsageError
 from transforms.read.sources import NO_PARTITION, find_sources
 from transforms.read.uris import ReadImageUris
@@ -26,6 +27,16 @@ def test_inputs_are_numbered_in_their_order(tmp_path: pathlib.Path) -> None:
     assert [source.kind for source in found] == ["image", "image", "files", "list", "list", "files"]
     assert [source.index for source in found] == list(range(6))
     assert [source.path for source in found[2:5]] == [f"{tmp_path}/{name}" for name in ("x/**", "1.csv", "2.csv")]
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_the_object_with_which_a_console_marks_a_folder_is_no_image(strict_gcs: GcsServer, end: str) -> None:
+    uri = strict_gcs.put("photos/a.jpg", b"x")
+    for name in ("photos/", "photos/empty/"):
+        strict_gcs.put(name, b"")
+    source = ReadImageUris([f"gs://{strict_gcs.bucket}/photos{end}"])
+    assert [one.kind for one in source.sources] == ["files"]
+    assert [row.uri for row in source.rows() if row] == [uri]
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.tar", "x.zip", "x.csv.xz", "x.xlsx"])

@@ -7,10 +7,12 @@ import sys
 import threading
 
 import pytest
+from apache_beam.options.value_provider import RuntimeValueProvider
 
 from tests.servers.gcs import GcsServer
 from transforms.core.errors import UsageError
 from transforms.storage.gcs import (
+    PAYS,
     LostRaceError,
     Stat,
     bucket_exists,
@@ -90,6 +92,36 @@ def test_a_name_of_wildcards_is_listed_by_its_escapes(strict_gcs: GcsServer) -> 
     uri = strict_gcs.put("out [1]*/.x/a.jpg", b"x")
     strict_gcs.put("out 1x/.x/b.jpg", b"x")
     assert [file.path for file in listed(f"gs://{strict_gcs.bucket}/out [[]1][*]/.x/**")] == [uri]
+
+
+def test_a_bucket_whose_requester_pays_is_read_for_the_project_that_is_named(
+    gcs: GcsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, gcs.requester_pays = gcs.put("p/a.jpg", b"x"), True
+    monkeypatch.delenv(PAYS, raising=False)
+    hint = "; its requester pays: name the project with --billing_project"
+    with pytest.raises(OSError, match=f"cannot list .*{hint}"):
+        next(listed(f"gs://{gcs.bucket}/p/**"))
+    with pytest.raises(OSError, match=f"cannot read .*{hint}"):
+        opened_object(uri)
+    monkeypatch.setenv(PAYS, "mine")
+    gcs.log.clear()
+    assert [file.path for file in listed(f"gs://{gcs.bucket}/p/**")] == [uri]
+    assert opened_object(uri).read() == b"x"
+    assert stat(uri)
+    # Google's client asks for a bucket's own metadata by itself, and does without.
+    asked = [line for line in gcs.log if f"/b/{gcs.bucket}?" not in line]
+    assert len(asked) >= 3
+    assert all("userProject=mine" in line for line in asked)
+
+
+def test_a_worker_elsewhere_learns_from_the_options_of_the_job_who_pays(
+    gcs: GcsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, gcs.requester_pays = gcs.put("a.jpg", b"x"), True
+    monkeypatch.delenv(PAYS, raising=False)
+    monkeypatch.setattr(RuntimeValueProvider, "runtime_options", {"billing_project": "mine"})
+    assert stat(uri)
 
 
 def test_no_page_is_asked_for_before_it_is_needed(strict_gcs: GcsServer) -> None:

@@ -12,6 +12,7 @@ from google.cloud import storage
 from tests.servers.gcs import GcsServer
 from transforms.core.counters import reset_tally, tally
 from transforms.core.image_versions import UnchangedError
+from transforms.storage.gcs import PAYS
 from transforms.storage.gcs_download import DownloadError, GcsDownload, MissingObjectError, download
 
 DOWNLOAD = GcsDownload(1000, timeout=20.0, attempts=3, pause=0.001)
@@ -41,6 +42,18 @@ def test_one_request_downloads_an_object(gcs: GcsServer) -> None:
     uri = gcs.put("a.jpg", b"x" * 1000)
     assert DOWNLOAD(uri).data == b"x" * 1000
     assert len(gcs.log) == 1
+
+
+def test_an_object_whose_requester_pays_is_downloaded_for_the_project_that_is_named(
+    gcs: GcsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, gcs.requester_pays = gcs.put("a.jpg", b"x"), True
+    monkeypatch.delenv(PAYS, raising=False)
+    error = lost(DOWNLOAD, uri)
+    assert (error.reason, error.transient) == ("permission_denied", False)
+    assert str(error) == f"may not be read: {uri}; its requester pays: name the project with --billing_project"
+    monkeypatch.setenv(PAYS, "mine")
+    assert DOWNLOAD(uri).data == b"x"
 
 
 def test_the_version_is_the_generation_of_what_came(gcs: GcsServer) -> None:
