@@ -29,7 +29,7 @@ NOT_RUN = {
     r"python3[.\d]* -m venv|pre-commit": "installs into an environment of its own, from a package index",
     r"pip install": "likewise",
     r"\.ci/run": "runs these tests",
-    r"gcloud|bq |templates\.(deploy|schedule)|DataflowRunner": "needs Google Cloud; other tests speak its protocols",
+    r"gcloud|bq |e2e\.sh|templates\.(deploy|schedule)|DataflowRunner": "needs Google; other tests speak its protocols",
     r"docker (build|run)": "needs Docker",
     r"terraform -": "needs Terraform and Google Cloud",
     r"get_prism|prism": "needs Prism, which Go has to build; tests/end_to_end/test_runners.py runs the same",
