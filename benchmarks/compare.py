@@ -18,7 +18,8 @@ import tempfile
 
 from benchmarks.measure import measure
 from benchmarks.report import Run, chart, table
-from pipelines.sample_images import write_sample_images
+from pipelines.options.arguments import a_size
+from pipelines.sample_images import HEIGHT, WIDTH, write_sample_images
 
 WAYS: dict[str, tuple[str, dict[str, str]]] = {
     "this project, TensorFlow": ("this_project", {"ENGINE": "tensorflow"}),
@@ -32,8 +33,14 @@ WAYS: dict[str, tuple[str, dict[str, str]]] = {
     "(b) Beam: Pillow, Reshuffle, RunInference": ("plain_beam", {"CALL": "eager"}),
     "(b, tuned) the same by predict_on_batch": ("plain_beam", {"CALL": "predict"}),
     "(c) Ray Data, one model actor": ("ray_data", {"NEEDS": "pandas"}),
+    "(e) Daft, one model": ("daft_udf", {}),
+    "(f) a loop by hand: processes, OpenVINO": ("hand_written", {}),
 }
 """In the order of running: a shared machine changes within minutes, so each is near to what it is compared with."""
+
+
+DIFFERENT = 100
+"""Generated images that differ; the others are copies."""
 
 
 def main() -> None:
@@ -41,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", help="folder of images, repeated up to --images; default: generated JPEGs")
     parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--size", type=a_size, default=(HEIGHT, WIDTH), help="of generated JPEGs, HEIGHTxWIDTH in px")
     parser.add_argument("--backbone", default="MobileNetV2")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=list(WAYS), help="run only ways whose names start like this")
@@ -49,7 +57,7 @@ def main() -> None:
     chosen = {name: way for name, way in WAYS.items() if name.startswith(tuple(arguments.only))}
     with tempfile.TemporaryDirectory() as folder:
         photos = os.path.join(folder, "photos")
-        gather(arguments.photos, photos, arguments.images)
+        gather(arguments.photos, photos, arguments.images, arguments.size)
         runs: list[Run] = []
         # The first run, not timed, fills the cache for the warm ways; the last, not timed either, measures memory.
         for run in range(arguments.runs + 2):
@@ -69,16 +77,21 @@ def main() -> None:
     output.mkdir(parents=True, exist_ok=True)
     day = datetime.date.today().isoformat()
     sizes = f"{arguments.images:,} images, {os.cpu_count()} cores of {processor()}, {arguments.runs} runs"
-    title = f"{arguments.backbone}, {sizes}, {day}"
-    (output / f"{arguments.backbone}.md").write_text(table(title, timed, looked_at))
-    chart(title, timed, str(output / f"{arguments.backbone}.png"))
+    height, width = arguments.size
+    is_usual = arguments.photos or arguments.size == (HEIGHT, WIDTH)
+    name = arguments.backbone if is_usual else f"{arguments.backbone}-{width}x{height}"
+    title = f"{name}, {sizes}, {day}"
+    (output / f"{name}.md").write_text(table(title, timed, looked_at))
+    chart(title, timed, str(output / f"{name}.png"))
     print(table(title, timed, looked_at))
 
 
-def gather(source: str | None, folder: str, images: int) -> None:
+def gather(source: str | None, folder: str, images: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
     """Fill a folder with this many images: copies of those in `source`, or generated ones."""
     if source is None:
-        write_sample_images(folder, images)
+        with tempfile.TemporaryDirectory() as source:
+            write_sample_images(source, min(images, DIFFERENT), *size)
+            gather(source, folder, images)
         return
     os.makedirs(folder)
     files = sorted(glob.glob(os.path.join(glob.escape(source), "*")))

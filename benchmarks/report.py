@@ -15,7 +15,7 @@ Run: TypeAlias = dict[str, Measured]
 """What was measured for each way, by its name."""
 
 OURS = "this project"
-PEERS = {"a": "(a)", "b": "(b)", "b, tuned": "(b, tuned)", "c": "(c)"}
+PEERS = {"a": "(a)", "b": "(b)", "b, tuned": "(b, tuned)", "c": "(c)", "e": "(e)", "f": "(f)"}
 
 
 def table(title: str, timed: Sequence[Run], looked_at: Run) -> str:

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
-import PIL.Image
-from PIL import ImageOps
 
 from benchmarks.ways import SIDE
 
@@ -25,10 +22,3 @@ def preprocess(backbone: str) -> Callable[[Any], Any]:
     module = importlib.import_module(getattr(keras.applications, backbone).__module__)
     found: Callable[[Any], Any] = module.preprocess_input
     return found
-
-
-def pillow_pixels(path: str) -> np.ndarray:
-    """Decode with Pillow, short side to 224 and centre crop: path -> uint8 [224, 224, 3]."""
-    image = PIL.Image.open(path)
-    image.draft("RGB", (SIDE, SIDE))
-    return np.asarray(ImageOps.fit(image.convert("RGB"), (SIDE, SIDE), PIL.Image.Resampling.BILINEAR))

@@ -40,7 +40,7 @@ class Handler(ModelHandler[Any, Any, Any]):
 
 
 def read(path: str) -> tuple[str, np.ndarray]:
-    from benchmarks.ways.models import pillow_pixels
+    from benchmarks.ways.pixels import pillow_pixels
 
     return path, pillow_pixels(path)
 

@@ -11,7 +11,7 @@ from benchmarks.ways import BATCH, run
 
 
 def read(row: dict[str, Any]) -> dict[str, Any]:
-    from benchmarks.ways.models import pillow_pixels
+    from benchmarks.ways.pixels import pillow_pixels
 
     return {"uri": row["item"], "pixels": pillow_pixels(row["item"])}
 

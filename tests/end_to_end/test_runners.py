@@ -1,6 +1,10 @@
-"""The same collection on every runner that can be had here: Prism, by itself and as a server, with pools of workers."""
+"""The same collection on every runner that can be had here: Prism and Beam's job service, with pools of workers; killed
+workers, interrupts, and bundles that run more than once.
+"""
 
+import collections
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -18,7 +22,9 @@ import numpy as np
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from pipelines.command import main
 from tests.conftest import sample_image
 
 pytestmark = pytest.mark.exhaustive
@@ -26,6 +32,10 @@ pytestmark = pytest.mark.exhaustive
 ROOT = pathlib.Path(__file__).parents[2]
 LIGHT = ["--weights", "random", "--backbone", "MobileNet", "--backbone_kwargs", '{"alpha": 0.25}', "--image_size", "32"]
 POOL = "apache_beam.runners.worker.worker_pool_main"
+SERVICE = "apache_beam.runners.portability.local_job_service_main"
+SERVERS = ["Prism", "job service"]
+HARNESSES = ("SdkHarness", "sdk_worker_main")
+"""What tells the workers of a pool, and those of a local run of several processes, by their command lines."""
 OFTEN = (
     "import sys; from transforms.write import shards; shards.PART_SECONDS = -1.0; "
     "from pipelines.command import main; sys.exit(main(sys.argv[1:]))"
@@ -81,12 +91,22 @@ def pool(*before: str) -> Iterator[list[str]]:
         yield ["--environment_type=EXTERNAL", f"--environment_config={address}"]
 
 
-@pytest.fixture
-def server(prism: pathlib.Path) -> Iterator[list[str]]:
-    """The flags of Prism as a server."""
+@contextlib.contextmanager
+def serving(name: str, request: pytest.FixtureRequest, staging: pathlib.Path) -> Iterator[list[str]]:
+    """Run a job server; yield the flags that lead to it."""
     port = free_port()
-    with served(port, prism, f"--job_port={port}", "--serve_http=false") as address:
+    command: list[Any] = [sys.executable, "-m", SERVICE, f"--port={port}", f"--staging_dir={staging}"]
+    if name == "Prism":
+        command = [request.getfixturevalue("prism"), f"--job_port={port}", "--serve_http=false"]
+    with served(port, *command) as address:
         yield ["--runner=PortableRunner", f"--job_endpoint={address}"]
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[list[str]]:
+    """The flags of a job server, Prism unless the test names another."""
+    with serving(getattr(request, "param", "Prism"), request, tmp_path / "staging") as flags:
+        yield flags
 
 
 def images_in(folder: pathlib.Path, numbers: range) -> pathlib.Path:
@@ -122,61 +142,152 @@ def assert_same(here: pathlib.Path, there: pathlib.Path) -> None:
         assert manifest[key] == other[key], key
 
 
-@pytest.mark.parametrize("way", ["loopback", "a server and a pool"])
-def test_a_first_run_and_an_update_are_the_local_ones(
-    way: str, prism: pathlib.Path, server: list[str], tmp_path: pathlib.Path
+def test_prism_with_its_workers_in_this_process_gives_what_a_local_run_does(
+    prism: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    with contextlib.ExitStack() as stack:
-        flags = ["--runner=PrismRunner", f"--prism_location={prism}"]
-        if way != "loopback":
-            flags = [*server, *stack.enter_context(pool())]
-        for numbers in (range(8), range(5, 12)):
-            images = images_in(tmp_path / "images", numbers)
-            assert run("--input", images, "--output", tmp_path / "local") == ""
-            said = run("--input", images, "--output", tmp_path / "there", *flags)
-            assert "Traceback" not in said
-            assert_same(tmp_path / "local", tmp_path / "there")
+    assert_a_first_run_and_an_update_are_the_local_ones(tmp_path, "--runner=PrismRunner", f"--prism_location={prism}")
 
 
-def test_a_killed_worker_is_named_and_the_next_update_goes_on_from_its_parts(
-    server: list[str], tmp_path: pathlib.Path
-) -> None:
-    """Its images are large, so that it is at work when it dies."""
-    images = tmp_path / "images"
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+def test_a_job_server_with_a_pool_gives_what_a_local_run_does(server: list[str], tmp_path: pathlib.Path) -> None:
+    with pool() as workers:
+        assert_a_first_run_and_an_update_are_the_local_ones(tmp_path, *server, *workers)
+
+
+def assert_a_first_run_and_an_update_are_the_local_ones(folder: pathlib.Path, *flags: str) -> None:
+    for numbers in (range(8), range(5, 12)):
+        images = images_in(folder / "images", numbers)
+        assert run("--input", images, "--output", folder / "local") == ""
+        said = run("--input", images, "--output", folder / "there", *flags)
+        assert "Traceback" not in said
+        assert_same(folder / "local", folder / "there")
+
+
+@contextlib.contextmanager
+def at_work(folder: pathlib.Path, *flags: Any) -> Iterator[subprocess.Popen[str]]:
+    """Start a run that writes a part after each image, and yield it once there are ten parts."""
+    images = folder / "images"
     images.mkdir()
     for i in range(60):
+        # Large, so that the workers are still at it.
         sample_image(i, 1600, 1200).save(images / f"{i}.jpg")
-    flags = ["--input", images, "--output", tmp_path / "out", *LIGHT, "--existing=update", "--fetch_threads=1"]
-    often = tmp_path / "often"
-    often.mkdir()
-    (often / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if 'SdkHarness' in ' '.join(sys.orig_argv):\n"
-        "    from transforms.write import shards\n"
-        "    shards.PART_SECONDS = -1.0\n"
-    )
-    with pool("env", f"PYTHONPATH={often}:{ROOT}") as workers:
-        command = [sys.executable, "-m", "pipelines.command", *map(str, flags), *server, *workers]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    command = [sys.executable, "-m", "pipelines.command", *map(str, flags)]
+    environment = {**os.environ, "PYTHONPATH": f"{often(folder)}:{ROOT}"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
         until = time.monotonic() + 120
-        while len(list(tmp_path.glob("out/.run-*/*.parquet"))) < 10:
+        while len(list(folder.glob("out/.run-*/*.parquet"))) < 10:
             assert process.poll() is None, process.stderr and process.stderr.read()
             assert time.monotonic() < until
             time.sleep(0.05)
-        running = psutil.process_iter(["cmdline"])
-        killed = [one for one in running if "SdkHarness" in " ".join(one.info["cmdline"] or [])]
+        yield process
+
+
+def often(folder: pathlib.Path) -> pathlib.Path:
+    """A folder for PYTHONPATH with which workers write a part after each image."""
+    made = folder / "often"
+    made.mkdir(exist_ok=True)
+    (made / "sitecustomize.py").write_text(
+        "import sys\n"
+        f"if any(name in ' '.join(sys.orig_argv) for name in {HARNESSES}):\n"
+        "    from transforms.write import shards\n"
+        "    shards.PART_SECONDS = -1.0\n"
+    )
+    return made
+
+
+def worker_processes() -> list[psutil.Process]:
+    """The processes of Python that work for a pool, or for a local run of several processes."""
+    lines = {one: one.info["cmdline"] or [""] for one in psutil.process_iter(["cmdline"])}
+    return [
+        one
+        for one, line in lines.items()
+        if "python" in pathlib.Path(line[0]).name and any(name in " ".join(line) for name in HARNESSES)
+    ]
+
+
+def assert_an_update_goes_on(folder: pathlib.Path, *flags: Any) -> None:
+    run(*flags)
+    vectors, manifest = found(folder / "out")
+    assert len(vectors) == manifest["counts"]["embedded"] == 60
+    assert manifest["changes"]["taken_over"] >= 10
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+def test_a_killed_worker_is_named_and_the_next_update_goes_on_from_its_parts(
+    server: list[str], tmp_path: pathlib.Path
+) -> None:
+    flags = ["--input", tmp_path / "images", "--output", tmp_path / "out", *LIGHT, "--existing=update"]
+    with (
+        pool("env", f"PYTHONPATH={often(tmp_path)}:{ROOT}") as workers,
+        at_work(tmp_path, *flags, "--fetch_threads=1", *server, *workers) as process,
+    ):
+        killed = worker_processes()
         assert killed
         for worker in killed:
             worker.kill()
         _, said = process.communicate(timeout=120)
-    assert process.returncode == 1
+    assert_killed(process.returncode, said)
+    assert_an_update_goes_on(tmp_path, *flags)
+
+
+def test_one_killed_worker_of_three_ends_the_run_and_the_next_update_goes_on(tmp_path: pathlib.Path) -> None:
+    flags = ["--input", tmp_path / "images", "--output", tmp_path / "out", *LIGHT, "--existing=update"]
+    three = ["--direct_running_mode=multi_processing", "--direct_num_workers=3"]
+    with at_work(tmp_path, *flags, "--fetch_threads=1", *three) as process:
+        workers = worker_processes()
+        assert len(workers) == 3
+        workers[1].kill()
+        _, said = process.communicate(timeout=120)
+    assert_killed(process.returncode, said)
+    assert "a worker process was killed (exit code 137)" in said
+    assert_an_update_goes_on(tmp_path, *flags)
+
+
+def assert_killed(code: int | None, said: str) -> None:
+    assert code == 1, said
     assert "Traceback" not in said
     (line,) = [line for line in said.splitlines() if line.startswith("embed-images: ")]
     assert "what it finished is kept, and the same command goes on from there" in line
-    run(*flags)
-    vectors, manifest = found(tmp_path / "out")
-    assert len(vectors) == manifest["counts"]["embedded"] == 60
-    assert manifest["changes"]["taken_over"] >= 10
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+def test_an_interrupted_job_with_a_pool_is_cancelled_and_the_next_update_goes_on(
+    server: list[str], tmp_path: pathlib.Path
+) -> None:
+    flags = ["--input", tmp_path / "images", "--output", tmp_path / "out", *LIGHT, "--existing=update"]
+    with (
+        pool("env", f"PYTHONPATH={often(tmp_path)}:{ROOT}") as workers,
+        at_work(tmp_path, *flags, "--fetch_threads=1", *server, *workers) as process,
+    ):
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 130, said
+        assert "Traceback" not in said
+        assert not (tmp_path / "out" / "manifest.json").exists()
+    assert_an_update_goes_on(tmp_path, *flags)
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one process", "grouped"])
+def test_bundles_that_run_three_times_give_the_same_collection(
+    several: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a runner tries a bundle again: what its first runs wrote is nobody's."""
+    flags = ["--direct_running_mode=multi_threading", "--direct_num_workers=2"] if several else []
+    repeated = functools.partial(FnApiRunner, bundle_repeat=2)
+    for numbers in (range(8), range(5, 12)):
+        images = images_in(tmp_path / "images", numbers)
+        for name, runner in (("once", FnApiRunner), ("repeated", repeated)):
+            monkeypatch.setattr("pipelines.launch.local.FnApiRunner", runner)
+            given = ["--input", images, "--output", tmp_path / name, *LIGHT, "--existing=update", *flags]
+            assert main([*map(str, given)]) == 0
+        assert_same(tmp_path / "once", tmp_path / "repeated")
+        assert files_in(tmp_path / "once") == files_in(tmp_path / "repeated")
+
+
+def files_in(output: pathlib.Path) -> list[tuple[str, int]]:
+    """The kinds of files below a folder, each with its number."""
+    kinds = collections.Counter(path.relative_to(output).parts[0] for path in output.rglob("*") if path.is_file())
+    return sorted(kinds.items())
 
 
 def test_a_worker_that_shares_no_folder_is_found_out_before_the_work(server: list[str], tmp_path: pathlib.Path) -> None:
