@@ -118,14 +118,17 @@ def print_groups(settings: Settings, collection: Collection, above: float, pairs
         for _ in noted():
             pass
     found = groups.found()
-    images = sum(map(len, found))
     say(
-        f"{count:,} pairs with a cosine of at least {above:g} among {collection.rows:,} images: {images:,} images in "
-        f"{len(found):,} groups"
+        f"pairs   {count:,} with a cosine of at least {above:g}, among {collection.rows:,} images",
+        f"groups  {len(found):,}, of {sum(map(len, found)):,} images in all",
+        *(line for group in found[:GROUPS_SHOWN] for line in _lines_of_group(group)),
     )
-    for group in found[:GROUPS_SHOWN]:
-        say(f"  {len(group):,} images", *(f"    {uri}" for uri in group[:MEMBERS_SHOWN]))
-        if len(group) > MEMBERS_SHOWN:
-            say(f"    and {len(group) - MEMBERS_SHOWN:,} more")
     if len(found) > GROUPS_SHOWN:
-        say(f"  and {len(found) - GROUPS_SHOWN:,} smaller groups")
+        say(f"        and {len(found) - GROUPS_SHOWN:,} more, none of them larger")
+
+
+def _lines_of_group(group: Sequence[str]) -> Iterator[str]:
+    for i, uri in enumerate(group[:MEMBERS_SHOWN]):
+        yield f"{'' if i else f'{len(group):,}':>6}  {uri}"
+    if len(group) > MEMBERS_SHOWN:
+        yield f"        and {len(group) - MEMBERS_SHOWN:,} more"

@@ -72,14 +72,18 @@ class NearDuplicates(beam.PTransform):
             raise ValueError(f"above must be from -1 to 1, is {self.above}")
 
     def expand(self, root: Any) -> Any:
-        numbers = list(range(len(self.blocks)))
         return (
             root
-            | beam.Create(numbers, reshuffle=False)
-            | "PairsOfBlocks" >> beam.FlatMap(lambda i, blocks: ((i, j) for j in range(i, blocks)), len(numbers))
+            | beam.Create(range(len(self.blocks)), reshuffle=False)
+            | "PairsOfBlocks" >> beam.FlatMap(_with_later, len(self.blocks)).with_output_types(tuple[int, int])
             | beam.Reshuffle()
             | "Compare" >> beam.FlatMap(_compared, self.blocks, self.read, self.above).with_output_types(Pair)
         )
+
+
+def _with_later(block: int, blocks: int) -> Iterator[tuple[int, int]]:
+    """Pair a block with itself and those behind it."""
+    return ((block, other) for other in range(block, blocks))
 
 
 def _compared(
