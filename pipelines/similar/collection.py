@@ -44,12 +44,12 @@ class ReadRows:
         left = rows.stop - rows.start
         try:
             for uris, vectors in self.format.vectors(rows.path, rows.start, rows.stop):
-                left -= len(uris)
-                if left < 0 or vectors.shape[1:] != (self.dim,):
+                if vectors.shape[1:] != (self.dim,):
                     break
+                left -= len(uris)
                 yield uris, vectors
         except (OSError, ValueError) as e:
-            raise RunError(f"cannot read {rows.path}: {one_line(e)}; if a run has just replaced it, try again") from e
+            raise RunError(f"cannot read {rows.path}; if a run has just replaced it, try again: {one_line(e)}") from e
         if left:
             raise RunError(f"{rows.path} does not hold the rows that {MANIFEST} says; a run may have made it anew")
 

@@ -3,7 +3,7 @@
 import sys
 
 from pipelines.command import collect_seldom, run_command, set_volume
-from pipelines.similar.flags import parse
+from pipelines.options.similar import parse
 
 NAME = "similar-images"
 

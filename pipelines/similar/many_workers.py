@@ -15,9 +15,9 @@ from pipelines.launch.beam_pipeline import empty_pipeline
 from pipelines.launch.portable.launcher import JOB_SECONDS
 from pipelines.launch.portable.services import find_services
 from pipelines.options.flags import check_beam_flags
+from pipelines.options.similar import Settings, parser
 from pipelines.plan.runner import NamedRunner, Runner, named_runner
 from pipelines.similar.collection import Collection
-from pipelines.similar.flags import Settings, parser
 from transforms.collection.layout import new_run_id
 from transforms.core.errors import Interrupted, RunError, UsageError
 from transforms.measure.near_duplicates import NearDuplicates, blocks_of

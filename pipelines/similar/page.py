@@ -51,7 +51,7 @@ def _body(matches: Mapping[str, Sequence[Match]], pictures: Mapping[str, Thumbna
 
 
 def _item(uri: str, picture: Thumbnail, caption: str, kind: str = "") -> str:
-    name, (height, width) = _text(uri.rpartition("/")[2]), picture.size
+    name, (height, width) = _text(printable(uri).rpartition("/")[2]), picture.size
     if picture.data_uri:
         shown = f'<img src="{picture.data_uri}" alt="{name}, {caption}" width="{width}" height="{height}">'
     else:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipelines.options.similar import Settings
 from pipelines.plan.backbone_of import REWRITES
 from pipelines.similar.collection import Collection
-from pipelines.similar.flags import Settings
 from pipelines.similar.matrix import Matrix
 from transforms import Backbone, EmbeddingSpec, EmbedImages, FetchImages, Pixels, embedding_spec
 from transforms.backbones import backbone_from_spec

@@ -11,8 +11,8 @@ from pipelines.console.exit_codes import DONE
 from pipelines.console.lines import say
 from pipelines.launch.beam_pipeline import billed
 from pipelines.options.flags import check_beam_flags
+from pipelines.options.similar import ABOVE, PAGE, TOP, Settings, parser
 from pipelines.similar.collection import Collection, open_collection
-from pipelines.similar.flags import ABOVE, PAGE, TOP, Settings, parser
 from pipelines.similar.many_workers import pairs_by_beam
 from pipelines.similar.matrix import matrix_of
 from pipelines.similar.page import page_of

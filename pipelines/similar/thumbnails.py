@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import PIL.Image
 
-from pipelines.similar.flags import Settings
+from pipelines.options.similar import Settings
 from pipelines.similar.queries import fetch_of
 from transforms import EmbeddingSpec
 from transforms.core.elements import ImageUri, Size
