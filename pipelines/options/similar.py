@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines.options.arguments import Parser, a_cosine, a_count
 from pipelines.options.flags import SWITCH, add_engine, add_limits
+from pipelines.options.settings import Limits
 
 TOP, ABOVE = 10, 0.95
 """Defaults of --top and --above."""
@@ -15,7 +16,7 @@ PAGE = ".html"
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Settings(Limits):
     """What a person asked for; each field is the flag of its name, explained by its help."""
 
     embeddings: str
@@ -27,13 +28,6 @@ class Settings:
     weights: str
     trust_saved_model: bool
     engine: str
-    max_image_bytes: int
-    max_image_pixels: int
-    fetch_timeout: float
-    fetch_threads: int
-    billing_project: str
-    allow_private_hosts: bool
-    allowed_prefix: tuple[str, ...]
     verbose: bool
 
 

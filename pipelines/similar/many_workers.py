@@ -6,20 +6,24 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.console.unexpected import unexpected
-from pipelines.launch.beam_pipeline import empty_pipeline
-from pipelines.launch.portable.launcher import JOB_SECONDS
+from pipelines.launch.beam_pipeline import BeamOptions, empty_pipeline
+from pipelines.launch.dataflow.contradictions import check_google
+from pipelines.launch.dataflow.job import ship_source
+from pipelines.launch.portable.launcher import JOB_SECONDS, cancel
 from pipelines.launch.portable.services import find_services
 from pipelines.options.flags import check_beam_flags
 from pipelines.options.similar import Settings, parser
 from pipelines.plan.runner import NamedRunner, Runner, named_runner
 from pipelines.similar.collection import Collection
 from transforms.collection.layout import new_run_id
-from transforms.core.errors import Interrupted, RunError, UsageError
+from transforms.core.errors import Interrupted, RunError, UsageError, one_line
 from transforms.measure.near_duplicates import NearDuplicates, blocks_of
 from transforms.measure.pairs import Pair
 from transforms.storage.files import delete, opened
@@ -46,8 +50,12 @@ def pairs_by_beam(collection: Collection, above: float, settings: Settings, beam
 def _checked(beam_args: Sequence[str], settings: Settings) -> NamedRunner:
     runner = named_runner(beam_args)
     if runner.kind is Runner.DATAFLOW:
-        raise UsageError("--runner DataflowRunner is for embed-images; here, leave it out, or name another runner")
-    if runner.kind is Runner.PORTABLE and not settings.out:
+        for flag, path in (("embeddings", settings.embeddings), ("out", settings.out)):
+            if scheme_of(path) != "gs":
+                raise UsageError(
+                    f"--runner {runner.name} needs an --{flag} in Cloud Storage, gs://..., as its workers do"
+                )
+    if runner.kind is not Runner.LOCAL and not settings.out:
         raise UsageError(f"--runner {runner.name} needs --out, beside which its workers write what they find")
     known = find_services(runner.name, beam_args).flags if runner.kind is Runner.PORTABLE else frozenset()
     check_beam_flags(list(beam_args), known, parser)
@@ -79,19 +87,43 @@ def _run(
     runner: NamedRunner,
     folder: str,
 ) -> None:
-    is_local = runner.kind is Runner.LOCAL
-    # First, since the last of several counts.
-    args = [*beam_args] if is_local else [f"--job_server_timeout={JOB_SECONDS}", *beam_args]
+    pipeline, result = _pipeline(runner, beam_args), None
     try:
-        with empty_pipeline(args, FnApiRunner() if is_local else None) as root:
-            blocks = blocks_of(collection.files, collection.spec.dim)
-            _ = (
-                root
-                | NearDuplicates(blocks, collection.read, above)
-                | "ToLine" >> beam.Map(lambda pair: json.dumps(pair._asdict()))
-                | beam.io.WriteToText(f"{folder}/pairs", ".jsonl")
-            )
+        blocks = blocks_of(collection.files, collection.spec.dim)
+        _ = (
+            pipeline
+            | NearDuplicates(blocks, collection.read, above)
+            | "ToLine" >> beam.Map(lambda pair: json.dumps(pair._asdict()))
+            | beam.io.WriteToText(f"{folder}/pairs", ".jsonl")
+        )
+        result = pipeline.run()
+        result.wait_until_finish()
     except KeyboardInterrupt as e:
-        raise Interrupted("similar-images: interrupted, nothing was written", leaves_threads=True) from e
+        raise Interrupted(_interrupted(result), leaves_threads=True) from e
     except Exception as e:
         raise RunError(unexpected("the pipeline failed", e, verbose=settings.verbose)) from e
+
+
+def _pipeline(runner: NamedRunner, beam_args: Sequence[str]) -> beam.Pipeline:
+    if runner.kind is Runner.LOCAL:
+        return empty_pipeline(beam_args, FnApiRunner())
+    if runner.kind is Runner.PORTABLE:
+        # First, since the last of several counts.
+        return empty_pipeline([f"--job_server_timeout={JOB_SECONDS}", *beam_args])
+    options = BeamOptions(list(beam_args))
+    check_google(options)
+    ship_source(options)
+    google = options.view_as(GoogleCloudOptions)
+    google.job_name = google.job_name or f"similar-images-{new_run_id().lower()}"
+    return beam.Pipeline(options=options)
+
+
+def _interrupted(result: Any) -> str:
+    """End a job that runs elsewhere, since nobody would read what it finds; say what became of it."""
+    said = "similar-images: interrupted, nothing was written"
+    try:
+        if result:
+            cancel(result)
+    except Exception as e:
+        said += f"; its job may run on: {one_line(e)}"
+    return said

@@ -9,9 +9,10 @@ import numpy as np
 
 from pipelines.options.similar import Settings
 from pipelines.plan.backbone_of import REWRITES
+from pipelines.plan.stages import fetch_within
 from pipelines.similar.collection import Collection
 from pipelines.similar.matrix import Matrix
-from transforms import Backbone, EmbeddingSpec, EmbedImages, FetchImages, Pixels, embedding_spec
+from transforms import Backbone, EmbeddingSpec, EmbedImages, Pixels, embedding_spec
 from transforms.backbones import backbone_from_spec
 from transforms.core.elements import ImageUri
 from transforms.core.errors import ImageError, UsageError
@@ -92,21 +93,10 @@ def _pixels_of(photo: str, settings: Settings, spec: EmbeddingSpec) -> Pixels:
     if not scheme_of(uri) and not is_file(uri):
         raise UsageError(f"--to {photo} is neither a file nor a uri of the collection")
     try:
-        image = fetch_of(settings).function(ImageUri(uri))
+        image = fetch_within(settings).function(ImageUri(uri))
         return decode_from_spec(spec, settings.max_image_pixels)(image)
     except ImageError as e:
         raise UsageError(f"--to {photo} cannot be used: {e.reason}: {e}") from e
-
-
-def fetch_of(settings: Settings) -> FetchImages:
-    """Return how images are fetched, within the limits that the settings say."""
-    return FetchImages(
-        max_image_bytes=settings.max_image_bytes,
-        num_threads=settings.fetch_threads,
-        timeout=settings.fetch_timeout,
-        allow_private_hosts=settings.allow_private_hosts,
-        allowed_prefixes=settings.allowed_prefix,
-    )
 
 
 def _backbone_of(settings: Settings, spec: EmbeddingSpec) -> Backbone:

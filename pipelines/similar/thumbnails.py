@@ -8,12 +8,12 @@ from collections.abc import Iterable
 
 import PIL.Image
 
-from pipelines.options.similar import Settings
-from pipelines.similar.queries import fetch_of
+from pipelines.options.settings import Limits
+from pipelines.plan.stages import fetch_within
 from transforms import EmbeddingSpec
 from transforms.core.elements import ImageUri, Size
 from transforms.core.errors import ImageError
-from transforms.decode import decode_image
+from transforms.decode.images import decode_from_spec
 
 HEIGHT = 160
 """Height of a thumbnail, in px."""
@@ -36,21 +36,14 @@ class Thumbnail:
     lack: str = ""
 
 
-def thumbnails_of(uris: Iterable[str], settings: Settings, spec: EmbeddingSpec) -> dict[str, Thumbnail]:
+def thumbnails_of(uris: Iterable[str], limits: Limits, spec: EmbeddingSpec) -> dict[str, Thumbnail]:
     """Return a thumbnail of each image: uris -> Thumbnail by uri."""
-    fetch, size = fetch_of(settings).function, _size_of(spec)
+    fetch, size = fetch_within(limits).function, _size_of(spec)
+    decode = dataclasses.replace(decode_from_spec(spec, limits.max_image_pixels), sizes=(size,))
 
     def thumbnail(uri: str) -> Thumbnail:
         try:
-            data = fetch(ImageUri(uri)).data
-            _, by_size = decode_image(
-                data,
-                [size],
-                spec.resize,
-                settings.max_image_pixels,
-                resize_filter=spec.resize_filter,
-                color_profile=spec.color_profile,
-            )
+            _, by_size = decode.decoded(fetch(ImageUri(uri)).data)
         except ImageError as e:
             return Thumbnail("", size, f"{e.reason}: {e}")
         encoded = io.BytesIO()
@@ -58,7 +51,7 @@ def thumbnails_of(uris: Iterable[str], settings: Settings, spec: EmbeddingSpec) 
         return Thumbnail(f"data:image/jpeg;base64,{base64.b64encode(encoded.getvalue()).decode()}", size)
 
     wanted = list(dict.fromkeys(uris))
-    with concurrent.futures.ThreadPoolExecutor(settings.fetch_threads) as threads:
+    with concurrent.futures.ThreadPoolExecutor(limits.fetch_threads) as threads:
         return dict(zip(wanted, threads.map(thumbnail, wanted), strict=True))
 
 

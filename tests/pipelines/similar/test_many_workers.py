@@ -10,9 +10,12 @@ from pipelines.similar.many_workers import pairs_by_beam
 from pipelines.similar.similar_images import pairs_here
 from tests.collection_files import FORMATS, collection, embedding
 from tests.pipelines.conftest import files_in
-from transforms.core.errors import RunError, UsageError
+from tests.servers.dataflow import DataflowServer
+from transforms.core.errors import Interrupted, RunError, UsageError
 from transforms.measure import cosines
 from transforms.measure.pairs import Pair
+from transforms.storage.files import upload
+from transforms.storage.paths import matching_files
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "out"
 
 
-def found(folder: pathlib.Path, *arguments: str, above: float = 0.98) -> list[Pair]:
+def found(folder: pathlib.Path | str, *arguments: str, above: float = 0.98) -> list[Pair]:
     settings, beam_args = parse(["--embeddings", str(folder), "--pairs", *arguments])
     return sorted(pairs_by_beam(open_collection(str(folder)), above, settings, beam_args))
 
@@ -63,7 +66,7 @@ def test_a_file_that_is_gone_fails_the_run_with_its_name_and_leaves_nothing(fold
             "--runner PortableRunner needs --out, beside which",
         ),
         (["--runner=PortableRunner", "--out=pairs.jsonl"], "needs the --job_endpoint HOST:PORT"),
-        (["--runner=DataflowRunner", "--out=gs://b/pairs.jsonl"], "--runner DataflowRunner is for embed-images"),
+        (["--runner=DataflowRunner", "--out=gs://b/p.jsonl"], "--runner DataflowRunner needs an --embeddings in Cloud"),
         (["--runner=DaskRunner"], "it loses tagged outputs"),
         (
             ["--runner=direct", "--abve=1"],
@@ -74,3 +77,47 @@ def test_a_file_that_is_gone_fails_the_run_with_its_name_and_leaves_nothing(fold
 def test_what_cannot_work_is_refused_before_any_work(arguments: list[str], says: str, folder: pathlib.Path) -> None:
     with pytest.raises(UsageError, match=says):
         found(folder, *arguments)
+
+
+def test_a_job_of_dataflow_has_our_source_and_finds_the_same_pairs(
+    folder: pathlib.Path, dataflow: DataflowServer
+) -> None:
+    expected = sorted(pairs_here(open_collection(str(folder)), 0.98))
+    there = f"gs://{dataflow.bucket}"
+    for name in files_in(folder):
+        upload(str(folder / name), f"{there}/out/{name}")
+    dataflow.runs = True
+    assert found(f"{there}/out", *dataflow.flags, "--out", f"{there}/found/pairs.jsonl") == expected
+    (body,) = dataflow.submitted
+    assert body["name"].startswith("similar-images-2")
+    (pool,) = body["environment"]["workerPools"]
+    assert "workflow.tar.gz" in {package["name"] for package in pool["packages"]}
+    assert not list(matching_files(f"{there}/found/**"))
+
+
+def test_a_job_of_dataflow_without_a_project_is_refused(dataflow: DataflowServer) -> None:
+    there = f"gs://{dataflow.bucket}"
+    settings, beam_args = parse(["--embeddings", there, "--pairs", "--out", f"{there}/a.jsonl", "--runner=dataflow"])
+    with pytest.raises(UsageError, match="--runner=DataflowRunner needs --project"):
+        list(pairs_by_beam(None, 0.9, settings, beam_args))  # type: ignore[arg-type]
+
+
+def test_an_interrupted_job_is_cancelled(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled = []
+
+    class Running:
+        """A job that is interrupted while it is awaited."""
+
+        state = "RUNNING"
+
+        def wait_until_finish(self) -> None:
+            raise KeyboardInterrupt
+
+        def cancel(self) -> None:
+            self.state = "CANCELLED"
+            cancelled.append(self)
+
+    monkeypatch.setattr("apache_beam.Pipeline.run", lambda pipeline: Running())
+    with pytest.raises(Interrupted, match=r"^similar-images: interrupted, nothing was written$"):
+        found(folder, "--runner=direct")
+    assert len(cancelled) == 1
