@@ -5,7 +5,8 @@ import glob
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -16,7 +17,7 @@ from pipelines.console.unexpected import unexpected
 from pipelines.launch.beam_pipeline import BeamOptions, empty_pipeline
 from pipelines.launch.dataflow.contradictions import check_google
 from pipelines.launch.dataflow.job import ship_source
-from pipelines.launch.portable.launcher import JOB_SECONDS, cancel
+from pipelines.launch.portable.launcher import JOB_SECONDS, LOOK_SECONDS, cancel
 from pipelines.launch.portable.services import find_services
 from pipelines.options.flags import check_beam_flags
 from pipelines.options.similar import Settings, parser
@@ -87,7 +88,13 @@ def _run(
     runner: NamedRunner,
     folder: str,
 ) -> None:
-    pipeline, result = _pipeline(runner, beam_args), None
+    pipeline = _pipeline(runner, beam_args)
+    results: list[Any] = []
+
+    def work() -> None:
+        results.append(pipeline.run())
+        results[0].wait_until_finish()
+
     try:
         blocks = blocks_of(collection.files, collection.spec.dim)
         _ = (
@@ -96,10 +103,9 @@ def _run(
             | "ToLine" >> beam.Map(lambda pair: json.dumps(pair._asdict()))
             | beam.io.WriteToText(f"{folder}/pairs", ".jsonl")
         )
-        result = pipeline.run()
-        result.wait_until_finish()
+        _in_a_thread(work)
     except KeyboardInterrupt as e:
-        raise Interrupted(_interrupted(result), leaves_threads=True) from e
+        raise Interrupted(_interrupted(results), leaves_threads=True) from e
     except Exception as e:
         raise RunError(unexpected("the pipeline failed", e, verbose=settings.verbose)) from e
 
@@ -118,11 +124,29 @@ def _pipeline(runner: NamedRunner, beam_args: Sequence[str]) -> beam.Pipeline:
     return beam.Pipeline(options=options)
 
 
-def _interrupted(result: Any) -> str:
+def _in_a_thread(work: Callable[[], None]) -> None:
+    """Do some work while this thread waits: in its own, Beam would take an interrupt for a failure of the work."""
+    failed: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            work()
+        except BaseException as e:
+            failed.append(e)
+
+    thread = threading.Thread(target=attempt, name="pipeline", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(LOOK_SECONDS)
+    if failed:
+        raise failed[0]
+
+
+def _interrupted(results: list[Any]) -> str:
     """End a job that runs elsewhere, since nobody would read what it finds; say what became of it."""
     said = "similar-images: interrupted, nothing was written"
     try:
-        if result:
+        for result in results:
             cancel(result)
     except Exception as e:
         said += f"; its job may run on: {one_line(e)}"
