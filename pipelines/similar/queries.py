@@ -125,7 +125,7 @@ def _check_spec(backbone: Backbone, collection: Collection) -> None:
     if found.weights_sha256 != wanted.weights_sha256:
         which = f"--weights {backbone.weights} is" if wanted.weights == "file" else f"the {wanted.weights} weights are"
         raise UsageError(
-            f"{which} not what the collection was made with: the sha256 of the values is {found.weights_sha256}, not "
+            f"{which} not what the collection was made with: the weights_sha256 is {found.weights_sha256}, not "
             f"{wanted.weights_sha256}"
         )
     raise UsageError(

@@ -26,8 +26,8 @@ def backbone_from_spec(spec: EmbeddingSpec, weights: str = "", **own: Any) -> Ba
         raise UsageError(f"--weights is for own weights, and these embeddings are of {spec.weights} weights; drop it")
     if not is_built_in and not weights:
         raise UsageError(
-            f"these embeddings are of own weights for {spec.backbone}, whose values have the sha256 "
-            f"{spec.weights_sha256}; give their path as --weights"
+            f"these embeddings are of own weights for {spec.backbone}; give their path as --weights, their "
+            f"weights_sha256 is {spec.weights_sha256}"
         )
     layer, pooling = _output_of(spec.output)
     side = find_backbone(spec.backbone).side

@@ -34,7 +34,9 @@ def nearest(
     for block in blocks(len(vectors), rows_per_block(vectors.shape[1])):
         part = np.asarray(vectors[block])
         found = wanted @ part.T
-        found[:, ~has_direction(part)] = NONE
+        # Few products are 0, and looking at all vectors would take as long as multiplying them.
+        zeros = np.flatnonzero(~found.any(axis=0))
+        found[:, zeros[~has_direction(part[zeros])]] = NONE
         for query, row in enumerate(leave_out):
             if row is not None and block.start <= row < block.stop:
                 found[query, row - block.start] = NONE

@@ -61,7 +61,9 @@ def test_the_precision_is_that_of_the_spec() -> None:
 
 
 def test_weights_that_lack_are_asked_for_and_those_that_nobody_needs_refused() -> None:
-    with pytest.raises(UsageError, match="own weights for MobileNetV2, whose values have the sha256 abc; give their"):
+    with pytest.raises(
+        UsageError, match="own weights for MobileNetV2; give their path as --weights, their weights_sha256 is abc"
+    ):
         backbone_from_spec(spec(weights="file", weights_sha256="abc"))
     with pytest.raises(UsageError, match="these embeddings are of random weights; drop it"):
         backbone_from_spec(spec(weights="random"), "mine.weights.h5")
