@@ -42,8 +42,9 @@ def run(settings: Settings, beam_args: list[str]) -> int:
     if settings.out:
         check_out(settings.out)
     if settings.billing_project:
-        with_payer = billed(settings.billing_project, beam_args)
-        beam_args = with_payer if beam_args else []
+        told = billed(settings.billing_project, beam_args)
+        # Flags alone would already ask for workers.
+        beam_args = told if beam_args else []
     collection = open_collection(settings.embeddings)
     if settings.to:
         print_nearest(settings, collection)

@@ -16,7 +16,8 @@ def by_hand(vectors: np.ndarray, above: float) -> dict[tuple[int, int], float]:
     """The cosines of all pairs of rows that have one of at least `above`."""
     found = {}
     for (i, a), (j, b) in itertools.combinations(enumerate(vectors.astype(np.float64)), 2):
-        lengths = np.sqrt((a * a).sum()) * np.sqrt((b * b).sum())
+        with np.errstate(invalid="ignore"):
+            lengths = np.sqrt((a * a).sum()) * np.sqrt((b * b).sum())
         if np.isfinite(lengths) and lengths > 0 and (a * b).sum() / lengths >= above:
             found[i, j] = float((a * b).sum() / lengths)
     return found
