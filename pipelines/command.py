@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 
 from pipelines.console.exit_codes import DONE, INTERRUPTED, RUN_FAILED, USAGE
 from pipelines.console.interrupts import raise_when_interrupted
@@ -23,64 +24,89 @@ EXIT_SECONDS = 10.0
 
 def main(argv: list[str] | None = None) -> int:
     """Run `embed-images`; return one of `pipelines.console.exit_codes`."""
+    return run_command("embed-images", embed_images, argv)
+
+
+def run_command(name: str, work: Callable[[list[str]], int], argv: list[str] | None) -> int:
+    """Run a command to its end, which is its exit code and at most one line of words.
+
+    Args:
+      name: the command's name.
+      work: function that does what the arguments say, and returns an exit code.
+      argv: the arguments; None takes those of the process.
+    """
     arguments = sys.argv[1:] if argv is None else argv
     verbose = any(argument.lower() in ("--verbose", "--verbose=true") for argument in arguments)
     with unfailing_streams(), noted_threads(verbose):
-        return _run(arguments)
+        return _ended(name, work, arguments, verbose)
 
 
-def _run(argv: list[str]) -> int:
-    verbose = False
+def _ended(name: str, work: Callable[[list[str]], int], argv: list[str], verbose: bool) -> int:
     try:
         raise_when_interrupted()
-        settings, beam_args = parse(argv)
-        verbose = settings.verbose
-        if verbose:
-            log_to_stderr(logging.WARNING, "%(message)s")
-            logging.captureWarnings(True)
-        else:
-            silence()
-        if settings.list_backbones:
-            list_backbones()
-            return DONE
-        collect_seldom()
-        from pipelines.plan.backbone_of import build_ahead
-        from pipelines.plan.runner import Runner, runner_of
-
-        build_ahead(settings, beam_args)
-        if runner_of(beam_args) is not Runner.PORTABLE:
-            # A job server has flags of its own, and is asked for them by the launcher.
-            check_beam_flags(beam_args)
-        from pipelines.embed_images import run
-
-        return run(settings, beam_args)
+        return work(argv)
     except Interrupted as e:
         complain("", *str(e).split("\n"))
         if e.leaves_threads:
             end_now(INTERRUPTED)
         return INTERRUPTED
     except KeyboardInterrupt:
-        complain("", "embed-images: interrupted")
+        complain("", f"{name}: interrupted")
         return INTERRUPTED
     except UsageError as e:
-        complain(f"embed-images: {e}")
+        complain(f"{name}: {e}")
         return USAGE
     except RunError as e:
         # The last line may be a command to copy; what others wrote is in one line by now.
-        complain(*f"embed-images: {e}".split("\n"))
+        complain(*f"{name}: {e}".split("\n"))
         return RUN_FAILED
     except Exception as e:
         # Outside of a run, which has its own words for it: while it is planned, or in a dry run.
-        complain(f"embed-images: {unexpected('the command failed', e, verbose=verbose)}")
+        complain(f"{name}: {unexpected('the command failed', e, verbose=verbose)}")
         return RUN_FAILED
 
 
-def silence() -> None:
+def embed_images(argv: list[str]) -> int:
+    """Do what a command line of `embed-images` says; return the exit code.
+
+    Raises:
+      UsageError: something cannot work.
+      RunError: the run began and failed.
+      Interrupted: a signal ended the run.
+    """
+    settings, beam_args = parse(argv)
+    set_volume("embed-images", settings.verbose)
+    if settings.list_backbones:
+        list_backbones()
+        return DONE
+    collect_seldom()
+    from pipelines.plan.backbone_of import build_ahead
+    from pipelines.plan.runner import Runner, runner_of
+
+    build_ahead(settings, beam_args)
+    if runner_of(beam_args) is not Runner.PORTABLE:
+        # A job server has flags of its own, and is asked for them by the launcher.
+        check_beam_flags(beam_args)
+    from pipelines.embed_images import run
+
+    return run(settings, beam_args)
+
+
+def set_volume(name: str, verbose: bool) -> None:
+    """Let a person hear what the libraries say, or nothing but what matters, told by the command of a name."""
+    if verbose:
+        log_to_stderr(logging.WARNING, "%(message)s")
+        logging.captureWarnings(True)
+    else:
+        silence(name)
+
+
+def silence(name: str = "embed-images") -> None:
     """Silence Beam and TensorFlow, unless their own settings say otherwise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     warnings.simplefilter("ignore")
-    log_to_stderr(logging.CRITICAL, "embed-images: %(message)s")
+    log_to_stderr(logging.CRITICAL, f"{name}: %(message)s")
     logging.getLogger("transforms").setLevel(logging.WARNING)
 
 

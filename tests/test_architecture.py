@@ -35,6 +35,7 @@ ROOMS = {
     "pipelines.launch": ("options", "plan", "console", "transforms"),
     "pipelines.embed_images": ("options", "plan", "console", "launch", "transforms"),
     "pipelines.command": ("options", "plan", "console", "launch", "embed_images", "transforms"),
+    "pipelines.similar": ("options", "plan", "console", "launch", "command", "transforms"),
     "pipelines.sample_images": ("options",),
 }
 """What each room may import: stages do not know each other, and what composes them is known by none of them."""
@@ -52,7 +53,7 @@ OWNERS = {
     "keras": {"transforms/backbones/graph/keras_applications.py"},
     "h5py": {"transforms/backbones/weights/containers.py"},
     "openvino": {"transforms/backbones/engines/openvino.py"},
-    "PIL": {"transforms/decode", "pipelines/sample_images.py"},
+    "PIL": {"transforms/decode", "pipelines/similar/thumbnails.py", "pipelines/sample_images.py"},
     "pillow_heif": {"transforms/decode/opening.py"},
     "filelock": {"transforms/storage/locks.py"},
     "urllib3": {"transforms/fetch", "transforms/storage/gcs_download.py"},
@@ -67,6 +68,8 @@ OWNERS = {
         "transforms/collection/values.py",
         "transforms/read",
         "transforms/write",
+        "pipelines/similar/matrix.py",
+        "pipelines/similar/tables.py",
     },
     "apache_beam": {
         "transforms/core",
@@ -80,9 +83,13 @@ OWNERS = {
         "transforms/write",
         "transforms/update",
         "transforms/commit",
-        "transforms/measure",
+        "transforms/measure/health.py",
+        "transforms/measure/near_duplicates.py",
+        "transforms/measure/reasons.py",
+        "transforms/measure/stage_times.py",
         "pipelines/launch",
         "pipelines/embed_images.py",
+        "pipelines/similar/many_workers.py",
         "pipelines/options/flags.py",
     },
 }

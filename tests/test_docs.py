@@ -14,7 +14,9 @@ import yaml
 
 from pipelines.command import main
 from pipelines.console.exit_codes import OVER_BUDGET, USAGE
+from pipelines.options import similar
 from pipelines.options.flags import parse, parser
+from pipelines.similar.command import main as similar_images
 from tests.conftest import sample_image
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -89,6 +91,10 @@ def test_commands_of_the_docs_run(name: str, code: str, folder: pathlib.Path) ->
         command, *arguments = shlex.split(line)
         if command == "embed-images":
             assert main([*arguments, *LIGHT]) == 0, line
+        elif command == "similar-images":
+            if not (folder / "embeddings").exists():
+                assert main(["--input", "photos", "--output", "embeddings", *LIGHT]) == 0
+            assert similar_images(arguments) == 0, line
         else:
             assert command == "python", line
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -144,10 +150,11 @@ def test_files_that_are_named_exist(page: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_name_only_flags_that_exist(page: pathlib.Path) -> None:
-    known = {option.removeprefix("--") for action in parser()._actions for option in action.option_strings} | BEAM
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    for command in re.findall(r"^(?:\S*/)?embed-images (--.*)", text, re.MULTILINE):
-        assert set(re.findall(r"--([a-z_0-9]+)", command)) <= known, command
+    for name, flags in {"embed-images": parser(), "similar-images": similar.parser()}.items():
+        known = {option.removeprefix("--") for action in flags._actions for option in action.option_strings} | BEAM
+        for command in re.findall(rf"^(?:\S*/)?{name} (--.*)", text, re.MULTILINE):
+            assert set(re.findall(r"--([a-z_0-9]+)", command)) <= known, command
 
 
 def test_the_readme_is_short() -> None:

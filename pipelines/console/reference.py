@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Iterator
 
 from pipelines.console.exit_codes import EXIT_CODES
+from pipelines.options import similar
 from pipelines.options.flags import parser
 from pipelines.plan.backbone_of import REWRITES
 from transforms.backbones import catalog_rows
@@ -35,12 +36,11 @@ def _lines() -> Iterator[str]:
         "",
     )
     yield "## Flags"
-    for group in parser()._action_groups:
-        actions = [a for a in group._group_actions if not isinstance(a, argparse._HelpAction)]
-        if actions:
-            yield from ("", f"### {_title(group.title or '')}", "", "| flag | meaning |", "|---|---|")
-            yield from (f"| `{_flag(a)}` | {_cell(a.help or '')} |" for a in actions)
+    yield from _flags(parser())
     yield from ("", "Beam's own flags (`--runner`, `--region`, ...) pass through.")
+    yield from ("", "## Flags of `similar-images`")
+    yield from _flags(similar.parser())
+    yield from ("", "With `--pairs`, Beam's own flags pass through.")
     yield from ("", "## Environment variables", "", "| variable | meaning |", "|---|---|")
     yield from (f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items())
     yield from ("", "## Exit codes", "", "| code | meaning |", "|---|---|")
@@ -52,6 +52,14 @@ def _lines() -> Iterator[str]:
     yield from (
         f"| {b.name} | {b.side} | {b.dim} | {b.params:,} | {b.preprocessing} |" for b in catalog_rows().values()
     )
+
+
+def _flags(of: argparse.ArgumentParser) -> Iterator[str]:
+    for group in of._action_groups:
+        actions = [a for a in group._group_actions if not isinstance(a, argparse._HelpAction)]
+        if actions:
+            yield from ("", f"### {_title(group.title or '')}", "", "| flag | meaning |", "|---|---|")
+            yield from (f"| `{_flag(a)}` | {_cell(a.help or '')} |" for a in actions)
 
 
 def _title(text: str) -> str:

@@ -48,6 +48,17 @@ def a_ratio(text: str) -> float:
     return value
 
 
+def a_cosine(text: str) -> float:
+    """Parse a number from -1 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -2.0
+    if not -1 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a cosine, from -1 to 1, is {text!r}")
+    return value
+
+
 def yes_or_no(text: str) -> bool:
     """Parse the value of a switch; a template's launcher always gives one: --normalize=true."""
     if text.lower() not in ("true", "false"):

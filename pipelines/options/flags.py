@@ -5,6 +5,7 @@ Importing this imports neither Beam nor TensorFlow, so that `--help` answers at 
 
 import argparse
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pipelines.options.arguments import (
@@ -45,6 +46,16 @@ REMOVED = {"--overwrite": "--existing replace"}
 """Flags of earlier versions, and what says the same now."""
 
 
+SWITCH: dict[str, Any] = {
+    "type": yes_or_no,
+    "nargs": "?",
+    "const": True,
+    "default": False,
+    "metavar": "true|false",
+}
+"""Arguments of a flag that is true or false."""
+
+
 class CommandOnly(argparse._StoreAction):
     """A switch for a person at a terminal; templates have no such parameter, since nobody watches them."""
 
@@ -57,11 +68,13 @@ def parser() -> Parser:
         epilog="Beam's own flags (--runner, --region, ...) pass through; the default runner uses this machine.",
         allow_abbrev=False,
     )
-    switch: dict[str, Any] = {"type": yes_or_no, "nargs": "?", "const": True, "default": False, "metavar": "true|false"}
+    switch = SWITCH
     _add_data(p.add_argument_group("what goes in and out").add_argument, switch)
     _add_collection(p.add_argument_group("what stands already").add_argument, switch)
     _add_backbone(p.add_argument_group("the backbone").add_argument, switch)
-    _add_images(p.add_argument_group("fetching and decoding").add_argument, switch)
+    images = p.add_argument_group("fetching and decoding").add_argument
+    _add_images(images)
+    add_limits(images, switch)
     _add_run(p.add_argument_group("the run").add_argument, switch)
     _add_dataflow(p.add_argument_group("Google Dataflow, --runner=DataflowRunner").add_argument, switch)
     return p
@@ -208,13 +221,7 @@ def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
         default="float32",
         help="numbers to compute in (default float32); the others are faster on hardware that has them, and less exact",
     )
-    add(
-        "--engine",
-        choices=(AUTO, *ENGINES),
-        default=AUTO,
-        help="library that computes; auto (default) is openvino if it is installed and there is no GPU, else "
-        "tensorflow",
-    )
+    add_engine(add)
     add("--require_gpu", **switch, help="fail at once if TensorFlow sees no GPU")
     add(
         "--embedding_dtype",
@@ -230,7 +237,18 @@ def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
     )
 
 
-def _add_images(add: Any, switch: dict[str, Any]) -> None:
+def add_engine(add: Any) -> None:
+    """Add the flag that chooses what computes, which every command has that embeds."""
+    add(
+        "--engine",
+        choices=(AUTO, *ENGINES),
+        default=AUTO,
+        help="library that computes; auto (default) is openvino if it is installed and there is no GPU, else "
+        "tensorflow",
+    )
+
+
+def _add_images(add: Any) -> None:
     add(
         "--resize",
         choices=RESIZES,
@@ -250,6 +268,10 @@ def _add_images(add: Any, switch: dict[str, Any]) -> None:
         default="ignore",
         help="ignore (default) takes all numbers as sRGB; apply converts them as the image's ICC profile says",
     )
+
+
+def add_limits(add: Any, switch: dict[str, Any]) -> None:
+    """Add the flags that bound what is fetched and decoded, which every command has that looks at images."""
     add(
         "--max_image_bytes",
         type=a_count,
@@ -361,13 +383,16 @@ def parse(argv: list[str]) -> tuple[Settings, list[str]]:
     return settings, beam_args
 
 
-def check_beam_flags(beam_args: list[str], of_server: frozenset[str] | None = frozenset()) -> None:
-    """Refuse flags that neither this command nor Beam knows.
+def check_beam_flags(
+    beam_args: list[str], of_server: frozenset[str] | None = frozenset(), own: Callable[[], Parser] = parser
+) -> None:
+    """Refuse flags that neither a command nor Beam knows.
 
     Args:
       beam_args: flags for Beam.
       of_server: flags that a job server takes beside Beam's; None if they are not known yet, so that only those that
         look like a mistake are refused.
+      own: function that returns the parser of the command's own flags.
 
     Raises:
       UsageError: a flag is unknown; the message names the nearest.
@@ -378,7 +403,8 @@ def check_beam_flags(beam_args: list[str], of_server: frozenset[str] | None = fr
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(beam)
     _, unknown = beam.parse_known_args(beam_args)
-    known = [name for p in (parser(), beam) for action in p._actions for name in action.option_strings]
+    ours = own()
+    known = [name for p in (ours, beam) for action in p._actions for name in action.option_strings]
     for i, argument in enumerate(unknown):
         flag = argument.partition("=")[0]
         is_value = not flag.startswith("-") and i > 0 and unknown[i - 1].startswith("--") and "=" not in unknown[i - 1]
@@ -387,4 +413,4 @@ def check_beam_flags(beam_args: list[str], of_server: frozenset[str] | None = fr
         if of_server is None and flag.startswith("--") and not did_you_mean(flag, known):
             continue
         what = f"unknown flag {flag}{did_you_mean(flag, known)}" if flag.startswith("-") else f"unexpected {flag!r}"
-        raise UsageError(f"{what}; see embed-images --help")
+        raise UsageError(f"{what}; see {ours.prog} --help")

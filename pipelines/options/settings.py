@@ -8,7 +8,20 @@ from transforms.core.spec import BUILT_IN_WEIGHTS
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Limits:
+    """What bounds the images that a command fetches and decodes; each field is the flag of its name."""
+
+    max_image_bytes: int
+    max_image_pixels: int
+    fetch_timeout: float
+    fetch_threads: int
+    billing_project: str
+    allow_private_hosts: bool
+    allowed_prefix: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(Limits):
     """What a person asked for; each field but the last two is the flag of its name, explained by its help.
 
     Attributes:
@@ -52,13 +65,6 @@ class Settings:
     resize: str
     resize_filter: str
     color_profile: str
-    max_image_bytes: int
-    max_image_pixels: int
-    fetch_timeout: float
-    fetch_threads: int
-    billing_project: str
-    allow_private_hosts: bool
-    allowed_prefix: tuple[str, ...]
 
     max_failure_ratio: float
     dry_run: bool

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+from pipelines.options.settings import Limits
 from pipelines.plan.plan import Plan, Target
 from transforms import DecodeImages, EmbedImages, FetchImages, WriteFailures, WriteManifest
 from transforms.collection.columns import example_features, schema_text
@@ -20,13 +21,17 @@ from transforms.write.sinks import SINKS
 
 def fetch_of(plan: Plan) -> FetchImages:
     """Return how a plan fetches images."""
-    settings = plan.settings
+    return fetch_within(plan.settings)
+
+
+def fetch_within(limits: Limits) -> FetchImages:
+    """Return how images are fetched within limits."""
     return FetchImages(
-        max_image_bytes=settings.max_image_bytes,
-        num_threads=settings.fetch_threads,
-        timeout=settings.fetch_timeout,
-        allow_private_hosts=settings.allow_private_hosts,
-        allowed_prefixes=settings.allowed_prefix,
+        max_image_bytes=limits.max_image_bytes,
+        num_threads=limits.fetch_threads,
+        timeout=limits.fetch_timeout,
+        allow_private_hosts=limits.allow_private_hosts,
+        allowed_prefixes=limits.allowed_prefix,
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from transforms.backbones.catalog.facts import CatalogRow, catalog_rows, find_backbone
     from transforms.backbones.engines import Engine, choose_engine
     from transforms.backbones.engines.devices import count_gpus, has_gpu
+    from transforms.backbones.from_spec import backbone_from_spec
     from transforms.backbones.graph.classes import Classes
     from transforms.core.elements import Size
     from transforms.core.spec import EmbeddingSpec
@@ -21,6 +22,7 @@ __all__ = [
     "Backbone",
     "CatalogRow",
     "Engine",
+    "backbone_from_spec",
     "catalog_rows",
     "choose_engine",
     "count_gpus",
@@ -33,6 +35,7 @@ __all__ = [
 
 _HOMES = {
     "Backbone": "transforms.backbones.backbone",
+    "backbone_from_spec": "transforms.backbones.from_spec",
     "CatalogRow": "transforms.backbones.catalog.facts",
     "catalog_rows": "transforms.backbones.catalog.facts",
     "find_backbone": "transforms.backbones.catalog.facts",

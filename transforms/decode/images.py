@@ -10,7 +10,7 @@ import numpy as np
 from transforms.core.counters import count
 from transforms.core.elements import Image, ImageFacts, Pixels, Size
 from transforms.core.failures import FAILURES, Failure, failures_of
-from transforms.core.spec import COLOR_PROFILES, RESIZE_FILTERS, RESIZES
+from transforms.core.spec import COLOR_PROFILES, RESIZE_FILTERS, RESIZES, EmbeddingSpec
 from transforms.core.stage import Stage, sized, typed
 from transforms.core.thread_map import ThreadMap
 from transforms.decode.decoder import decode_image
@@ -48,6 +48,13 @@ class Decode:
             resize_filter=self.resize_filter,
             color_profile=self.color_profile,
         )
+
+
+def decode_from_spec(spec: EmbeddingSpec, max_image_pixels: int) -> Decode:
+    """Return how images are decoded for the embeddings of a spec; `max_image_pixels` as for `DecodeImages`."""
+    # Also for the largest size of the run, towards which JPEGs were reduced.
+    sizes = tuple(dict.fromkeys((spec.image_size, spec.decoded_for)))
+    return Decode(sizes, spec.resize, max_image_pixels, spec.resize_filter, spec.color_profile)
 
 
 @dataclasses.dataclass

@@ -104,6 +104,18 @@ class ParquetFormat(EmbeddingsFormat):
             top = [own[name][i] for name in ("top_class_ids", "top_class_names", "top_scores") if name in own]
             yield Embedding(wanted[uri], facts, vectors[i], tuple(zip(*top, strict=True)))
 
+    def vectors(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[tuple[list[str], np.ndarray]]:
+        with opened(path) as f:
+            file = pq.ParquetFile(f)
+            groups, first = _groups_within(file.metadata, start, stop)
+            for batch in file.iter_batches(self.rows_per_part, groups, ["uri", "embedding"]):
+                low, high = max(start - first, 0), len(batch) if stop is None else min(stop - first, len(batch))
+                first += len(batch)
+                if low < high:
+                    rows = batch.slice(low, high - low)
+                    values = rows.column("embedding").flatten().to_numpy(zero_copy_only=False)
+                    yield rows.column("uri").to_pylist(), values.reshape(len(rows), -1)
+
     def write(self, path: str, chunks: Iterable[pa.Table]) -> None:
         repeating = [field.name for field in self.schema if field.name not in UNIQUE]
         with pq.ParquetWriter(path, self.schema, compression="zstd", use_dictionary=repeating) as writer:
@@ -114,6 +126,14 @@ class ParquetFormat(EmbeddingsFormat):
         for batch in pq.ParquetFile(path).iter_batches(self.rows_per_part):
             table = pa.Table.from_batches([batch])
             yield pa.Table.from_arrays([fitted(table, field) for field in self.schema], schema=self.schema)
+
+
+def _groups_within(metadata: Any, start: int, stop: int | None) -> tuple[list[int], int]:
+    """Return the row groups that hold some rows, and the number of the first row in them."""
+    ends = np.cumsum([0, *(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))])
+    last = ends[-1] if stop is None else stop
+    groups = [i for i in range(metadata.num_row_groups) if ends[i + 1] > start and ends[i] < last]
+    return groups, int(ends[groups[0]]) if groups else 0
 
 
 def _merged(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

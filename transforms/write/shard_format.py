@@ -84,3 +84,13 @@ class EmbeddingsFormat(ShardFormat):
     @abc.abstractmethod
     def embeddings(self, path: str, wanted: Mapping[str, ImageUri]) -> Iterator[Embedding]:
         """Read the rows of a file on any Beam filesystem with the uris of `wanted`, as embeddings of its values."""
+
+    @abc.abstractmethod
+    def vectors(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Read uris and vectors of a file on any Beam filesystem, in order, a chunk at a time: float [N, D].
+
+        Args:
+          path: the file.
+          start: first row that is wanted.
+          stop: row before which to stop; None reads to the end.
+        """

@@ -130,6 +130,23 @@ class TFRecordFormat(EmbeddingsFormat):
                     vector = np.array(example.features.feature["embedding"].float_list.value, np.float32)
                     yield Embedding(source, facts, vector, _top(example))
 
+    def vectors(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[tuple[list[str], np.ndarray]]:
+        from transforms.core.tensorflow_setup import tf
+
+        wanted = {
+            name: getattr(tf.io, f["kind"])(f["shape"], f["dtype"], **f["arguments"])
+            for name, f in self.features.items()
+            if name in ("uri", "embedding")
+        }
+        with read_locally(path) as local:
+            records = itertools.islice(itertools.chain.from_iterable(self.read(local)), start, stop)
+            while some := list(itertools.islice(records, self.rows_per_part)):
+                try:
+                    found = tf.io.parse_example(some, wanted)
+                except tf.errors.OpError as e:
+                    raise OSError(f"{path} cannot be read: {one_line(e)}") from e
+                yield [uri.decode() for uri in found["uri"].numpy()], found["embedding"].numpy()
+
     def write(self, path: str, chunks: Iterable[list[bytes]]) -> None:
         from transforms.core.tensorflow_setup import tf
 

@@ -139,7 +139,7 @@ def dataflow_job(settings: Settings, beam_args: list[str]) -> DataflowJob:
     check_machine(settings, beam)
     check_image(beam)
     count = settings.gpu_count or 1
-    worker, debug, setup = beam.view_as(WorkerOptions), beam.view_as(DebugOptions), beam.view_as(SetupOptions)
+    worker, debug = beam.view_as(WorkerOptions), beam.view_as(DebugOptions)
     machine = worker.machine_type or (GPUS[settings.gpu].machines[count] if settings.gpu else DEFAULT_MACHINE)
     # The machine of a GPU is named in the hint: the other steps need no such machine.
     worker.machine_type = DEFAULT_MACHINE if settings.gpu else machine
@@ -153,12 +153,22 @@ def dataflow_job(settings: Settings, beam_args: list[str]) -> DataflowJob:
         )
     if settings.engine == "openvino" and not worker.sdk_container_image:
         raise UsageError("--engine openvino on Dataflow needs an image that has it: add --sdk_container_image IMAGE")
-    if not worker.sdk_container_image and not setup.setup_file and not setup.extra_packages:
-        setup.setup_file = source_setup_file(pathlib.Path(__file__).parents[3])
+    ship_source(beam)
     processes = found.vcpus if many and found else 1
     return DataflowJob(
         beam, found, processes, settings.gpu or "", count if settings.gpu else 0, settings.gpu_driver or ""
     )
+
+
+def ship_source(beam: PipelineOptions) -> None:
+    """Let workers install this project from its source, unless flags say where else they have it from.
+
+    Raises:
+      UsageError: as `source_setup_file`.
+    """
+    setup = beam.view_as(SetupOptions)
+    if not beam.view_as(WorkerOptions).sdk_container_image and not setup.setup_file and not setup.extra_packages:
+        setup.setup_file = source_setup_file(pathlib.Path(__file__).parents[3])
 
 
 def source_setup_file(folder: pathlib.Path) -> str:

@@ -1,5 +1,6 @@
 """The page that is written from the code: all of the code's, and the one in the docs."""
 
+import argparse
 import os
 import pathlib
 import re
@@ -8,11 +9,16 @@ import sys
 
 from pipelines.console.exit_codes import EXIT_CODES
 from pipelines.console.reference import VARIABLES, reference
+from pipelines.options import similar
 from pipelines.options.flags import parser
 from transforms.backbones import catalog_rows
 from transforms.core.failures import REASONS
 
 ROOT = pathlib.Path(__file__).parents[3]
+
+
+def actions() -> list[argparse.Action]:
+    return [action for one in (parser(), similar.parser()) for action in one._actions]
 
 
 def test_the_reference_is_what_the_code_says() -> None:
@@ -22,7 +28,7 @@ def test_the_reference_is_what_the_code_says() -> None:
 
 
 def test_readme_names_only_flags_that_exist() -> None:
-    known = {option for action in parser()._actions for option in action.option_strings} | {
+    known = {option for action in actions() for option in action.option_strings} | {
         "--runner",
         "--project",
         "--region",
@@ -33,7 +39,7 @@ def test_readme_names_only_flags_that_exist() -> None:
 
 def test_every_flag_code_reason_variable_and_backbone_has_its_row() -> None:
     rows = [line.split(" | ")[0].removeprefix("| ") for line in reference().splitlines() if line.startswith("| ")]
-    flags = [action.option_strings[-1] for action in parser()._actions if action.option_strings[-1] != "--help"]
+    flags = [action.option_strings[-1] for action in actions() if action.option_strings[-1] != "--help"]
     named = [re.split(r"[` =\[]", row.removeprefix("`"))[0] for row in rows if row.startswith("`--")]
     assert sorted(named) == sorted(flags)
     for name in (*VARIABLES, *REASONS):

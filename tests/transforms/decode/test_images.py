@@ -8,8 +8,10 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
 from tests.conftest import sample_image
+from tests.fake_backbone import spec
 from tests.transforms.decode.encoding import encoded
 from transforms import DecodeImages, Image, ImageUri
+from transforms.decode.images import decode_from_spec
 
 SIZE = (48, 64)
 
@@ -50,3 +52,14 @@ def test_every_argument_reaches_the_pixels() -> None:
     function = DecodeImages([(4, 4)], "pad", 99, "area", "apply").function
     assert (function.sizes, function.resize, function.max_image_pixels) == (((4, 4),), "pad", 99)
     assert (function.resize_filter, function.color_profile) == ("area", "apply")
+
+
+def test_what_a_spec_says_decodes_as_the_run_did_that_made_it() -> None:
+    """Also where the run had a larger backbone beside: a JPEG was reduced towards its size."""
+    image = Image(ImageUri("a"), encoded(sample_image(2, 1600, 1200), "JPEG"))
+    run = DecodeImages([(64, 48), (256, 256)], "pad", 10**7, "area", "apply").function
+    said = spec(image_size=(64, 48), decoded_for=(256, 256), resize="pad", resize_filter="area", color_profile="apply")
+    pixels = decode_from_spec(said, 10**7)(image).by_size[64, 48]
+    np.testing.assert_array_equal(pixels, run(image).by_size[64, 48])
+    alone = DecodeImages([(64, 48)], "pad", 10**7, "area", "apply").function
+    assert not np.array_equal(pixels, alone(image).by_size[64, 48])

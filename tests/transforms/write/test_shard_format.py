@@ -1,11 +1,13 @@
-"""What a format must offer, and how many rows a bundle buffers."""
+"""What a format must offer, how many rows a bundle buffers, and that every format gives back its vectors."""
 
+import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.collection_files import FORMATS, LABEL, embedding, write
 from transforms.write.shard_format import PART_BYTES, PART_ROWS, EmbeddingsFormat, ShardFormat, rows_per_part
 
 
@@ -59,3 +61,27 @@ def test_embeddings_can_be_read_back_or_are_no_format_of_embeddings() -> None:
 
     with pytest.raises(TypeError, match=r"comparable.*embeddings.*keys"):
         Blind()  # type: ignore[abstract]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 5), (2, 3), (3, 9), (4, 11), (7, None), (10, 11), (5, 5)])
+def test_a_range_of_rows_is_read_with_its_vectors_whatever_the_chunks_are(
+    name: str, start: int, stop: int | None, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A row group of Parquet for each chunk.
+    monkeypatch.setattr("transforms.write.parquet.ROW_GROUP_BYTES", 1)
+    rows = [embedding(f"/{i}.jpg", label=i) for i in range(11)]
+    format_ = FORMATS[name](LABEL)
+    path = tmp_path / "file"
+    format_.write(str(path), [format_.encode(rows[i : i + 3]) for i in range(0, 11, 3)])
+    found = list(format_.vectors(str(path), start, stop))
+    assert [uri for uris, _ in found for uri in uris] == [row.source.uri for row in rows[start:stop]]
+    assert all(len(uris) == len(vectors) <= 3 for uris, vectors in found)
+    expected = [row.embedding for row in rows[start:stop]]
+    np.testing.assert_array_equal([vector for _, vectors in found for vector in vectors], expected)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_empty_file_has_no_vectors(name: str, tmp_path: pathlib.Path) -> None:
+    format_ = FORMATS[name](LABEL)
+    assert list(format_.vectors(write(format_, tmp_path / "file", []))) == []

@@ -1,0 +1,105 @@
+"""Every flag of `similar-images`; those that it shares with `embed-images` are declared there."""
+
+import dataclasses
+import os
+from typing import Any
+
+from pipelines.options.arguments import Parser, a_cosine, a_count
+from pipelines.options.flags import SWITCH, add_engine, add_limits
+from pipelines.options.settings import Limits
+
+TOP, ABOVE = 10, 0.95
+"""Defaults of --top and --above."""
+TABLES = (".parquet", ".jsonl")
+PAGE = ".html"
+"""Suffixes of what --out can name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(Limits):
+    """What a person asked for; each field is the flag of its name, explained by its help."""
+
+    embeddings: str
+    to: tuple[str, ...]
+    top: int | None
+    pairs: bool
+    above: float | None
+    out: str
+    weights: str
+    trust_saved_model: bool
+    engine: str
+    verbose: bool
+
+
+def parser() -> Parser:
+    """Return the parser of all flags."""
+    p = Parser(
+        prog="similar-images",
+        description="Find the images of a collection that resemble a photo, or each other, by the cosine of their "
+        "embeddings. All are compared: nothing is approximate.",
+        epilog="With --pairs, Beam's own flags (--runner, ...) pass through, and its workers share the work.",
+        allow_abbrev=False,
+    )
+    add = p.add_argument_group("what to find").add_argument
+    add("--embeddings", metavar="FOLDER", help="the collection: an --output of embed-images, local or gs://")
+    add(
+        "--to",
+        action="append",
+        metavar="IMAGE",
+        help="print the images that are nearest to this one: a uri of the collection, or a photo, which is embedded as "
+        "the collection was; repeatable",
+    )
+    add("--top", type=a_count, metavar="N", help=f"how many images for each --to (default {TOP})")
+    add("--pairs", **SWITCH, help="find all pairs of near-duplicates, and print the groups that they form")
+    add("--above", type=a_cosine, metavar="COSINE", help=f"least cosine of a pair, -1 to 1 (default {ABOVE})")
+    add(
+        "--out",
+        default="",
+        metavar="FILE",
+        help=f"also write what is found to this file, which is replaced: {', '.join(TABLES)}, or for --to a page of "
+        f"pictures, {PAGE}",
+    )
+    add = p.add_argument_group("embedding a photo").add_argument
+    add("--weights", default="", metavar="PATH", help="the weights of the collection, if they are a user's own")
+    add("--trust_saved_model", **SWITCH, help="accept a SavedModel, which is a program that can do anything")
+    add_engine(add)
+    add_limits(p.add_argument_group("fetching and decoding").add_argument, SWITCH)
+    p.add_argument_group("the command").add_argument(
+        "--verbose", **SWITCH, help="show the messages of Beam and TensorFlow"
+    )
+    return p
+
+
+def parse(argv: list[str]) -> tuple[Settings, list[str]]:
+    """Split a command line into our settings and Beam's flags.
+
+    Raises:
+      UsageError: an argument is wrong or missing.
+    """
+    p = parser()
+    parsed, beam_args = p.parse_known_args(argv)
+    values: dict[str, Any] = vars(parsed)
+    repeatable = {flag: tuple(values[flag] or ()) for flag in ("to", "allowed_prefix")}
+    settings = Settings(**{**values, **repeatable})
+    wrong = _contradiction(settings)
+    if wrong:
+        p.error(wrong)
+    return settings, beam_args
+
+
+def _contradiction(settings: Settings) -> str:
+    """Say what is missing, or cannot be meant together; '' if nothing is."""
+    if not settings.embeddings:
+        return "--embeddings is missing"
+    if bool(settings.to) == settings.pairs:
+        return (
+            "--to and --pairs ask for different things; give one of them" if settings.pairs else "give --to or --pairs"
+        )
+    if settings.pairs and settings.top:
+        return "--top is for --to"
+    if settings.to and settings.above is not None:
+        return "--above is for --pairs"
+    suffixes = TABLES if settings.pairs else (*TABLES, PAGE)
+    if settings.out and os.path.splitext(settings.out)[1].lower() not in suffixes:
+        return f"--out {settings.out} must end in {', '.join(suffixes)}"
+    return ""

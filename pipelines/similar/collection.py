@@ -1,0 +1,111 @@
+"""The collection that is searched: its manifest, its files, and how their rows are read."""
+
+import dataclasses
+import glob
+import os
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from transforms import EmbeddingSpec
+from transforms.collection.layout import EMBEDDINGS, MANIFEST, format_of, path_of
+from transforms.collection.manifest import FileEntry, Manifest, read_manifest
+from transforms.core.errors import RunError, UsageError, one_line
+from transforms.measure.near_duplicates import RowRange, Rows
+from transforms.storage.gcs import check_access, install_hint
+from transforms.storage.paths import canonical_uri, first_match
+from transforms.write.shard_format import EmbeddingsFormat
+from transforms.write.sinks import SINKS
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadRows:
+    """Read rows of a collection: RowRange -> uris, vectors float [N, D].
+
+    Args:
+      format: the format of its files.
+      dim: width of its vectors.
+    """
+
+    format: EmbeddingsFormat
+    dim: int
+
+    def __call__(self, rows: RowRange) -> Rows:
+        found = list(self.chunks(rows))
+        return [uri for uris, _ in found for uri in uris], np.concatenate([vectors for _, vectors in found])
+
+    def chunks(self, rows: RowRange) -> Iterator[Rows]:
+        """Read rows, some at a time.
+
+        Raises:
+          RunError: they cannot be read, or are not what the manifest says.
+        """
+        left = rows.stop - rows.start
+        try:
+            for uris, vectors in self.format.vectors(rows.path, rows.start, rows.stop):
+                if vectors.shape[1:] != (self.dim,):
+                    break
+                left -= len(uris)
+                yield uris, vectors
+        except (OSError, ValueError) as e:
+            raise RunError(f"cannot read {rows.path}; if a run has just replaced it, try again: {one_line(e)}") from e
+        if left:
+            raise RunError(f"{rows.path} does not hold the rows that {MANIFEST} says; a run may have made it anew")
+
+
+class Collection(NamedTuple):
+    """A collection that is committed.
+
+    Attributes:
+      manifest: its manifest.
+      spec: how its vectors are made.
+      entries: the manifest's entries of the files that are read, all of one format.
+      files: the path of each, and its number of rows.
+      read: function that reads rows of them.
+    """
+
+    manifest: Manifest
+    spec: EmbeddingSpec
+    entries: list[FileEntry]
+    files: list[tuple[str, int]]
+    read: ReadRows
+
+    @property
+    def rows(self) -> int:
+        """Number of all rows."""
+        return sum(rows for _, rows in self.files)
+
+
+def open_collection(path: str) -> Collection:
+    """Return the collection in a folder; of two formats, Parquet is read, which is faster.
+
+    Raises:
+      UsageError: there is none, it is empty, or cannot be read.
+    """
+    check_access([path])
+    folder = canonical_uri(path)
+    try:
+        manifest = read_manifest(folder)
+        if manifest is None:
+            raise UsageError(f"there is no collection in --embeddings {path}{_one_below(folder)}")
+        spec = EmbeddingSpec.of(manifest["embedding_spec"])
+        by_format = {
+            name: [file for file in manifest["files"] if format_of(file["name"]) == name] for name in EMBEDDINGS
+        }
+        format_, entries = next(((name, found) for name, found in by_format.items() if found), ("", []))
+        files = [(path_of(folder, file["name"]), int(file["rows"])) for file in entries]
+    except UsageError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as e:
+        raise UsageError(f"cannot read the collection in --embeddings {path}: {one_line(e)}{install_hint(path)}") from e
+    if not files:
+        raise UsageError(f"the collection in --embeddings {path} has no embeddings")
+    reader = cast(EmbeddingsFormat, SINKS[format_](folder, manifest["run_id"], spec).format())
+    return Collection(manifest, spec, entries, files, ReadRows(reader, spec.dim))
+
+
+def _one_below(folder: str) -> str:
+    """Return a hint at a collection in a folder of this one, where a run of several backbones puts them."""
+    found = first_match(f"{glob.escape(folder)}/*/{MANIFEST}")
+    return f"; did you mean {os.path.dirname(found)}?" if found else "; embed-images makes one, as its --output"

@@ -1,0 +1,134 @@
+"""The images that others are compared with: rows of the collection, or photos that are embedded as its rows were."""
+
+import functools
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.options.similar import Settings
+from pipelines.plan.backbone_of import REWRITES
+from pipelines.plan.stages import fetch_within
+from pipelines.similar.collection import Collection
+from pipelines.similar.matrix import Matrix
+from transforms import Backbone, EmbeddingSpec, EmbedImages, Pixels, embedding_spec
+from transforms.backbones import backbone_from_spec
+from transforms.core.elements import ImageUri
+from transforms.core.errors import ImageError, UsageError
+from transforms.decode.canary import decoding_hash
+from transforms.decode.images import decode_from_spec
+from transforms.embed.canary import Canary
+from transforms.embed.images import EmbedBatch
+from transforms.measure.cosines import unit_vectors
+from transforms.storage.gcs import check_access
+from transforms.storage.paths import canonical_uri, is_file, scheme_of
+
+
+class Query(NamedTuple):
+    """An image that others are compared with.
+
+    Attributes:
+      uri: its one uri.
+      row: its row in the collection; None for a photo that is not in it.
+      vector: its `unit_vectors`, float32 [D].
+    """
+
+    uri: str
+    row: int | None
+    vector: np.ndarray
+
+
+def queries_of(settings: Settings, collection: Collection, matrix: Matrix) -> list[Query]:
+    """Return what --to names, in its order: the vectors of rows, and those of photos that are embedded now.
+
+    Raises:
+      UsageError: an image is not there or cannot be embedded, or the embeddings could not be compared.
+      RunError: this machine computes otherwise than the one that made the collection.
+    """
+    rows = {to: _row_of(to, matrix) for to in dict.fromkeys(settings.to)}
+    photos = [to for to, (_, row) in rows.items() if row is None]
+    embedded = dict(zip(photos, _embedded(photos, settings, collection), strict=True)) if photos else {}
+    return [
+        Query(uri, row, embedded[to] if row is None else np.array(matrix.vectors[row]))
+        for to, (uri, row) in rows.items()
+    ]
+
+
+def _row_of(to: str, matrix: Matrix) -> tuple[str, int | None]:
+    uri = canonical_uri(to)
+    for name in dict.fromkeys((to, uri)):
+        if (row := matrix.row_of(name)) is not None:
+            return name, row
+    return uri, None
+
+
+def _embedded(photos: Sequence[str], settings: Settings, collection: Collection) -> np.ndarray:
+    """Embed photos as a collection was: paths -> float32 [N, D], of unit length."""
+    pixels = [_pixels_of(photo, settings, collection.spec) for photo in photos]
+    backbone = _backbone_of(settings, collection.spec)
+    _check_spec(backbone, collection)
+    canary = collection.manifest.get("canary")
+    decode = decode_from_spec(collection.spec, settings.max_image_pixels)
+    embed = EmbedBatch(
+        EmbedImages(
+            backbone,
+            embedding_dtype=collection.spec.embedding_dtype,
+            canary=Canary.of(canary) if canary else None,
+            decoding=functools.partial(decoding_hash, decode.decoded, backbone.size),
+        )
+    )
+    outcomes, _ = embed(pixels)
+    vectors = []
+    for photo, (_, outcome) in zip(photos, outcomes, strict=True):
+        if isinstance(outcome, ImageError):
+            raise UsageError(f"--to {photo} cannot be embedded: {outcome}")
+        vectors.append(outcome.embedding)
+    return unit_vectors(np.stack(vectors))
+
+
+def _pixels_of(photo: str, settings: Settings, spec: EmbeddingSpec) -> Pixels:
+    check_access([photo])
+    uri = canonical_uri(photo)
+    if not scheme_of(uri) and not is_file(uri):
+        raise UsageError(f"--to {photo} is neither a file nor a uri of the collection")
+    try:
+        image = fetch_within(settings).function(ImageUri(uri))
+        return decode_from_spec(spec, settings.max_image_pixels)(image)
+    except ImageError as e:
+        raise UsageError(f"--to {photo} cannot be used: {e.reason}: {e}") from e
+
+
+def _backbone_of(settings: Settings, spec: EmbeddingSpec) -> Backbone:
+    return backbone_from_spec(
+        spec,
+        canonical_uri(settings.weights) if settings.weights else "",
+        engine=settings.engine,
+        trust_saved_model=settings.trust_saved_model,
+        rewrites=os.environ.get(REWRITES, "") != "0",
+    )
+
+
+def _check_spec(backbone: Backbone, collection: Collection) -> None:
+    """Refuse a backbone whose embeddings may not be mixed with those of a collection; raise UsageError."""
+    wanted = collection.spec
+    found = embedding_spec(
+        backbone,
+        resize=wanted.resize,
+        resize_filter=wanted.resize_filter,
+        color_profile=wanted.color_profile,
+        decoded_for=wanted.decoded_for,
+        embedding_dtype=wanted.embedding_dtype,
+    )
+    if found.fingerprint == collection.manifest["embedding_spec_fingerprint"]:
+        return
+    if found.weights_sha256 != wanted.weights_sha256:
+        which = f"--weights {backbone.weights} is" if wanted.weights == "file" else f"the {wanted.weights} weights are"
+        raise UsageError(
+            f"{which} not what the collection was made with: the weights_sha256 is {found.weights_sha256}, not "
+            f"{wanted.weights_sha256}"
+        )
+    raise UsageError(
+        f"a photo would be embedded by the spec {found.fingerprint} here, and the collection's is "
+        f"{collection.manifest['embedding_spec_fingerprint']}: use the version of this project that made it"
+    )

@@ -1,0 +1,71 @@
+"""The entry: help and mistakes before libraries are imported, one line and an exit code for each way to end."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.options.similar import parser
+from pipelines.similar.command import main
+from tests.pipelines.similar.conftest import Made
+
+LIBRARIES = {"apache_beam", "tensorflow", "keras", "pyarrow", "numpy"}
+
+
+def answered(*flags: str) -> tuple[int, str, str, set[str]]:
+    """Run the command by itself: exit code, stdout, stderr, and which of the libraries were imported."""
+    code = (
+        "import sys\nfrom pipelines.similar.command import main\n"
+        "try: rc = main()\nexcept SystemExit as e: rc = e.code\n"
+        f"print(*sorted({LIBRARIES} & set(sys.modules)))\nsys.exit(rc)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True)
+    *printed, imported = result.stdout.splitlines()
+    return result.returncode, "\n".join(printed), result.stderr, set(imported.split())
+
+
+def test_help_names_every_flag_and_imports_no_library() -> None:
+    code, printed, complained, imported = answered("--help")
+    assert (code, complained, imported) == (0, "", set())
+    for action in parser()._actions:
+        assert action.option_strings[-1] in printed
+
+
+def test_a_mistake_is_one_line_before_a_library_is_imported() -> None:
+    code, printed, complained, imported = answered("--embeddings", "out", "--pairs", "--above=2")
+    assert (code, printed, imported) == (2, "", set())
+    assert complained.startswith("similar-images: argument --above: must be a cosine, from -1 to 1, is '2'")
+    assert complained.count("\n") == 1
+
+
+def test_each_way_to_end_has_its_exit_code_and_its_line(
+    made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = ["--embeddings", str(made.folder)]
+    assert main([*here, "--to", str(made.photos / "0.jpg")]) == 0
+    assert main([*here, "--to", "gone.jpg"]) == 2
+    assert main(["--embeddings", str(made.photos), "--pairs"]) == 2
+    for path in made.folder.glob("parquet/*"):
+        path.unlink()
+    assert main([*here, "--pairs"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert all(line.startswith("similar-images: ") for line in said)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.similar.similar_images.open_collection", interrupted)
+    assert main([*here, "--pairs"]) == 130
+    assert capsys.readouterr().err == "\nsimilar-images: interrupted\n"
+
+
+def test_the_module_is_the_command(made: Made, tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, "-m", "pipelines.similar.command", "--embeddings", str(made.folder), "--pairs"]
+    environment = {**os.environ, "EMBED_IMAGES_CACHE": str(tmp_path / "cache")}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("pairs   ")
+    assert [path.name[:8] for path in (tmp_path / "cache").iterdir()] == ["similar-"]
