@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK: shells that complete all Python programs look for this word.
 """The command: flags first, so that --help and mistakes are answered before Beam and TensorFlow are imported."""
 
 import atexit
@@ -8,13 +9,15 @@ import sys
 import threading
 import warnings
 
+import transforms
+from pipelines.console.completion import complete_if_asked
 from pipelines.console.exit_codes import DONE, INTERRUPTED, RUN_FAILED, USAGE
 from pipelines.console.interrupts import raise_when_interrupted
 from pipelines.console.lines import complain, log_to_stderr, say
 from pipelines.console.streams import unfailing_streams
 from pipelines.console.threads import noted_threads
 from pipelines.console.unexpected import unexpected
-from pipelines.options.flags import check_beam_flags, parse
+from pipelines.options.command_line import check_beam_flags, parse
 from transforms.core.errors import Interrupted, RunError, UsageError
 
 EXIT_SECONDS = 10.0
@@ -23,6 +26,7 @@ EXIT_SECONDS = 10.0
 
 def main(argv: list[str] | None = None) -> int:
     """Run `embed-images`; return one of `pipelines.console.exit_codes`."""
+    complete_if_asked()
     arguments = sys.argv[1:] if argv is None else argv
     verbose = any(argument.lower() in ("--verbose", "--verbose=true") for argument in arguments)
     with unfailing_streams(), noted_threads(verbose):
@@ -42,6 +46,9 @@ def _run(argv: list[str]) -> int:
             silence()
         if settings.list_backbones:
             list_backbones()
+            return DONE
+        if settings.version:
+            say(f"embed-images {transforms.__version__}")
             return DONE
         collect_seldom()
         from pipelines.plan.backbone_of import build_ahead

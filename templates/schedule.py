@@ -30,7 +30,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict, ParseError
 
 from pipelines.options.arguments import Parser, a_count, an_object
-from pipelines.options.flags import NEEDED, parse
+from pipelines.options.command_line import parse
+from pipelines.options.flags import NEEDED
 from templates.clients import add_project, as_json, connect, run_command, show
 from templates.metadata import metadata
 from transforms.core.errors import UsageError, did_you_mean

@@ -14,7 +14,8 @@ import yaml
 
 from pipelines.command import main
 from pipelines.console.exit_codes import OVER_BUDGET, USAGE
-from pipelines.options.flags import parse, parser
+from pipelines.options.command_line import parse
+from pipelines.options.flags import parser
 from tests.conftest import sample_image
 
 ROOT = pathlib.Path(__file__).parent.parent

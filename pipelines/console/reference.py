@@ -22,6 +22,12 @@ VARIABLES = {
 """Environment variables with their meaning."""
 
 
+COMPLETION = (
+    "bash and zsh complete flags and their values after `pip install '.[completion]'` and "
+    '`eval "$(register-python-argcomplete embed-images)"`.'
+)
+
+
 def reference() -> str:
     """Return the whole page, in Markdown."""
     return "\n".join(_lines()) + "\n"
@@ -41,6 +47,7 @@ def _lines() -> Iterator[str]:
             yield from ("", f"### {_title(group.title or '')}", "", "| flag | meaning |", "|---|---|")
             yield from (f"| `{_flag(a)}` | {_cell(a.help or '')} |" for a in actions)
     yield from ("", "Beam's own flags (`--runner`, `--region`, ...) pass through.")
+    yield from ("", COMPLETION)
     yield from ("", "## Environment variables", "", "| variable | meaning |", "|---|---|")
     yield from (f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items())
     yield from ("", "## Exit codes", "", "| code | meaning |", "|---|---|")

@@ -64,6 +64,7 @@ class Settings:
     dry_run: bool
     verbose: bool
     list_backbones: bool
+    version: bool
 
     gpu: str | None
     gpu_count: int | None
@@ -84,3 +85,8 @@ class Settings:
     def own_weights(self) -> str:
         """The path of the user's own weights, '' if they are built in."""
         return "" if self.weights in BUILT_IN_WEIGHTS else self.weights
+
+    @property
+    def only_prints(self) -> bool:
+        """Whether the command only prints what it was asked for, and runs nothing."""
+        return self.list_backbones or self.version

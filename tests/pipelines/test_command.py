@@ -1,5 +1,6 @@
 """The entry: answers before libraries are imported, exit codes, what is silenced, and an end that waits for nothing."""
 
+import importlib.metadata
 import os
 import pathlib
 import subprocess
@@ -56,6 +57,20 @@ def test_a_mistake_in_a_flag_of_ours_is_answered_before_a_library_is_imported() 
     assert (code, printed, imported) == (2, "", [])
     assert complained.startswith("embed-images: argument --batch_size: must be a whole number of at least 1")
     assert complained.count("\n") == 1
+
+
+def test_the_version_is_printed_without_a_library() -> None:
+    assert answered("--version") == (0, f"embed-images {importlib.metadata.version('beam-image-embeddings')}", "", [])
+
+
+def test_completion_is_answered_without_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    # argcomplete ends the process by itself, so that a name is hidden which a library would need.
+    for name, value in {"_ARGCOMPLETE": "1", "COMP_LINE": "embed-images --list", "COMP_POINT": "19"}.items():
+        monkeypatch.setenv(name, value)
+    hide = "".join(f"sys.modules[{name!r}] = None\n" for name in LIBRARIES)
+    code = f"import os, sys\n{hide}os.dup2(1, 8)\nfrom pipelines.command import main\nmain([])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "--list_backbones", "")
 
 
 def test_the_backbones_are_listed_without_a_library() -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.cloud import dataflow_v1beta3
 from google.protobuf.json_format import ParseDict
 
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from templates.metadata import PARSED_BY, metadata
 from tests.conftest import exhaustive
 from tests.servers.dataflow import PROJECT, REGION, DataflowServer

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.options.flags import parse, parser
+from pipelines.options.command_line import parse
+from pipelines.options.flags import parser
 from pipelines.options.settings import Settings
 
 NEEDED = ["--input", "photos", "--output", "out"]
