@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.console.summary import summary_lines
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.plan.plan import Target
 from pipelines.plan.run_stats import RunStats
 from transforms import Backbone, EmbeddingSpec
@@ -69,7 +69,7 @@ def retry_of(command_line: list[str]) -> list[str]:
         "changes": dict.fromkeys(Changes.__annotations__, 0),
         "collection": {"rows": 0, "columns": "", "runs": []},
         "files": [{"name": name, "rows": 1, "bytes": 1}],
-        "failures": {},
+        "failures": {"timeout": {"count": 1, "kind": "transient", "example": "x", "message": "too slow"}},
         "health": {},
         "workers": [],
     }

@@ -50,7 +50,7 @@ def manifest(spec: EmbeddingSpec, embedded: int, reasons: dict[str, int], files:
         "workers": [{"engine": "tensorflow", "device": device} for device in ("CPU", "GPU")] if embedded else [],
         "files": [{"name": name, "rows": 1, "bytes": 1_500_000} for name in files],
         "failures": seen,
-        "health": {**HEALTH, "duplicates": 0.25},
+        "health": {**HEALTH, "vectors": 30, "duplicates": 0.25},
     }
 
 
@@ -87,6 +87,31 @@ def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: 
     assert "start 1.5 s, fetch 0.1 s, decode 1.3 s, forward 0.9 s, write 0.0 s, wait 0.3 s" in text
     retry = shlex.split(lines[-2].partition(":")[2])
     assert retry == ["embed-images", *COMMAND, "--existing", "update", "--retry", "all"]
+
+
+@pytest.mark.parametrize(("vectors", "told"), [(1, False), (29, False), (30, True)])
+def test_constant_dimensions_are_told_of_enough_vectors(
+    vectors: int, told: bool, spec: EmbeddingSpec, tmp_path: pathlib.Path
+) -> None:
+    found: Any = manifest(spec, 8, {}, (PARQUET,))
+    found["health"]["vectors"] = vectors
+    text = "\n".join(summary_lines(target(tmp_path, spec), found, STATS, COMMAND))
+    assert ("3 constant dimensions" in text) is told
+    assert "1 zero, " in text
+
+
+def test_other_files_are_told_apart_and_offer_no_retry(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
+    found: Any = manifest(spec, 8, {"other_file": 4}, (PARQUET, FAILED))
+    lines = summary_lines(target(tmp_path, spec), found, STATS, COMMAND)
+    assert "failed 4 " in lines[1]
+    assert [line for line in lines if line.startswith(("  failed", "  others"))] == [
+        "  others    4 of the failed are no images by their suffix, and were not fetched, e.g. a b.jpg"
+    ]
+    assert not any(line.startswith("retry") for line in lines)
+    found = manifest(spec, 8, {"other_file": 4, "timeout": 1}, (PARQUET, FAILED))
+    lines = summary_lines(target(tmp_path, spec), found, STATS, COMMAND)
+    assert "1 timeout" in lines[2]
+    assert lines[-2].startswith("retry")
 
 
 def test_a_run_without_failures_offers_no_retry(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
