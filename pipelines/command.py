@@ -14,6 +14,7 @@ from pipelines.console.completion import complete_if_asked
 from pipelines.console.exit_codes import DONE, INTERRUPTED, RUN_FAILED, USAGE
 from pipelines.console.interrupts import raise_when_interrupted
 from pipelines.console.lines import complain, log_to_stderr, say
+from pipelines.console.shown_config import shown_config
 from pipelines.console.streams import unfailing_streams
 from pipelines.console.threads import noted_threads
 from pipelines.console.unexpected import unexpected
@@ -46,6 +47,9 @@ def _run(argv: list[str]) -> int:
             silence()
         if settings.list_backbones:
             list_backbones()
+            return DONE
+        if settings.show_config:
+            say(*shown_config(settings, beam_args))
             return DONE
         if settings.version:
             say(f"embed-images {transforms.__version__}")

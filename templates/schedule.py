@@ -145,7 +145,7 @@ def checked_parameters(given: list[str]) -> dict[str, str]:
     for name in NEEDED:
         if name not in pairs:
             raise UsageError(f"--parameter {name}=... is missing")
-    settings, _ = parse([f"--{name}={value}" for name, value in pairs.items()])
+    settings, _ = parse([f"--{name}={value}" for name, value in pairs.items()], environ={})
     if settings.existing == "refuse" and not re.search(r"\{(date|run)\}", settings.output):
         raise UsageError(
             "--parameter output is the same every night, and the second would be refused: "

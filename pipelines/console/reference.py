@@ -8,12 +8,14 @@ from collections.abc import Iterator
 
 from pipelines.console.exit_codes import EXIT_CODES
 from pipelines.options.flags import parser
+from pipelines.options.given import PREFIX
 from pipelines.plan.backbone_of import REWRITES
 from transforms.backbones import catalog_rows
 from transforms.core.failures import REASONS
 from transforms.storage.cache import VARIABLE as CACHE
 
 VARIABLES = {
+    f"{PREFIX}FLAG": "any setting, e.g. EMBED_IMAGES_BATCH_SIZE=32; see [configuration](configuration.md)",
     CACHE: "folder of kept graphs and downloaded weights; empty: no cache (default ~/.cache/embed-images)",
     REWRITES: "0 runs each model as Keras built it: slower, to check a doubtful number",
     "KERAS_HOME": "folder of Keras' downloads (default ~/.keras)",

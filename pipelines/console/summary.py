@@ -7,6 +7,8 @@ from typing import Any
 
 from pipelines.console.exit_codes import DONE, OVER_BUDGET
 from pipelines.console.lines import say
+from pipelines.options.given import COMMAND_LINE
+from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, Target
 from pipelines.plan.run_stats import RunStats
 from transforms.collection.layout import format_of, path_of
@@ -45,7 +47,7 @@ def conclude(plan: Plan, stats: RunStats) -> int:
     """Print 8 to 12 lines for each backbone to stdout, the next commands last; return the exit code."""
     manifests = [_manifest(target, plan.run_id) for target in plan.targets]
     for target, manifest in zip(plan.targets, manifests, strict=True):
-        say(*summary_lines(target, manifest, stats, plan.settings.command_line))
+        say(*summary_lines(target, manifest, stats, plan.settings))
     return exit_code(manifests, plan.settings.max_failure_ratio)
 
 
@@ -62,7 +64,7 @@ def _manifest(target: Target, run_id: str) -> Manifest:
     return manifest
 
 
-def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_line: Sequence[str]) -> list[str]:
+def summary_lines(target: Target, manifest: Manifest, stats: RunStats, settings: Settings) -> list[str]:
     """Return what became of the inputs, what was written, and how the vectors look, line by line."""
     counts, spec, health = manifest["counts"], manifest["embedding_spec"], manifest["health"]
     device = (
@@ -85,7 +87,7 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, command_l
         f"  speed     {rate:.1f} img/s, {stats.seconds:.1f} s, {engines} in {spec['precision']} on {device}",
         f"  stages    {_stages(stats)}",
     ]
-    return [*lines, *_next_commands(target, manifest, command_line)]
+    return [*lines, *_next_commands(target, manifest, settings)]
 
 
 def _change_lines(manifest: Manifest) -> list[str]:
@@ -144,11 +146,11 @@ def _bytes(size: float) -> str:
     raise AssertionError("the loop returns")
 
 
-def _next_commands(target: Target, manifest: Manifest, command_line: Sequence[str]) -> list[str]:
+def _next_commands(target: Target, manifest: Manifest, settings: Settings) -> list[str]:
     names = [file["name"] for file in manifest["files"]]
     commands = []
     if manifest["changes"]["known_failures"] or set(manifest["failures"]) - {OTHERS}:
-        commands.append(f"retry the failures:  {shlex.join(retrying(command_line))}")
+        commands.append(f"retry the failures:  {shlex.join(retrying(settings))}")
     readable = [(format_, name) for format_ in READERS for name in names if format_of(name) == format_]
     if readable:
         format_, name = readable[0]
@@ -157,13 +159,15 @@ def _next_commands(target: Target, manifest: Manifest, command_line: Sequence[st
     return commands
 
 
-def retrying(command_line: Sequence[str]) -> list[str]:
-    """Return the command that tries all failures of a collection again, from the arguments of the run before."""
+def retrying(settings: Settings) -> list[str]:
+    """Return the command that tries all failures of a collection again, from the settings of the run before."""
     kept: list[str] = []
     dropping = False
-    for argument in command_line:
+    for argument in settings.command_line:
         if argument.startswith("--"):
-            dropping = argument.partition("=")[0] in ("--existing", "--retry", "--resume", "--dry_run")
+            dropping = argument.partition("=")[0] in ("--existing", "--retry", "--resume")
         if not dropping:
             kept.append(argument)
-    return ["embed-images", *kept, "--existing", "update", "--retry", "all"]
+    # A variable or a file would name the run again that was taken over.
+    resumed = ["--resume="] if settings.resume and settings.origins["resume"] != COMMAND_LINE else []
+    return ["embed-images", *kept, "--existing", "update", "--retry", "all", *resumed]

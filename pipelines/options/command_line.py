@@ -1,33 +1,36 @@
 """A command line to settings: what is ours is parsed and checked, what is Beam's is passed on, the rest is refused."""
 
+import os
 import time
+from collections.abc import Mapping
 
 from pipelines.options.arguments import Parser
 from pipelines.options.flags import NEEDED, REMOVED, parser
+from pipelines.options.given import given
 from pipelines.options.settings import Settings
 from pipelines.options.strays import refuse_strays
 from transforms.core.errors import UsageError, did_you_mean
 
 
-def parse(argv: list[str]) -> tuple[Settings, list[str]]:
-    """Split a command line into our settings and Beam's flags.
+def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Settings, list[str]]:
+    """Split a command line into our settings, which the environment and a file add to, and Beam's flags.
 
     Raises:
       UsageError: an argument is wrong or missing.
     """
     began = time.monotonic()
-    p = parser()
-    parsed, beam_args = p.parse_known_args(argv)
+    found = given(argv, environ)
+    beam_args = found.beam_args
     for flag, instead in REMOVED.items():
         if any(argument.partition("=")[0] == flag for argument in beam_args):
             raise UsageError(f"{flag} is no longer a flag; use {instead}")
-    refuse_strays(p, argv)
-    settings = Settings.of(parsed, tuple(argv), began)
+    refuse_strays(parser(), argv)
+    settings = Settings.of(found, began)
     if settings.only_prints:
         return settings, beam_args
     for flag in NEEDED:
-        given = getattr(settings, flag)
-        if not given or not all(given):
+        value = getattr(settings, flag)
+        if not value or not all(value):
             _refuse_unknown(beam_args)
             raise UsageError(f"--{flag} is missing; see embed-images --help")
     if not settings.backbone:

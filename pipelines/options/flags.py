@@ -48,6 +48,10 @@ class CommandOnly(argparse._StoreAction):
     """A switch for a person at a terminal; templates have no such parameter, since nobody watches them."""
 
 
+class PrintsAndEnds(CommandOnly):
+    """A switch that prints something and ends the command: a question, and no setting of a run."""
+
+
 def parser() -> Parser:
     """Return the parser of all flags."""
     p = Parser(
@@ -312,6 +316,17 @@ def _add_run(add: Any, switch: dict[str, Any]) -> None:
     alone = {**switch, "action": CommandOnly}
     add("--dry_run", **alone, help="check everything, embed 5 images, write nothing")
     add("--verbose", **alone, help="show the messages of Beam and TensorFlow")
+    add(
+        "--config",
+        action=CommandOnly,
+        type=a_path,
+        default="",
+        metavar="FILE",
+        help="TOML file of flags, e.g. batch_size = 32; the command line counts first, then variables such as "
+        "EMBED_IMAGES_BATCH_SIZE, then the file",
+    )
+    alone = {**switch, "action": PrintsAndEnds}
+    add("--show_config", **alone, help="print every setting with where its value comes from, as a --config file")
     add("--list_backbones", **alone, help="print the backbones and exit")
     add("--version", **alone, help="print the version and exit")
 
