@@ -3,7 +3,6 @@
 
 import atexit
 import gc
-import logging
 import os
 import sys
 import threading
@@ -13,12 +12,14 @@ import transforms
 from pipelines.console.completion import complete_if_asked
 from pipelines.console.exit_codes import DONE, INTERRUPTED, RUN_FAILED, USAGE
 from pipelines.console.interrupts import raise_when_interrupted
-from pipelines.console.lines import complain, log_to_stderr, say
+from pipelines.console.lines import STDERR, complain, say
+from pipelines.console.logs import log_to_stderr
 from pipelines.console.shown_config import shown_config
 from pipelines.console.streams import unfailing_streams
 from pipelines.console.threads import noted_threads
 from pipelines.console.unexpected import unexpected
 from pipelines.options.command_line import check_beam_flags, parse
+from pipelines.options.given import peeked
 from transforms.core.errors import Interrupted, RunError, UsageError
 
 EXIT_SECONDS = 10.0
@@ -29,21 +30,20 @@ def main(argv: list[str] | None = None) -> int:
     """Run `embed-images`; return one of `pipelines.console.exit_codes`."""
     complete_if_asked()
     arguments = sys.argv[1:] if argv is None else argv
-    verbose = any(argument.lower() in ("--verbose", "--verbose=true") for argument in arguments)
-    with unfailing_streams(), noted_threads(verbose):
+    # Before all is parsed, since mistakes are told in this form, too.
+    STDERR.is_json, STDERR.run_id = peeked("log_format", arguments, os.environ) == "json", ""
+    STDERR.is_verbose = peeked("log_level", arguments, os.environ) == "debug"
+    with unfailing_streams(), noted_threads():
         return _run(arguments)
 
 
 def _run(argv: list[str]) -> int:
-    verbose = False
     try:
         raise_when_interrupted()
         settings, beam_args = parse(argv)
-        verbose = settings.verbose
-        if verbose:
-            log_to_stderr(logging.WARNING, "%(message)s")
-            logging.captureWarnings(True)
-        else:
+        STDERR.is_json, STDERR.is_verbose = settings.log_format == "json", settings.is_verbose
+        log_to_stderr(settings.log_level)
+        if not settings.is_verbose:
             silence()
         if settings.list_backbones:
             list_backbones()
@@ -82,7 +82,7 @@ def _run(argv: list[str]) -> int:
         return RUN_FAILED
     except Exception as e:
         # Outside of a run, which has its own words for it: while it is planned, or in a dry run.
-        complain(f"embed-images: {unexpected('the command failed', e, verbose=verbose)}")
+        complain(f"embed-images: {unexpected('the command failed', e, verbose=STDERR.is_verbose)}")
         return RUN_FAILED
 
 
@@ -91,8 +91,6 @@ def silence() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     warnings.simplefilter("ignore")
-    log_to_stderr(logging.CRITICAL, "embed-images: %(message)s")
-    logging.getLogger("transforms").setLevel(logging.WARNING)
 
 
 def collect_seldom() -> None:

@@ -40,8 +40,12 @@ NEEDED = ("input", "output")
 """Flags that every run needs. The parser does not require them, since --list_backbones needs neither."""
 
 
-REMOVED = {"--overwrite": "--existing replace"}
+REMOVED = {"--overwrite": "--existing replace", "--verbose": "--log_level debug"}
 """Flags of earlier versions, and what says the same now."""
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
 
 
 class CommandOnly(argparse._StoreAction):
@@ -315,7 +319,22 @@ def _add_run(add: Any, switch: dict[str, Any]) -> None:
     )
     alone = {**switch, "action": CommandOnly}
     add("--dry_run", **alone, help="check everything, embed 5 images, write nothing")
-    add("--verbose", **alone, help="show the messages of Beam and TensorFlow")
+    add(
+        "--log_level",
+        action=CommandOnly,
+        choices=LOG_LEVELS,
+        default="warning",
+        help="from which level on to log on stderr (default warning): info tells of retries, slow hosts, halved "
+        "batches, what is taken over and the end of each stage; debug shows tracebacks and what Beam and TensorFlow "
+        "say",
+    )
+    add(
+        "--log_format",
+        action=CommandOnly,
+        choices=LOG_FORMATS,
+        default="text",
+        help="text (default), or json: all of stderr as objects, one a line, of time, level, message and run_id",
+    )
     add(
         "--config",
         action=CommandOnly,

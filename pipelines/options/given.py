@@ -69,6 +69,16 @@ def given(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
     return Given(values, origins, beam_args, command_line)
 
 
+def peeked(flag: str, argv: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Return the text that the command line or a variable gives for a flag, unparsed, '' for none: the last one."""
+    found = environ.get(variable_of(flag), "")
+    for argument, following in zip(argv, (*argv[1:], ""), strict=True):
+        name, is_joined, value = argument.partition("=")
+        if name == f"--{flag}":
+            found = value if is_joined else following
+    return found
+
+
 def variable_of(flag: str) -> str:
     """Return the name of a flag's variable."""
     return PREFIX + flag.upper()

@@ -64,7 +64,8 @@ class Settings:
 
     max_failure_ratio: float
     dry_run: bool
-    verbose: bool
+    log_level: str
+    log_format: str
     config: str
     show_config: bool
     list_backbones: bool
@@ -90,6 +91,11 @@ class Settings:
     def own_weights(self) -> str:
         """The path of the user's own weights, '' if they are built in."""
         return "" if self.weights in BUILT_IN_WEIGHTS else self.weights
+
+    @property
+    def is_verbose(self) -> bool:
+        """Whether tracebacks and what the libraries say are shown."""
+        return self.log_level == "debug"
 
     @property
     def only_prints(self) -> bool:

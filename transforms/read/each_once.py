@@ -5,6 +5,7 @@ Several group their rows by uri.
 """
 
 import collections
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ from transforms.core.uri_sum import UriSum, uri_hash
 from transforms.read.rows import read_source
 from transforms.read.sources import Source
 from transforms.read.uri_lists import Carried
+
+LOG = logging.getLogger(__name__)
 
 COUNTS = "counts"
 """Tag of ('inputs' | 'duplicates', UriSum)."""
@@ -51,6 +54,7 @@ def read_in_order(sources: Sequence[Source], carried: Carried) -> Iterator[Any]:
                 continue
             repeated += UriSum.of_hashes([digest])
             _count_repeated(version and versions[digest] and version != versions[digest])
+    LOG.info("stage read ended: %d uris, and %d repeated", len(versions), repeated.count)
     yield TaggedOutput(COUNTS, ("inputs", UriSum.of_hashes(versions) + repeated))
     if repeated.count:
         yield TaggedOutput(COUNTS, ("duplicates", repeated))
