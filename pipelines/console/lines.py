@@ -35,8 +35,11 @@ def say(*lines: str) -> None:
 def complain(*lines: str, level: str = "error") -> None:
     """Print lines to stderr, each made printable; where that is JSON, they are one message of a level."""
     text = "\n".join(map(printable, lines))
-    if STDERR.is_json:
-        text = json_line(level, text.strip().removeprefix("embed-images: "))
+    write(json_line(level, text.strip().removeprefix("embed-images: ")) if STDERR.is_json else text)
+
+
+def write(text: str) -> None:
+    """Print text that is printable already to stderr as it is at the moment: a live line of progress moves aside."""
     print(text, file=sys.stderr, flush=True)
 
 

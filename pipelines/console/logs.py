@@ -3,7 +3,7 @@
 import logging
 import time
 
-from pipelines.console.lines import STDERR, json_line
+from pipelines.console.lines import STDERR, json_line, write
 from transforms.core.printable import printable
 
 OURS = ("pipelines", "transforms")
@@ -33,10 +33,15 @@ class JsonFormatter(PrintableFormatter):
         return json_line(record.levelname.lower(), super().format(record), record.created)
 
 
+class _ToStderr(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        write(self.format(record))
+
+
 def log_to_stderr(level: str) -> None:
     """Write what this project logs at a level or above to stderr; at debug, warnings of the libraries too."""
     text = BRIEF if level in ("warning", "error") else DETAILED
-    handler = logging.StreamHandler()
+    handler = _ToStderr()
     handler.setFormatter(JsonFormatter() if STDERR.is_json else PrintableFormatter(text))
     logging.basicConfig(level=logging.WARNING if STDERR.is_verbose else logging.CRITICAL, handlers=[handler])
     logging.captureWarnings(STDERR.is_verbose)

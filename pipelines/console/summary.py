@@ -104,13 +104,12 @@ def _version_lines(repeated: int) -> list[str]:
 
 
 def _reason_lines(reasons: dict[str, ReasonEntry], known: int) -> list[str]:
-    others = [
-        f"  others    {entry['count']:,} of the failed are no images by their suffix, and were not fetched, e.g. "
-        f"{entry['example']}"
-        for reason, entry in reasons.items()
-        if reason == OTHERS
-    ]
-    reasons = {reason: entry for reason, entry in reasons.items() if reason != OTHERS}
+    reasons, told_apart = dict(reasons), []
+    if others := reasons.pop(OTHERS, None):
+        told_apart = [
+            f"  others    {others['count']:,} of the failed are no images by their suffix, and were not fetched, e.g. "
+            f"{others['example']}"
+        ]
     earlier = [f"  failed    {known:,} before, and not tried again; --retry all would"] if known else []
     shown = [
         f"  failed    {entry['count']:,} {reason} ({entry['kind']}), e.g. {entry['example']}: {entry['message']}"
@@ -119,7 +118,7 @@ def _reason_lines(reasons: dict[str, ReasonEntry], known: int) -> list[str]:
     rest = list(reasons.items())[REASONS_SHOWN:]
     if rest:
         shown.append("  failed    " + ", ".join(f"{entry['count']:,} {reason}" for reason, entry in rest))
-    return [*shown, *earlier, *others] or ["  failed    none"]
+    return [*shown, *earlier, *told_apart] or ["  failed    none"]
 
 
 def _health(health: Health) -> str:

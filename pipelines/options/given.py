@@ -49,17 +49,16 @@ def given(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
     values = vars(parser().parse_args([]))
     origins = dict.fromkeys(values, DEFAULT)
     known = {action.dest: action for action in parser()._actions if is_setting(action)}
-    from_variables: dict[str, list[str]] = {}
-    # What only prints must answer in any environment.
-    if not any(typed.get(name) for name in ("version", "list_backbones")):
-        from_variables = {name: texts for name, texts in _arguments_of(environ, known) if name not in typed}
-    config = typed.get("config") or "".join(text.partition("=")[2] for text in from_variables.get("config", ()))
+    if any(typed.get(name) for name in ("version", "list_backbones")):
+        # They must answer in any environment.
+        environ = {}
+    config = a_path(typed.get("config") or environ.get(variable_of("config"), ""))
     if config:
-        config = a_path(config)
-        in_file = {name: known[name] for name in known if name != "config"}
+        in_file = {name: action for name, action in known.items() if name != "config"}
         for name, texts in arguments_of_file(config, in_file, REMOVED):
             values |= _checked(f"--config {config}", texts)
             origins[name] = FILE
+    from_variables = {name: texts for name, texts in _arguments_of(environ, known) if name not in typed}
     for name, texts in from_variables.items():
         values |= _checked(variable_of(name), texts)
         origins[name] = ENVIRONMENT

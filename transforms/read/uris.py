@@ -35,7 +35,8 @@ class ReadImageUris(Stage):
     Inputs are looked up on construction, so that mistakes are reported before anything runs.
 
     Args:
-      inputs: images, folders (recursive, without hidden files), globs and uri lists, on any Beam filesystem.
+      inputs: images, folders (recursive, without hidden files), globs and uri lists, on any Beam filesystem. Files that
+        a folder or a glob lists, and whose suffix is of no image, are failures.
       uri_column: column of the uri lists that holds the uri; the other columns are carried along.
       version_column: column of the uri lists that says which version of an image is meant; '' if none does.
       one_reader: whether one process reads all inputs, in their order: the first uri leaves at once, and no row is held
