@@ -1,21 +1,27 @@
+# PYTHON_ARGCOMPLETE_OK: shells that complete all Python programs look for this word.
 """The command: flags first, so that --help and mistakes are answered before Beam and TensorFlow are imported."""
 
 import atexit
 import gc
-import logging
 import os
 import sys
 import threading
 import warnings
 from collections.abc import Callable
 
+import transforms
+from pipelines.console.completion import complete_if_asked
 from pipelines.console.exit_codes import DONE, INTERRUPTED, RUN_FAILED, USAGE
 from pipelines.console.interrupts import raise_when_interrupted
-from pipelines.console.lines import complain, log_to_stderr, say
+from pipelines.console.lines import STDERR, complain, say
+from pipelines.console.logs import log_to_stderr
+from pipelines.console.shown_config import shown_config
 from pipelines.console.streams import unfailing_streams
 from pipelines.console.threads import noted_threads
 from pipelines.console.unexpected import unexpected
-from pipelines.options.flags import check_beam_flags, parse
+from pipelines.options.command_line import check_beam_flags, parse
+from pipelines.options.given import peeked
+from pipelines.options.settings import Logs
 from transforms.core.errors import Interrupted, RunError, UsageError
 
 EXIT_SECONDS = 10.0
@@ -24,6 +30,7 @@ EXIT_SECONDS = 10.0
 
 def main(argv: list[str] | None = None) -> int:
     """Run `embed-images`; return one of `pipelines.console.exit_codes`."""
+    complete_if_asked()
     return run_command("embed-images", embed_images, argv)
 
 
@@ -36,12 +43,15 @@ def run_command(name: str, work: Callable[[list[str]], int], argv: list[str] | N
       argv: the arguments; None takes those of the process.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    verbose = any(argument.lower() in ("--verbose", "--verbose=true") for argument in arguments)
-    with unfailing_streams(), noted_threads(verbose):
-        return _ended(name, work, arguments, verbose)
+    # Before all is parsed, since mistakes are told in this form, too.
+    STDERR.command, STDERR.run_id = name, ""
+    STDERR.is_json = peeked("log_format", arguments, os.environ) == "json"
+    STDERR.is_verbose = peeked("log_level", arguments, os.environ) == "debug"
+    with unfailing_streams(), noted_threads():
+        return _ended(name, work, arguments)
 
 
-def _ended(name: str, work: Callable[[list[str]], int], argv: list[str], verbose: bool) -> int:
+def _ended(name: str, work: Callable[[list[str]], int], argv: list[str]) -> int:
     try:
         raise_when_interrupted()
         return work(argv)
@@ -62,7 +72,7 @@ def _ended(name: str, work: Callable[[list[str]], int], argv: list[str], verbose
         return RUN_FAILED
     except Exception as e:
         # Outside of a run, which has its own words for it: while it is planned, or in a dry run.
-        complain(f"{name}: {unexpected('the command failed', e, verbose=verbose)}")
+        complain(f"{name}: {unexpected('the command failed', e, verbose=STDERR.is_verbose)}")
         return RUN_FAILED
 
 
@@ -75,9 +85,15 @@ def embed_images(argv: list[str]) -> int:
       Interrupted: a signal ended the run.
     """
     settings, beam_args = parse(argv)
-    set_volume("embed-images", settings.verbose)
+    speak(settings)
     if settings.list_backbones:
         list_backbones()
+        return DONE
+    if settings.show_config:
+        say(*shown_config(settings, beam_args))
+        return DONE
+    if settings.version:
+        say(f"embed-images {transforms.__version__}")
         return DONE
     collect_seldom()
     from pipelines.plan.backbone_of import build_ahead
@@ -92,22 +108,19 @@ def embed_images(argv: list[str]) -> int:
     return run(settings, beam_args)
 
 
-def set_volume(name: str, verbose: bool) -> None:
-    """Let a person hear what the libraries say, or nothing but what matters, told by the command of a name."""
-    if verbose:
-        log_to_stderr(logging.WARNING, "%(message)s")
-        logging.captureWarnings(True)
-    else:
-        silence(name)
+def speak(logs: Logs) -> None:
+    """Write to stderr in the form and from the level that a command's flags name."""
+    STDERR.is_json, STDERR.is_verbose = logs.log_format == "json", logs.is_verbose
+    log_to_stderr(logs.log_level)
+    if not logs.is_verbose:
+        silence()
 
 
-def silence(name: str = "embed-images") -> None:
+def silence() -> None:
     """Silence Beam and TensorFlow, unless their own settings say otherwise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     warnings.simplefilter("ignore")
-    log_to_stderr(logging.CRITICAL, f"{name}: %(message)s")
-    logging.getLogger("transforms").setLevel(logging.WARNING)
 
 
 def collect_seldom() -> None:

@@ -5,10 +5,12 @@ embed-images --input photos/ --output embeddings/
 
 import dataclasses
 import functools
+import logging
 from typing import Any
 
 import apache_beam as beam
 
+from pipelines.console.lines import STDERR
 from pipelines.console.summary import conclude
 from pipelines.launch import launcher_for
 from pipelines.launch.dry_run import print_dry_run
@@ -26,9 +28,11 @@ from pipelines.plan.stages import (
 from transforms import CountReasons, MeasureHealth
 from transforms.commit.budget import FailOverBudget
 from transforms.embed.compare_canaries import CompareCanaries
-from transforms.measure.stage_times import MeasureStages
+from transforms.measure.stage_times import STAGES, MeasureStages
 from transforms.update.fetching import NeededBy, Standing
 from transforms.update.merge import NOTHING_STANDS
+
+LOG = logging.getLogger(__name__)
 
 
 def run(settings: Settings, beam_args: list[str]) -> int:
@@ -41,10 +45,18 @@ def run(settings: Settings, beam_args: list[str]) -> int:
     """
     launcher = launcher_for(settings, beam_args)
     plan = make_plan(settings, launcher.where)
+    STDERR.run_id = plan.run_id
+    for target in plan.targets:
+        for run_id, parts in target.standing.parts:
+            LOG.info("%d finished parts of run %s are taken over into %s", len(parts), run_id, target.output)
     if settings.dry_run:
         return print_dry_run(plan, launcher)
     stats = launcher.run(functools.partial(build, plan=plan), plan)
-    return conclude(plan, stats) if stats else 0
+    if not stats:
+        return 0
+    for stage in ("fetch", "decode", "forward", "write"):
+        LOG.info("stage %s ended after %.1f s of work", stage, stats.counters.get(STAGES[stage], 0) / 1e6)
+    return conclude(plan, stats)
 
 
 def build(root: beam.Pipeline, plan: Plan) -> None:

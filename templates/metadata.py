@@ -10,12 +10,14 @@ from typing import Any
 from pipelines.options import arguments
 from pipelines.options.flags import NEEDED, CommandOnly, parser
 from pipelines.options.gpus import GPUS
+from pipelines.options.help import SUMMARY
 from templates.image_size import REQUIREMENTS, pins
 from transforms.backbones.engines import AUTO, ENGINES
 
 NUMBER, TEXT, BOOLEAN, ENUM = "NUMBER", "TEXT", "BOOLEAN", "ENUM"
 PARSED_BY: dict[Any, tuple[str, str]] = {
     None: (TEXT, ""),
+    arguments.a_path: (TEXT, ""),
     arguments.a_count: (NUMBER, r"0*[1-9][0-9]*"),
     arguments.seconds: (NUMBER, r"[0-9]*\.?[0-9]+"),
     arguments.a_ratio: (NUMBER, r"0?\.[0-9]+|0|1(\.0+)?"),
@@ -42,7 +44,7 @@ def metadata() -> dict[str, Any]:
     p = parser()
     return {
         "name": "Image embeddings",
-        "description": p.description,
+        "description": SUMMARY,
         "parameters": [
             parameter(action, (group.title or "").partition(",")[0])
             for group in p._action_groups

@@ -30,7 +30,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict, ParseError
 
 from pipelines.options.arguments import Parser, a_count, an_object
-from pipelines.options.flags import NEEDED, parse
+from pipelines.options.command_line import parse
+from pipelines.options.flags import NEEDED
 from templates.clients import add_project, as_json, connect, run_command, show
 from templates.metadata import metadata
 from transforms.core.errors import UsageError, did_you_mean
@@ -144,7 +145,7 @@ def checked_parameters(given: list[str]) -> dict[str, str]:
     for name in NEEDED:
         if name not in pairs:
             raise UsageError(f"--parameter {name}=... is missing")
-    settings, _ = parse([f"--{name}={value}" for name, value in pairs.items()])
+    settings, _ = parse([f"--{name}={value}" for name, value in pairs.items()], environ={})
     if settings.existing == "refuse" and not re.search(r"\{(date|run)\}", settings.output):
         raise UsageError(
             "--parameter output is the same every night, and the second would be refused: "

@@ -62,7 +62,13 @@ OWNERS = {
     "requests": {"transforms/storage/gcs.py", "transforms/storage/gcs_download.py"},
     "grpc": {"pipelines/launch/portable/services.py"},
     "rich": {"pipelines/console/progress.py"},
-    "argparse": {"pipelines/options", "pipelines/console/reference.py", "pipelines/sample_images.py"},
+    "argcomplete": {"pipelines/console/completion.py"},
+    "argparse": {
+        "pipelines/options",
+        "pipelines/console/completion.py",
+        "pipelines/console/reference.py",
+        "pipelines/sample_images.py",
+    },
     "pyarrow": {
         "transforms/collection/columns.py",
         "transforms/collection/values.py",
@@ -90,7 +96,7 @@ OWNERS = {
         "pipelines/launch",
         "pipelines/embed_images.py",
         "pipelines/similar/many_workers.py",
-        "pipelines/options/flags.py",
+        "pipelines/options/command_line.py",
     },
 }
 """Arrow's types are the language in which uri lists and sinks speak of carried columns. Google's connections are those

@@ -15,7 +15,8 @@ import yaml
 from pipelines.command import main
 from pipelines.console.exit_codes import OVER_BUDGET, USAGE
 from pipelines.options import similar
-from pipelines.options.flags import parse, parser
+from pipelines.options.command_line import parse
+from pipelines.options.flags import parser
 from pipelines.similar.command import main as similar_images
 from tests.conftest import sample_image
 
@@ -126,6 +127,14 @@ def test_the_example_is_a_program_that_ends_in_files(folder: pathlib.Path) -> No
     ]
     (failures,) = folder.glob("out/failures/*.jsonl")
     assert "broken.jpg" in failures.read_text()
+
+
+@pytest.mark.parametrize(("name", "code"), blocks("toml"))
+def test_files_of_the_docs_are_taken(name: str, code: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "run.toml").write_text(code)
+    settings, _ = parse(["--config", str(tmp_path / "run.toml")])
+    assert set(settings.origins.values()) == {"command line", "file", "default"}
+    assert settings.input
 
 
 def test_what_is_not_run_has_a_reason_that_still_holds() -> None:

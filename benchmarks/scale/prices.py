@@ -8,7 +8,7 @@ from pipelines.launch.dataflow.estimate import ALTERNATIVES, READ_DOLLARS, worke
 from pipelines.launch.dataflow.job import dataflow_job
 from pipelines.launch.dataflow.machines import find_machine, hourly_price
 from pipelines.launch.trial import try_first_images
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.plan.plan import make_plan
 from pipelines.plan.run_stats import Speed
 from pipelines.plan.runner import Where

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from pipelines.console.lines import complain
+from pipelines.console.lines import STDERR, complain
 from transforms.core.counters import tally
 
 PLAIN_EVERY = 30.0
@@ -66,7 +66,8 @@ class Progress:
         self._started = self._printed = time.monotonic()
         self._fetching: float | None = None
         console = Console(stderr=True)
-        self._live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+        is_live = console.is_terminal and not STDERR.is_json
+        self._live = Live(console=console, transient=True, auto_refresh=False) if is_live else None
 
     def __enter__(self) -> "Progress":
         if self._live:
@@ -87,4 +88,4 @@ class Progress:
             self._live.update(Text(line), refresh=True)
         elif now - self._printed >= PLAIN_EVERY:
             self._printed = now
-            complain(line)
+            complain(line, level="info")

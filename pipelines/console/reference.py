@@ -9,18 +9,26 @@ from collections.abc import Iterator
 from pipelines.console.exit_codes import EXIT_CODES
 from pipelines.options import similar
 from pipelines.options.flags import parser
+from pipelines.options.given import PREFIX
 from pipelines.plan.backbone_of import REWRITES
 from transforms.backbones import catalog_rows
 from transforms.core.failures import REASONS
 from transforms.storage.cache import VARIABLE as CACHE
 
 VARIABLES = {
+    f"{PREFIX}FLAG": "any setting, e.g. EMBED_IMAGES_BATCH_SIZE=32; see [configuration](configuration.md)",
     CACHE: "folder of kept graphs and downloaded weights; empty: no cache (default ~/.cache/embed-images)",
     REWRITES: "0 runs each model as Keras built it: slower, to check a doubtful number",
     "KERAS_HOME": "folder of Keras' downloads (default ~/.keras)",
     "STORAGE_EMULATOR_HOST": "server for gs:// instead of Google's, used without credentials",
 }
 """Environment variables with their meaning."""
+
+
+COMPLETION = (
+    "bash and zsh complete flags and their values after `pip install '.[completion]'` and "
+    '`eval "$(register-python-argcomplete embed-images)"`.'
+)
 
 
 def reference() -> str:
@@ -38,6 +46,7 @@ def _lines() -> Iterator[str]:
     yield "## Flags"
     yield from _flags(parser())
     yield from ("", "Beam's own flags (`--runner`, `--region`, ...) pass through.")
+    yield from ("", COMPLETION)
     yield from ("", "## Flags of `similar-images`")
     yield from _flags(similar.parser())
     yield from ("", "With `--pairs`, Beam's own flags pass through.")

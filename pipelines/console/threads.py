@@ -3,8 +3,11 @@
 import contextlib
 import re
 import threading
+import traceback
 from collections.abc import Iterator
 from typing import Any
+
+from pipelines.console.lines import STDERR, complain
 
 _died_of: list[str] = []
 _ENDED = re.compile(r"exited with return code (-?\d+)")
@@ -13,15 +16,16 @@ KILLED = (-9, 137)
 
 
 @contextlib.contextmanager
-def noted_threads(verbose: bool) -> Iterator[None]:
-    """Note what threads die of while the block runs; print their tracebacks only if `verbose`."""
+def noted_threads() -> Iterator[None]:
+    """Note what threads die of while the block runs; print their tracebacks only where stderr is verbose."""
     before = threading.excepthook
     _died_of.clear()
 
     def note(died: Any) -> None:
         _died_of.append(str(died.exc_value))
-        if verbose:
-            before(died)
+        if STDERR.is_verbose:
+            raised = traceback.format_exception(died.exc_type, died.exc_value, died.exc_traceback)
+            complain(*"".join(raised).splitlines())
 
     threading.excepthook = note
     try:

@@ -27,7 +27,7 @@ def unexpected(what: str, error: Exception, *, verbose: bool) -> str:
     if verbose:
         complain(*traceback.format_exc().splitlines())
     why = died_worker() or cause(str(error)) or type(error).__name__
-    return f"{what}: {why}; --verbose shows more"
+    return f"{what}: {why}; --log_level debug shows more"
 
 
 def cause(message: str) -> str:

@@ -80,7 +80,7 @@ def claimed(plan: Plan, held: Claim) -> Iterator[None]:
         if not say_if_committed(ended, why):
             raise RunError(f"{why}; {ended}") from e
     except Exception as e:
-        why = replaced_meanwhile(plan) or unexpected(held.failed, e, verbose=plan.settings.verbose)
+        why = replaced_meanwhile(plan) or unexpected(held.failed, e, verbose=plan.settings.is_verbose)
         if held.runs_on:
             # Last, since it ends with a command to copy.
             raise RunError(f"{why}; {held.runs_on}") from e
@@ -147,7 +147,7 @@ def end_early(plan: Plan, held: Claim) -> End:
 def say_if_committed(ended: End, why: str) -> bool:
     """Whether a run had succeeded before it ended; if so, print why it ended."""
     if ended.whole:
-        complain(f"embed-images: the run was committed, and stands; after it: {why}")
+        complain(f"embed-images: the run was committed, and stands; after it: {why}", level="warning")
     return ended.whole
 
 

@@ -1,7 +1,6 @@
 """Try a plan on a few of its images, in this process and without writing anything."""
 
 import dataclasses
-import itertools
 import os
 import statistics
 import time
@@ -56,10 +55,12 @@ class Trial:
 
 def try_first_images(plan: Plan) -> tuple[Trial, Iterator[str]]:
     """Return a trial, and the lines that say what becomes of each image while it is fetched and decoded."""
-    rows = plan.source.rows()
-    head = list(itertools.islice(rows, TRIED))
-    first = [row for row in head if row]
-    trial = Trial(inputs=len(head) + sum(1 for _ in rows), tried=len(first))
+    inputs, first = 0, list[ImageUri]()
+    for row in plan.source.rows():
+        inputs += 1
+        if row and len(first) < TRIED:
+            first.append(row)
+    trial = Trial(inputs, tried=len(first))
     return trial, _read(plan, trial, first)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 from typing import Any, NoReturn
 
@@ -17,6 +18,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def a_path(text: str) -> str:
+    """Parse a path or a uri; `~` is the home folder, also behind `=`, where shells leave it."""
+    return os.path.expanduser(text)
 
 
 def a_count(text: str) -> int:
@@ -103,7 +109,7 @@ def some_names(text: str) -> tuple[str, ...]:
 
 def some_prefixes(text: str) -> tuple[str, ...]:
     """Parse uris and paths, comma-separated; an empty one would allow everything."""
-    prefixes = tuple(prefix.strip() for prefix in text.split(","))
+    prefixes = tuple(a_path(prefix.strip()) for prefix in text.split(","))
     if not all(prefixes):
         raise argparse.ArgumentTypeError(f"must be uris or paths, comma-separated, is {text!r}")
     return prefixes

@@ -4,14 +4,13 @@ Importing this imports neither Beam nor TensorFlow, so that `--help` answers at 
 """
 
 import argparse
-import time
-from collections.abc import Callable
 from typing import Any
 
 from pipelines.options.arguments import (
     Parser,
     a_count,
     a_gpu,
+    a_path,
     a_ratio,
     a_size,
     a_version,
@@ -23,11 +22,10 @@ from pipelines.options.arguments import (
     yes_or_no,
 )
 from pipelines.options.gpus import GPUS
-from pipelines.options.settings import Settings
+from pipelines.options.help import EPILOG, EXAMPLES, SUMMARY, USAGE, HelpFormatter
 from transforms.backbones.engines import AUTO, ENGINES
 from transforms.collection.choices import EXISTING, RETRIES
 from transforms.core import retries
-from transforms.core.errors import UsageError, did_you_mean
 from transforms.core.spec import (
     ACTIVATIONS,
     COLOR_PROFILES,
@@ -42,7 +40,7 @@ NEEDED = ("input", "output")
 """Flags that every run needs. The parser does not require them, since --list_backbones needs neither."""
 
 
-REMOVED = {"--overwrite": "--existing replace"}
+REMOVED = {"--overwrite": "--existing replace", "--verbose": "--log_level debug"}
 """Flags of earlier versions, and what says the same now."""
 
 
@@ -55,17 +53,26 @@ SWITCH: dict[str, Any] = {
 }
 """Arguments of a flag that is true or false."""
 
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+
 
 class CommandOnly(argparse._StoreAction):
     """A switch for a person at a terminal; templates have no such parameter, since nobody watches them."""
+
+
+class PrintsAndEnds(CommandOnly):
+    """A switch that prints something and ends the command: a question, and no setting of a run."""
 
 
 def parser() -> Parser:
     """Return the parser of all flags."""
     p = Parser(
         prog="embed-images",
-        description="Embed images with a Keras backbone, into Parquet or TFRecord: one outcome for every input.",
-        epilog="Beam's own flags (--runner, --region, ...) pass through; the default runner uses this machine.",
+        usage=USAGE,
+        description=f"{SUMMARY}\n\n{EXAMPLES}",
+        epilog=EPILOG,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     switch = SWITCH
@@ -84,6 +91,7 @@ def _add_data(add: Any, switch: dict[str, Any]) -> None:
     add(
         "--input",
         action="append",
+        type=a_path,
         metavar="PATH",
         help="an image, a folder (recursive), a glob, or a uri list (.txt, .csv, .tsv, .jsonl, .parquet, "
         "failures-*.jsonl; also .gz, .bz2 or .zst, or a folder of Parquet), "
@@ -104,6 +112,7 @@ def _add_data(add: Any, switch: dict[str, Any]) -> None:
     )
     add(
         "--output",
+        type=a_path,
         metavar="FOLDER",
         help="folder for the result, local or gs://; {date} becomes the UTC day on which the run begins, e.g. "
         "2026-11-23, and {run} the run's id",
@@ -178,6 +187,7 @@ def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
     )
     add(
         "--weights",
+        type=a_path,
         default="imagenet",
         metavar="WEIGHTS",
         help="imagenet (default), random (seeded), a .weights.h5, .h5 or .keras file, or a SavedModel",
@@ -329,8 +339,40 @@ def _add_run(add: Any, switch: dict[str, Any]) -> None:
     )
     alone = {**switch, "action": CommandOnly}
     add("--dry_run", **alone, help="check everything, embed 5 images, write nothing")
-    add("--verbose", **alone, help="show the messages of Beam and TensorFlow")
+    add_logs(add)
+    add(
+        "--config",
+        action=CommandOnly,
+        type=a_path,
+        default="",
+        metavar="FILE",
+        help="TOML file of flags, e.g. batch_size = 32; the command line counts first, then variables such as "
+        "EMBED_IMAGES_BATCH_SIZE, then the file",
+    )
+    alone = {**switch, "action": PrintsAndEnds}
+    add("--show_config", **alone, help="print every setting with where its value comes from, as a --config file")
     add("--list_backbones", **alone, help="print the backbones and exit")
+    add("--version", **alone, help="print the version and exit")
+
+
+def add_logs(add: Any) -> None:
+    """Add the flags that say what goes to stderr, which every command has."""
+    add(
+        "--log_level",
+        action=CommandOnly,
+        choices=LOG_LEVELS,
+        default="warning",
+        help="from which level on to log on stderr (default warning): info tells of retries, slow hosts, halved "
+        "batches, what is taken over and the end of each stage; debug shows tracebacks and what Beam and TensorFlow "
+        "say",
+    )
+    add(
+        "--log_format",
+        action=CommandOnly,
+        choices=LOG_FORMATS,
+        default="text",
+        help="text (default), or json: all of stderr as objects, one a line, of time, level, message and run_id",
+    )
 
 
 def _add_dataflow(add: Any, switch: dict[str, Any]) -> None:
@@ -350,67 +392,3 @@ def _add_dataflow(add: Any, switch: dict[str, Any]) -> None:
     )
     alone = {**switch, "action": CommandOnly}
     add("--no_wait", **alone, help="exit as soon as the job is submitted, instead of following it to its end")
-
-
-def parse(argv: list[str]) -> tuple[Settings, list[str]]:
-    """Split a command line into our settings and Beam's flags.
-
-    Raises:
-      UsageError: an argument is wrong or missing.
-    """
-    began = time.monotonic()
-    parsed, beam_args = parser().parse_known_args(argv)
-    for flag, instead in REMOVED.items():
-        if any(argument.partition("=")[0] == flag for argument in beam_args):
-            raise UsageError(f"{flag} is no longer a flag; use {instead}")
-    settings = Settings.of(parsed, tuple(argv), began)
-    if settings.list_backbones:
-        return settings, beam_args
-    for flag in NEEDED:
-        given = getattr(settings, flag)
-        if not given or not all(given):
-            raise UsageError(f"--{flag} is missing; see embed-images --help")
-    if not settings.backbone:
-        raise UsageError("--backbone is empty; see --list_backbones")
-    if len(settings.backbone) > 1 and settings.own_weights:
-        raise UsageError("a weights file is for one --backbone; give one, or imagenet or random weights")
-    if settings.weights_sha256 and not settings.own_weights:
-        raise UsageError("--weights_sha256 is for a weights file; give its path as --weights")
-    if settings.resume and settings.existing == "replace":
-        raise UsageError("--resume takes over what a run has finished, and --existing replace begins anew; give one")
-    if settings.remove_missing and settings.existing != "update":
-        raise UsageError("--remove_missing is for --existing update")
-    return settings, beam_args
-
-
-def check_beam_flags(
-    beam_args: list[str], of_server: frozenset[str] | None = frozenset(), own: Callable[[], Parser] = parser
-) -> None:
-    """Refuse flags that neither a command nor Beam knows.
-
-    Args:
-      beam_args: flags for Beam.
-      of_server: flags that a job server takes beside Beam's; None if they are not known yet, so that only those that
-        look like a mistake are refused.
-      own: function that returns the parser of the command's own flags.
-
-    Raises:
-      UsageError: a flag is unknown; the message names the nearest.
-    """
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    beam = Parser(prog="embed-images", add_help=False, allow_abbrev=False)
-    for options in PipelineOptions.__subclasses__():
-        options._add_argparse_args(beam)
-    _, unknown = beam.parse_known_args(beam_args)
-    ours = own()
-    known = [name for p in (ours, beam) for action in p._actions for name in action.option_strings]
-    for i, argument in enumerate(unknown):
-        flag = argument.partition("=")[0]
-        is_value = not flag.startswith("-") and i > 0 and unknown[i - 1].startswith("--") and "=" not in unknown[i - 1]
-        if flag in (of_server or ()) or is_value:
-            continue
-        if of_server is None and flag.startswith("--") and not did_you_mean(flag, known):
-            continue
-        what = f"unknown flag {flag}{did_you_mean(flag, known)}" if flag.startswith("-") else f"unexpected {flag!r}"
-        raise UsageError(f"{what}; see {ours.prog} --help")

@@ -1,9 +1,10 @@
 """The flags of one command line as typed, frozen values: all that the rest of the command sees of them."""
 
-import argparse
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
+from pipelines.options.given import Given
 from transforms.core.spec import BUILT_IN_WEIGHTS
 
 
@@ -21,11 +22,25 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(Limits):
-    """What a person asked for; each field but the last two is the flag of its name, explained by its help.
+class Logs:
+    """What a command writes to stderr, and how; each field is the flag of its name."""
+
+    log_level: str
+    log_format: str
+
+    @property
+    def is_verbose(self) -> bool:
+        """Whether tracebacks and what the libraries say are shown."""
+        return self.log_level == "debug"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(Limits, Logs):
+    """What a person asked for; each field but the last three is the flag of its name, explained by its help.
 
     Attributes:
-      command_line: the arguments as typed, without the command.
+      origins: where the value of each flag comes from, see `pipelines.options.given`.
+      command_line: the arguments as typed, without the command, behind those that stand for variables.
       began: when the command started, in s of time.monotonic().
     """
 
@@ -68,25 +83,33 @@ class Settings(Limits):
 
     max_failure_ratio: float
     dry_run: bool
-    verbose: bool
+    config: str
+    show_config: bool
     list_backbones: bool
+    version: bool
 
     gpu: str | None
     gpu_count: int | None
     gpu_driver: str | None
     no_wait: bool
 
+    origins: Mapping[str, str]
     command_line: tuple[str, ...]
     began: float
 
     @classmethod
-    def of(cls, parsed: argparse.Namespace, command_line: tuple[str, ...], began: float) -> "Settings":
-        """Return the settings that the parser found in a command line."""
-        values = vars(parsed)
-        repeatable = {flag: tuple(values[flag] or ()) for flag in ("input", "allowed_prefix")}
-        return cls(**{**values, **repeatable}, command_line=command_line, began=began)
+    def of(cls, given: Given, began: float) -> "Settings":
+        """Return the settings that are given."""
+        repeatable = {flag: tuple(given.values[flag] or ()) for flag in ("input", "allowed_prefix")}
+        values = {**given.values, **repeatable}
+        return cls(**values, origins=given.origins, command_line=given.command_line, began=began)
 
     @property
     def own_weights(self) -> str:
         """The path of the user's own weights, '' if they are built in."""
         return "" if self.weights in BUILT_IN_WEIGHTS else self.weights
+
+    @property
+    def only_prints(self) -> bool:
+        """Whether the command only prints what it was asked for, and runs nothing."""
+        return self.list_backbones or self.show_config or self.version

@@ -5,8 +5,8 @@ import os
 from typing import Any
 
 from pipelines.options.arguments import Parser, a_cosine, a_count
-from pipelines.options.flags import SWITCH, add_engine, add_limits
-from pipelines.options.settings import Limits
+from pipelines.options.flags import SWITCH, add_engine, add_limits, add_logs
+from pipelines.options.settings import Limits, Logs
 
 TOP, ABOVE = 10, 0.95
 """Defaults of --top and --above."""
@@ -16,7 +16,7 @@ PAGE = ".html"
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(Limits):
+class Settings(Limits, Logs):
     """What a person asked for; each field is the flag of its name, explained by its help."""
 
     embeddings: str
@@ -28,7 +28,6 @@ class Settings(Limits):
     weights: str
     trust_saved_model: bool
     engine: str
-    verbose: bool
 
 
 def parser() -> Parser:
@@ -64,9 +63,7 @@ def parser() -> Parser:
     add("--trust_saved_model", **SWITCH, help="accept a SavedModel, which is a program that can do anything")
     add_engine(add)
     add_limits(p.add_argument_group("fetching and decoding").add_argument, SWITCH)
-    p.add_argument_group("the command").add_argument(
-        "--verbose", **SWITCH, help="show the messages of Beam and TensorFlow"
-    )
+    add_logs(p.add_argument_group("the command").add_argument)
     return p
 
 

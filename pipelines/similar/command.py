@@ -2,7 +2,7 @@
 
 import sys
 
-from pipelines.command import collect_seldom, run_command, set_volume
+from pipelines.command import collect_seldom, run_command, speak
 from pipelines.options.similar import parse
 
 NAME = "similar-images"
@@ -21,7 +21,7 @@ def find_similar(argv: list[str]) -> int:
       RunError: the work began and failed.
     """
     settings, beam_args = parse(argv)
-    set_volume(NAME, settings.verbose)
+    speak(settings)
     collect_seldom()
     # Only now, so that --help and mistakes are answered before Beam is imported.
     from pipelines.similar.similar_images import run

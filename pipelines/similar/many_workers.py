@@ -19,7 +19,7 @@ from pipelines.launch.dataflow.contradictions import check_google
 from pipelines.launch.dataflow.job import ship_source
 from pipelines.launch.portable.launcher import JOB_SECONDS, LOOK_SECONDS, cancel
 from pipelines.launch.portable.services import find_services
-from pipelines.options.flags import check_beam_flags
+from pipelines.options.command_line import check_beam_flags
 from pipelines.options.similar import Settings, parser
 from pipelines.plan.runner import NamedRunner, Runner, named_runner
 from pipelines.similar.collection import Collection
@@ -107,7 +107,7 @@ def _run(
     except KeyboardInterrupt as e:
         raise Interrupted(_interrupted(results), leaves_threads=True) from e
     except Exception as e:
-        raise RunError(unexpected("the pipeline failed", e, verbose=settings.verbose)) from e
+        raise RunError(unexpected("the pipeline failed", e, verbose=settings.is_verbose)) from e
 
 
 def _pipeline(runner: NamedRunner, beam_args: Sequence[str]) -> beam.Pipeline:

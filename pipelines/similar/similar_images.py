@@ -10,7 +10,7 @@ import numpy as np
 from pipelines.console.exit_codes import DONE
 from pipelines.console.lines import say
 from pipelines.launch.beam_pipeline import billed
-from pipelines.options.flags import check_beam_flags
+from pipelines.options.command_line import check_beam_flags
 from pipelines.options.similar import ABOVE, PAGE, TOP, Settings, parser
 from pipelines.similar.collection import Collection, open_collection
 from pipelines.similar.many_workers import pairs_by_beam

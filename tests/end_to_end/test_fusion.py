@@ -10,7 +10,7 @@ import numpy as np
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.embed_images import build
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.plan.plan import make_plan
 from pipelines.plan.runner import Where
 from tests.fake_backbone import FakeBackbone

@@ -7,10 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from apache_beam.pvalue import TaggedOutput
 
 from tests.fake_backbone import spec
-from transforms import Embedding, FetchImages, ImageError, ImageFacts, ReadImageUris
+from transforms import Embedding, Failure, FetchImages, ImageError, ImageFacts, ReadImageUris
 from transforms.collection.columns import embeddings_schema
 from transforms.read.rows import read_source
 from transforms.write.parquet import ParquetFormat
@@ -54,7 +53,7 @@ def run(folder: pathlib.Path, *lists: pathlib.Path) -> tuple[pa.Table, int]:
     for one in source.sources:
         for row in read_source(one, source.carried):
             try:
-                if isinstance(row, TaggedOutput):
+                if isinstance(row, Failure):
                     failures += 1
                     continue
                 image = fetch(row)

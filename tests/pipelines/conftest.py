@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, make_plan
 from pipelines.plan.runner import Where

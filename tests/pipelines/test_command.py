@@ -1,5 +1,6 @@
 """The entry: answers before libraries are imported, exit codes, what is silenced, and an end that waits for nothing."""
 
+import importlib.metadata
 import os
 import pathlib
 import subprocess
@@ -58,6 +59,20 @@ def test_a_mistake_in_a_flag_of_ours_is_answered_before_a_library_is_imported() 
     assert complained.count("\n") == 1
 
 
+def test_the_version_is_printed_without_a_library() -> None:
+    assert answered("--version") == (0, f"embed-images {importlib.metadata.version('beam-image-embeddings')}", "", [])
+
+
+def test_completion_is_answered_without_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    # argcomplete ends the process by itself, so that a name is hidden which a library would need.
+    for name, value in {"_ARGCOMPLETE": "1", "COMP_LINE": "embed-images --list", "COMP_POINT": "19"}.items():
+        monkeypatch.setenv(name, value)
+    hide = "".join(f"sys.modules[{name!r}] = None\n" for name in LIBRARIES)
+    code = f"import os, sys\n{hide}os.dup2(1, 8)\nfrom pipelines.command import main\nmain([])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "--list_backbones", "")
+
+
 def test_the_backbones_are_listed_without_a_library() -> None:
     code, printed, complained, imported = answered("--list_backbones")
     assert (code, complained, imported) == (0, "", [])
@@ -76,7 +91,7 @@ def test_the_backbones_are_listed_without_a_library() -> None:
         (RunError("the run failed: no room"), 1, "embed-images: the run failed: no room\n"),
         (Interrupted("no longer followed"), 130, "\nno longer followed\n"),
         (KeyboardInterrupt(), 130, "\nembed-images: interrupted\n"),
-        (ZeroDivisionError("a\nb"), 1, "embed-images: the command failed: b; --verbose shows more\n"),
+        (ZeroDivisionError("a\nb"), 1, "embed-images: the command failed: b; --log_level debug shows more\n"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
@@ -105,7 +120,7 @@ def test_what_nothing_expected_ends_a_dry_run_in_a_line_as_it_ends_a_run(
 
     monkeypatch.setattr("transforms.decode.images.Decode.__call__", broken)
     for flags, line in {
-        ("--dry_run",): "embed-images: the command failed: broken; --verbose shows more\n",
+        ("--dry_run",): "embed-images: the command failed: broken; --log_level debug shows more\n",
         (): "embed-images: the run failed: ",
     }.items():
         assert main(["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT, *flags]) == 1
@@ -146,7 +161,7 @@ def test_what_the_libraries_say_is_silenced_unless_a_person_has_said_otherwise(m
     assert heard == []
 
 
-def test_verbose_silences_nothing() -> None:
+def test_debug_silences_nothing() -> None:
     code = (
         "import sys, warnings, logging\nfrom pipelines.command import main\n"
         "main(['--list_backbones', *sys.argv[1:]])\n"
@@ -154,16 +169,14 @@ def test_verbose_silences_nothing() -> None:
     )
     quiet, loud = (
         subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True).stderr
-        for flags in ([], ["--verbose"])
+        for flags in ([], ["--log_level", "debug"])
     )
     assert quiet == ""
     assert "a warning" in loud
     assert "an error" in loud
 
 
-@pytest.mark.parametrize(
-    ("flag", "shown"), [("--verbose", True), ("--verbose=true", True), ("--verbose=false", False), ("", False)]
-)
+@pytest.mark.parametrize(("flag", "shown"), [("--log_level=debug", True), ("--log_level=info", False), ("", False)])
 def test_what_a_thread_died_of_is_shown_to_who_asks(
     flag: str, shown: bool, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """The pipeline as it is built: its steps, and each image fetched and decoded once for any number of backbones."""
 
+import dataclasses
 import pathlib
 import subprocess
 import sys
@@ -108,3 +109,18 @@ def test_a_dry_run_builds_and_writes_nothing(
     assert built == []
     assert files_in(tmp_path / "out") == []
     assert capsys.readouterr().out.endswith("nothing was written; run it without --dry_run\n")
+
+
+def test_what_is_taken_over_is_logged(
+    photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_of(photos, tmp_path / "out")
+    planned = make_plan(settings, Where())
+    (target,) = planned.targets
+    left = dataclasses.replace(target.standing, parts=(("20261128T235642-42dbe8", ("a", "b")),))
+    planned = dataclasses.replace(planned, targets=(dataclasses.replace(target, standing=left),))
+    monkeypatch.setattr("pipelines.embed_images.make_plan", lambda *_: planned)
+    monkeypatch.setattr("pipelines.launch.local.LocalLauncher.run", lambda *_: None)
+    caplog.set_level("INFO", "pipelines")
+    assert run(settings, []) == 0
+    assert caplog.messages == [f"2 finished parts of run 20261128T235642-42dbe8 are taken over into {tmp_path / 'out'}"]

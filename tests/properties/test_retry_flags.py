@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.console.summary import summary_lines
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.plan.plan import Target
 from pipelines.plan.run_stats import RunStats
 from transforms import Backbone, EmbeddingSpec
@@ -20,7 +20,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 VALUES = (TEXT | st.text("'\"\\ $`!*?[{#~&|;\n\té", min_size=1, max_size=8)).filter(lambda value: value[0] != "-")
 WORDS = VALUES.filter(lambda value: " " not in value)
 """For Beam's flags: argparse takes '--flag=a b' for no flag, where it does not know the flag."""
-REPLACED = ("existing", "retry", "dry_run")
+REPLACED = ("existing", "retry")
 
 FLAGS = {
     "input": VALUES,
@@ -28,7 +28,7 @@ FLAGS = {
     "version_column": VALUES,
     "backbone": st.sampled_from(["MobileNet", "mobilenet,ResNet50"]),
     "existing": st.sampled_from(["refuse", "replace", "update"]),
-    "dry_run": st.sampled_from(["", "true", "false"]),
+    "dry_run": st.just("false"),
     "output_format": st.sampled_from(["parquet", "parquet,tfrecord"]),
     "weights": st.just("random"),
     "backbone_kwargs": st.sampled_from(['{"alpha": 0.25}', '{"a b": "it\'s"}']),
@@ -69,13 +69,13 @@ def retry_of(command_line: list[str]) -> list[str]:
         "changes": dict.fromkeys(Changes.__annotations__, 0),
         "collection": {"rows": 0, "columns": "", "runs": []},
         "files": [{"name": name, "rows": 1, "bytes": 1}],
-        "failures": {},
+        "failures": {"timeout": {"count": 1, "kind": "transient", "example": "x", "message": "too slow"}},
         "health": {},
         "workers": [],
     }
     found: Manifest = manifest
     target = Target(Backbone("MobileNet", weights="random"), spec, "out")
-    *_, retry = summary_lines(target, found, RunStats(1.0, 0.0, {}), command_line)
+    *_, retry = summary_lines(target, found, RunStats(1.0, 0.0, {}), parse(command_line, {})[0])
     assert retry.startswith("retry the failures:  embed-images ")
     return shlex.split(retry.partition(":")[2])[1:]
 
@@ -93,7 +93,7 @@ def test_a_retry_asks_for_the_same_run(flags: list[tuple[str, list[str]]]) -> No
     settings, beam_args = parse(command_line)
     again, beam_args_again = parse(retry_of(command_line))
     assert beam_args_again == beam_args
-    own = {"command_line", "began"}
+    own = {"command_line", "began", "origins"}
     one, other = dataclasses.asdict(settings), dataclasses.asdict(again)
     assert {k: v for k, v in one.items() if k not in {*REPLACED, *own}} == {
         k: v for k, v in other.items() if k not in {*REPLACED, *own}

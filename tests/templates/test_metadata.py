@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.cloud import dataflow_v1beta3
 from google.protobuf.json_format import ParseDict
 
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from templates.metadata import PARSED_BY, metadata
 from tests.conftest import exhaustive
 from tests.servers.dataflow import PROJECT, REGION, DataflowServer
@@ -50,7 +50,8 @@ def test_the_engines_on_offer_are_those_that_the_image_holds() -> None:
 
 
 def test_flags_for_a_person_are_no_parameters() -> None:
-    assert not {"no_wait", "dry_run", "verbose", "list_backbones", "help"} & set(PARAMETERS)
+    personal = "help version list_backbones show_config config log_level log_format dry_run no_wait"
+    assert not set(personal.split()) & set(PARAMETERS)
     assert {"backbone", "gpu", "normalize", "uri_column"} <= set(PARAMETERS)
     assert "repeatable" not in json.dumps(METADATA)
 

@@ -34,7 +34,7 @@ from transforms.commit.accounting import account
 from transforms.commit.claims import is_held
 from transforms.commit.leftovers import remove, sweep
 from transforms.core.errors import RunError, one_line
-from transforms.core.printable import escaped
+from transforms.core.printable import escaped, printable
 from transforms.core.spec import EmbeddingSpec
 from transforms.storage.files import files_below, read_whole
 from transforms.storage.gcs import LostRaceError
@@ -81,6 +81,7 @@ class Commit:
         # The run stands; what happens from here on is said, and changes nothing about it.
         for line in [*left, *sweep(self.output, self.run_id, self.resumes, self.keeps_parts)]:
             LOG.warning("%s", line)
+        LOG.info("stage commit ended: %s holds %d rows", printable(self.output), manifest["collection"]["rows"])
         return manifest
 
     def _manifest(self, found: list[tuple[str, Any]]) -> Manifest:

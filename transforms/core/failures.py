@@ -21,6 +21,7 @@ FAILURES = "failures"
 REASONS = {
     "bad_row": "the row of the uri list cannot be read",
     "no_uri": "the row of the uri list has no uri",
+    "other_file": "a file of a folder whose suffix, such as .mov or .json, is of no image; it is not fetched",
     "not_found": "there is nothing at the uri",
     "bucket_not_found": "the bucket of the uri does not exist",
     "permission_denied": "the account of the run may not read the uri",
@@ -47,6 +48,7 @@ REASONS = {
     "too_slow": "not decoded within 60 s of computing",
     "unsupported_color": "the samples cannot be converted to RGB, or not rightly",
     "unsupported_compression": "the compression of the TIFF is not known",
+    "unsupported_heif": "HEIF, such as .heic, for which pillow-heif is not installed",
     "unsupported_raw": "a camera's raw photo, of which only a thumbnail can be read",
     "out_of_memory": "the machine or the device had no memory left for this one image",
     "inference": "the backbone raised an error on this image",
@@ -86,8 +88,13 @@ class Failure:
 
 def failed(source: ImageUri, stage: str, error: ImageError) -> TaggedOutput:
     """Count a failure and tag it: ImageUri, ImageError -> TaggedOutput(FAILURES, Failure)."""
+    return counted(Failure.of(source, stage, error))
+
+
+def counted(failure: Failure) -> TaggedOutput:
+    """Count a failure and tag it: Failure -> TaggedOutput(FAILURES, Failure)."""
     count("images-failed")
-    return TaggedOutput(FAILURES, Failure.of(source, stage, error))
+    return TaggedOutput(FAILURES, failure)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import re
 MASK = "***"
 
 _USER = re.compile(r"(?<=//)[^/?#]*@")
-_CLOSING = "'\",:;)"
+_CLOSING = "]'\",:;)"
 """What ends a uri in a sentence, if a blank follows; a value that nothing ends goes on behind its blanks."""
 _SHOWN = (
     r"(?:w|h|q|v|id|fm|se|sr|sv|alt|dpr|fit|row|size|page|crop|width|height|format|quality|version|generation|project"

@@ -63,5 +63,5 @@ def unidentified(data: bytes) -> ImageError:
     if signature.accepted:
         return ImageError("corrupt", f"{signature.name} whose header cannot be read")
     if signature.package and signature.name not in opened_formats():
-        return ImageError("not_an_image", f"{signature.name}; pip install {signature.package}", transient=True)
+        return ImageError("unsupported_heif", f"{signature.name}; pip install {signature.package}", transient=True)
     return ImageError("not_an_image", f"{signature.name}, {none_of}")

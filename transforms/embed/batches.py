@@ -5,6 +5,7 @@ smaller as well.
 """
 
 import dataclasses
+import logging
 import time
 from collections.abc import Iterator, Sequence
 
@@ -17,6 +18,8 @@ from transforms.core.errors import ImageError, one_line
 from transforms.embed.batch_sizes import filled, padded
 from transforms.embed.device_pool import devices_here
 from transforms.embed.reference_images import reference_images
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass
@@ -68,6 +71,7 @@ class BatchEmbedder:
             if not _is_out_of_memory(e) or self.batch_size == 1:
                 raise
             self.batch_size //= 2
+            LOG.info("no memory for the first batch; from now on %d images", self.batch_size)
             return self.reference_vectors()
 
     def _results(self, images: list[np.ndarray]) -> list[np.ndarray | ImageError]:
@@ -90,9 +94,11 @@ class BatchEmbedder:
                 if len(images) > 1:
                     self.batch_size = min(self.batch_size, len(images) // 2)
                     count("batches-halved")
+                    LOG.info("no memory for a batch of %d images; from now on %d", len(images), self.batch_size)
                     return self._vectors(images, index)
                 return [_caused(ImageError("out_of_memory", one_line(e), transient=True), e)]
             if len(images) > 1:
+                LOG.info("a batch of %d images is halved, since it raised: %s", len(images), one_line(e))
                 return self._halves(images, index)
             return [_caused(ImageError("inference", one_line(e)), e)]
 

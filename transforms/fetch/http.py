@@ -8,6 +8,7 @@ import base64
 import contextlib
 import dataclasses
 import functools
+import logging
 import ssl
 import time
 import urllib.parse
@@ -22,11 +23,16 @@ from urllib3.util.ssl_match_hostname import CertificateError
 from transforms.core import retries
 from transforms.core.errors import ImageError, one_line
 from transforms.core.image_versions import Content, UnchangedError, check_changed
+from transforms.core.printable import printable
 from transforms.fetch.conditions import condition_on, version_told
 from transforms.fetch.connections import ForbiddenAddressError, connections, cut_at
 from transforms.fetch.prefixes import EVERYWHERE, AllowedPrefixes, origin
 
+LOG = logging.getLogger(__name__)
+
 MAX_REDIRECTS = 5
+SLOW = 5.0
+"""Seconds for one image from which on its host is logged as slow."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,14 +57,19 @@ class HttpFetch:
 
     def __call__(self, uri: str, known: str = "") -> Content:
         """Return the body and its version; raise ImageError, or UnchangedError if the version is the known one."""
-        deadline = time.monotonic() + self.timeout
+        started = time.monotonic()
+        deadline = started + self.timeout
         for attempt in range(1, self.attempts + 1):
             try:
-                return self._attempt(uri, known, deadline, attempt)
+                content = self._attempt(uri, known, deadline, attempt)
+                if (seconds := time.monotonic() - started) > SLOW:
+                    LOG.info("slow host, %.1f s for an image: %s", seconds, printable(uri))
+                return content
             except _RetryLaterError as e:
                 pause = min(max(e.after, self.pause * 2 ** (attempt - 1)), retries.LONGEST_PAUSE)
                 if attempt == self.attempts or time.monotonic() + pause >= deadline:
                     raise e.failure from e.__cause__
+                LOG.info("attempt %d failed, another follows in %.1f s: %s: %s", attempt, pause, printable(uri), e)
                 time.sleep(pause)
         raise AssertionError("at least one attempt returns or raises")
 

@@ -5,6 +5,7 @@ Several group their rows by uri.
 """
 
 import collections
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,10 +15,13 @@ from apache_beam.transforms.window import GlobalWindows
 
 from transforms.core.counters import count
 from transforms.core.elements import ImageUri
+from transforms.core.failures import Failure, counted
 from transforms.core.uri_sum import UriSum, uri_hash
 from transforms.read.rows import read_source
 from transforms.read.sources import Source
 from transforms.read.uri_lists import Carried
+
+LOG = logging.getLogger(__name__)
 
 COUNTS = "counts"
 """Tag of ('inputs' | 'duplicates', UriSum)."""
@@ -27,8 +31,8 @@ AHEAD_STEP = 16
 AHEAD_LIMIT = 100_000
 """Maximum number of names that are listed ahead, which take 35 MB."""
 
-Row = tuple[tuple[int, int], Mapping[str, Any], str]
-"""Where a row of a uri is (its source's index, its number there), its columns and its version."""
+Row = tuple[tuple[int, int], Mapping[str, Any], str, Failure | None]
+"""Where a row of a uri is (its source's index, its number there), its columns and version, and its failure, if any."""
 
 T = TypeVar("T")
 
@@ -36,24 +40,22 @@ T = TypeVar("T")
 def read_in_order(sources: Sequence[Source], carried: Carried) -> Iterator[Any]:
     """Read all sources in order: [Source] -> ImageUri | TaggedOutput(FAILURES | COUNTS, Failure | (name, UriSum))."""
     versions: dict[bytes, int] = {}
-    repeated, lost = UriSum(), UriSum()
+    repeated = UriSum()
     count("sources-found", len(sources))
     for source in sources:
         rows = read_source(source, carried)
         for row in ahead(rows) if source.kind == "files" else rows:
-            if isinstance(row, TaggedOutput):
-                lost += UriSum.of([row.value.source.uri])
-                yield row
-                continue
+            uri = row.source if isinstance(row, Failure) else row
             # Two texts are told apart by their hashes, which are smaller.
-            digest, version = uri_hash(row.uri), hash(row.version) if row.version else 0
+            digest, version = uri_hash(uri.uri), hash(uri.version) if uri.version else 0
             if digest not in versions:
                 versions[digest] = version
-                yield row
+                yield counted(row) if isinstance(row, Failure) else row
                 continue
             repeated += UriSum.of_hashes([digest])
             _count_repeated(version and versions[digest] and version != versions[digest])
-    yield TaggedOutput(COUNTS, ("inputs", UriSum.of_hashes(versions) + repeated + lost))
+    LOG.info("stage read ended: %d uris, and %d repeated", len(versions), repeated.count)
+    yield TaggedOutput(COUNTS, ("inputs", UriSum.of_hashes(versions) + repeated))
     if repeated.count:
         yield TaggedOutput(COUNTS, ("duplicates", repeated))
 
@@ -89,7 +91,7 @@ class _Sum(beam.DoFn):
 
 
 class ReadRows(_Sum):
-    """Read a source: Source -> (uri, Row) | TaggedOutput(FAILURES | COUNTS, Failure | ('inputs', UriSum)).
+    """Read a source: Source -> (uri, Row) | TaggedOutput(COUNTS, ('inputs', UriSum)).
 
     Args:
       carried: what the lists carry.
@@ -104,20 +106,21 @@ class ReadRows(_Sum):
     def process(self, source: Source) -> Iterator[Any]:
         count("sources-found")
         for number, row in enumerate(read_source(source, self.carried)):
-            is_lost = isinstance(row, TaggedOutput)
-            self.sum += UriSum.of([row.value.source.uri if is_lost else row.uri])
-            yield row if is_lost else (row.uri, ((source.index, number), row.columns, row.version))
+            failure = row if isinstance(row, Failure) else None
+            uri = row.source if isinstance(row, Failure) else row
+            self.sum += UriSum.of([uri.uri])
+            yield uri.uri, ((source.index, number), {} if failure else uri.columns, uri.version, failure)
 
 
 class FirstOfEach(_Sum):
-    """Keep the first row of a uri: (uri, Rows) -> ImageUri | TaggedOutput(COUNTS, ('duplicates', UriSum))."""
+    """Keep the first row of a uri: (uri, Rows) -> ImageUri | TaggedOutput(FAILURES | COUNTS, Failure | UriSum)."""
 
     counted = "duplicates"
 
     def process(self, group: tuple[str, Iterable[Row]]) -> Iterator[Any]:
         uri, rows = group
-        (_, columns, version), *others = sorted(rows, key=lambda row: row[0])
-        for _, _, other in others:
+        (_, columns, version, failure), *others = sorted(rows, key=lambda row: row[0])
+        for _, _, other, _ in others:
             self.sum += UriSum.of([uri])
             _count_repeated(version and other and version != other)
-        yield ImageUri(uri, columns, version)
+        yield counted(failure) if failure else ImageUri(uri, columns, version)

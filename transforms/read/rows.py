@@ -10,7 +10,8 @@ from typing import Any
 from transforms.core.counters import count
 from transforms.core.elements import ImageUri
 from transforms.core.errors import ImageError, one_line
-from transforms.core.failures import failed
+from transforms.core.failures import Failure
+from transforms.read.other_files import other_file
 from transforms.read.sources import Source, matching
 from transforms.read.uri_lists import Carried, UriList, data_rows
 from transforms.storage.paths import canonical_uri
@@ -18,11 +19,11 @@ from transforms.storage.paths import canonical_uri
 _Row = tuple[ImageUri, ImageError | None]
 
 
-def read_source(source: Source, carried: Carried) -> Iterator[Any]:
-    """Read the rows of one source in their order: Source -> ImageUri | TaggedOutput(FAILURES, Failure)."""
+def read_source(source: Source, carried: Carried) -> Iterator[ImageUri | Failure]:
+    """Read the rows of one source in their order: Source -> ImageUri | Failure."""
     for uri, error in _listed(source, carried) if source.kind == "list" else _matched(source):
         count("uris-read")
-        yield failed(uri, "read", error) if error else uri
+        yield Failure.of(uri, "read", error) if error else uri
     count("sources-read")
 
 
@@ -31,6 +32,8 @@ def _matched(source: Source) -> Iterator[_Row]:
         yield ImageUri(canonical_uri(source.path)), None
         return
     for path, version, error in matching(source.path):
+        if not error and (why := other_file(path)):
+            error = ImageError("other_file", why)
         yield ImageUri(canonical_uri(path), version=version), error
 
 

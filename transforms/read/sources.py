@@ -9,8 +9,9 @@ from apache_beam.io.filesystem import BeamIOError
 
 from transforms.core.errors import ImageError, UsageError, did_you_mean, one_line
 from transforms.read import folders
-from transforms.read.formats.list_files import format_of, is_uri_list, refuse_other_files
+from transforms.read.formats.list_files import format_of, is_uri_list
 from transforms.read.formats.parts import Part
+from transforms.read.other_files import refuse_other_files, refuse_pages
 from transforms.storage.gcs import INSTALLED, install_hint, is_gcs, listed, stat
 from transforms.storage.paths import (
     first_match,
@@ -89,6 +90,7 @@ def _first_matching(pattern: str) -> folders.Match:
 def _find(path: str) -> Iterator[Source]:
     scheme = scheme_of(path)
     if scheme in WEB:
+        refuse_pages(path)
         yield Source("image", path, 0)
         return
     if scheme and scheme not in SCHEMES:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.pvalue import TaggedOutput
 
 from transforms.core.elements import ImageUri
 from transforms.core.errors import UsageError
@@ -36,7 +35,8 @@ class ReadImageUris(Stage):
     Inputs are looked up on construction, so that mistakes are reported before anything runs.
 
     Args:
-      inputs: images, folders (recursive, without hidden files), globs and uri lists, on any Beam filesystem.
+      inputs: images, folders (recursive, without hidden files), globs and uri lists, on any Beam filesystem. Files that
+        a folder or a glob lists, and whose suffix is of no image, are failures.
       uri_column: column of the uri lists that holds the uri; the other columns are carried along.
       version_column: column of the uri lists that says which version of an image is meant; '' if none does.
       one_reader: whether one process reads all inputs, in their order: the first uri leaves at once, and no row is held
@@ -91,7 +91,7 @@ class ReadImageUris(Stage):
         """Read the uris in this process, without Beam, including duplicates; None for a row that cannot be read."""
         for source in self.sources:
             for row in read_source(source, self.carried):
-                yield None if isinstance(row, TaggedOutput) else row
+                yield None if isinstance(row, Failure) else row
 
     def expand(self, root: Any) -> Uris:
         if self.one_reader:
@@ -106,13 +106,13 @@ class ReadImageUris(Stage):
             | "Sources" >> beam.Create(in_parts(self.sources, self.carried.parts))
             | "SpreadSources" >> beam.Reshuffle()
             | "Probe" >> beam.ParDo(MustSee(self.must_see))
-            | "Read" >> beam.ParDo(ReadRows(self.carried)).with_outputs(FAILURES, COUNTS, main="rows")
+            | "Read" >> beam.ParDo(ReadRows(self.carried)).with_outputs(COUNTS, main="rows")
         )
         unique = (
             read.rows
             | "ByUri" >> beam.GroupByKey()
-            | "Unique" >> beam.ParDo(FirstOfEach()).with_outputs(COUNTS, main="uris")
+            | "Unique" >> beam.ParDo(FirstOfEach()).with_outputs(FAILURES, COUNTS, main="uris")
         )
         uris = unique.uris | "ProbeAgain" >> beam.ParDo(MustSee(self.must_see))
         counts = (read[COUNTS], unique[COUNTS]) | "Counts" >> beam.Flatten() | beam.CombinePerKey(UriSum.total)
-        return Uris(typed(uris, ImageUri), typed(read[FAILURES], Failure), counts)
+        return Uris(typed(uris, ImageUri), typed(unique[FAILURES], Failure), counts)

@@ -6,6 +6,7 @@ import functools
 import gzip
 import io
 import itertools
+import logging
 import math
 import os
 import shutil
@@ -39,6 +40,8 @@ except ImportError:
     # transforms.storage.gcs.INSTALLED says so.
     pass
 
+
+LOG = logging.getLogger(__name__)
 
 PACE = Pace()
 """Of all downloads of this process."""
@@ -137,6 +140,7 @@ class GcsDownload:
                 error, until, broken, pause = e, deadline, broken + 1, next(pauses)
                 if not e.transient or broken == self.attempts or time.monotonic() + pause >= deadline:
                     raise
+                LOG.info("attempt %d failed, another follows in %.1f s: %s: %s", attempt, pause, uri, one_line(e))
                 time.sleep(pause)
             else:
                 PACE.answered()

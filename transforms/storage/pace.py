@@ -4,6 +4,7 @@ A bucket of Cloud Storage begins at about 5,000 reads a second, doubles in 20 mi
 https://cloud.google.com/storage/docs/request-rate. If each thread only paused by itself, the others would go on.
 """
 
+import logging
 import threading
 import time
 
@@ -12,6 +13,8 @@ FIRST_INTERVAL, LONGEST_INTERVAL = 0.01, 1.0
 
 SPEED_UP = 0.95
 """Factor of the interval after each answer; with doubling after each refusal, 7 % are refused in the long run."""
+
+LOG = logging.getLogger(__name__)
 
 
 class Pace:
@@ -48,6 +51,7 @@ class Pace:
             if turn >= self._slowed:
                 self._slowed = now
                 self._interval = min(max(2 * self._interval, FIRST_INTERVAL), LONGEST_INTERVAL)
+                LOG.info("requests are refused for being too many; from now on one every %.2f s", self._interval)
             self._next = max(self._next, now + max(after, self._interval))
 
     def answered(self) -> None:

@@ -19,6 +19,9 @@ from transforms.write.shard_plan import StandingFile
 
 LOG = logging.getLogger(__name__)
 
+HIDE_NO_URI = ("no_uri", "other_file")
+"""Reasons for failures of reading the input that leave no uri in doubt."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Drops:
@@ -75,12 +78,12 @@ def drops_of(
             seen_failures.update(value)
         elif kind == "stale_failures":
             stale.update(value)
-    if remove_missing and any(failure.reason != "no_uri" for failure in unread):
+    if remove_missing and any(failure.reason not in HIDE_NO_URI for failure in unread):
         LOG.warning("not all of the input could be read: nothing is removed for being gone from it")
         remove_missing = False
     gone = known.rows.uris.at(np.flatnonzero(~seen))
     standing = {uri for uri, failure in known.failures.items() if stands(failure)}
-    # What a list's row failed with is said anew by each run that reads the list.
+    # What could not be read is said anew by each run that reads the input.
     stale |= {uri for uri in standing if known.failures[uri].of_list}
     rows = set(replaced)
     if remove_missing:

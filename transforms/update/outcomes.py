@@ -50,7 +50,7 @@ class HeldFailure:
       transient: whether another attempt may succeed.
       file: number of its file.
       is_part: whether that is a part of a run that ended early; else the failure stands in the collection.
-      of_list: whether it is the failure of a list's row, which each run reads again.
+      of_list: whether it is one of reading the input, which each run does again.
     """
 
     version: str

@@ -112,7 +112,7 @@ def follow(result: Any, runner: Any, plan: Plan, started: float) -> RunStats:
             except Exception as e:
                 # The metrics service may fail on its own; the job is not lost then.
                 if state == PipelineState.DONE:
-                    complain(f"embed-images: the job's counters are unknown: {one_line(e)}")
+                    complain(f"embed-images: the job's counters are unknown: {one_line(e)}", level="warning")
             if not fetching and counters.get("images-fetched"):
                 fetching = time.monotonic()
             progress.update()

@@ -15,7 +15,7 @@ from pipelines.console.progress import Progress
 from pipelines.launch.beam_pipeline import empty_pipeline
 from pipelines.launch.claimed import Claim, claimed
 from pipelines.launch.portable.services import find_services
-from pipelines.options.flags import check_beam_flags
+from pipelines.options.command_line import check_beam_flags
 from pipelines.plan.plan import Plan
 from pipelines.plan.run_stats import RunStats, Speed
 from pipelines.plan.runner import Runner, Where, named_runner

@@ -1,6 +1,8 @@
 """Lines are printed as lines, each as plain text, and nothing else prints."""
 
 import ast
+import datetime
+import json
 import logging
 import pathlib
 import subprocess
@@ -8,7 +10,8 @@ import sys
 
 import pytest
 
-from pipelines.console.lines import PrintableFormatter, complain, say
+from pipelines.console.lines import STDERR, complain, say
+from pipelines.console.logs import PrintableFormatter
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -29,6 +32,16 @@ def test_a_line_stays_one_line_on_either_stream(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr() == (f"first\n{SHOWN}\n", f"{SHOWN}\n\nhttps://***@h/\n")
 
 
+def test_in_json_a_complaint_is_one_object(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(STDERR, "is_json", True)
+    monkeypatch.setattr(STDERR, "run_id", "RUN")
+    complain("", "embed-images: one https://me:pw@h/", FORGED)
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert datetime.datetime.fromisoformat(told.pop("time")).tzinfo == datetime.UTC
+    assert told == {"level": "error", "message": f"one https://***@h/\n{SHOWN}", "run_id": "RUN"}
+
+
 def test_what_is_logged_is_plain_text_and_a_traceback_keeps_its_lines() -> None:
     """(4e)"""
     try:
@@ -40,10 +53,11 @@ def test_what_is_logged_is_plain_text_and_a_traceback_keeps_its_lines() -> None:
     assert lines[-1] == r"ValueError: \u001b[2J https://***@h/"
 
 
-def test_the_libraries_of_a_verbose_run_are_heard_as_plain_text() -> None:
+def test_what_libraries_say_at_debug_is_plain_text() -> None:
     """(4e)"""
     code = (
-        "import warnings, logging\nfrom pipelines.command import main\nmain(['--list_backbones', '--verbose'])\n"
+        "import warnings, logging\nfrom pipelines.command import main\n"
+        "main(['--list_backbones', '--log_level=debug'])\n"
         r"warnings.warn('\x1b[31m'); logging.getLogger('x').error('\x1b[32m')"
     )
     heard = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stderr

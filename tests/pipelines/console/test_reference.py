@@ -11,6 +11,7 @@ from pipelines.console.exit_codes import EXIT_CODES
 from pipelines.console.reference import VARIABLES, reference
 from pipelines.options import similar
 from pipelines.options.flags import parser
+from pipelines.options.given import PREFIX, variable_of
 from transforms.backbones import catalog_rows
 from transforms.core.failures import REASONS
 
@@ -61,7 +62,7 @@ def test_every_variable_of_ours_that_the_code_reads_is_explained() -> None:
         for path in (ROOT / folder).rglob("*.py")
         for name in re.findall(r'"(EMBED_IMAGES_[A-Z]+)"', path.read_text(encoding="utf-8"))
     }
-    assert own == {name for name in VARIABLES if name.startswith("EMBED_IMAGES_")}
+    assert own == {name for name in VARIABLES if name.startswith(PREFIX)} - {variable_of("flag")}
 
 
 def test_the_module_prints_the_page() -> None:

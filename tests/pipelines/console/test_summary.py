@@ -1,5 +1,6 @@
 """What a person reads at the end, and the exit code, from manifests as they are written."""
 
+import dataclasses
 import json
 import pathlib
 import shlex
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 
 from pipelines.console.summary import conclude, exit_code, summary_lines
+from pipelines.options.command_line import parse
+from pipelines.options.settings import Settings
 from pipelines.plan.plan import Plan, Target
 from pipelines.plan.run_stats import RunStats
 from pipelines.plan.runner import Where
@@ -17,6 +20,7 @@ from transforms.collection.manifest import Changes
 from transforms.core.errors import RunError
 
 COMMAND = ("--input", "photos", "--output=o ut", "--weights", "random", "--uri_column", "path", "--normalize")
+SETTINGS = parse(list(COMMAND), {})[0]
 PARQUET = "parquet/embeddings-RUN-00000-of-00001.parquet"
 RECORDS = "tfrecord/embeddings-RUN-00000-of-00001.tfrecord.gz"
 FAILED = "failures/failures-RUN-00000-of-00001.jsonl"
@@ -50,7 +54,7 @@ def manifest(spec: EmbeddingSpec, embedded: int, reasons: dict[str, int], files:
         "workers": [{"engine": "tensorflow", "device": device} for device in ("CPU", "GPU")] if embedded else [],
         "files": [{"name": name, "rows": 1, "bytes": 1_500_000} for name in files],
         "failures": seen,
-        "health": {**HEALTH, "duplicates": 0.25},
+        "health": {**HEALTH, "vectors": 30, "duplicates": 0.25},
     }
 
 
@@ -75,7 +79,7 @@ def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: 
     busy = {"fetch": 100_000, "decode": 1_260_000, "forward": 900_000, "write": 40_000}
     counters = {f"{stage}-busy-us": us for stage, us in busy.items()}
     stats = RunStats(2.0, 1.5, {"batches-on-cpu": 1, "forward-waited-us": 310_000, **counters})
-    lines = summary_lines(target(tmp_path, spec), found, stats, COMMAND)
+    lines = summary_lines(target(tmp_path, spec), found, stats, SETTINGS)
     text = "\n".join(lines)
     assert 8 <= len(lines) <= 12
     assert "inputs 19 = embedded 8 + failed 9 + skipped 0 + duplicates 2" in text
@@ -89,9 +93,34 @@ def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: 
     assert retry == ["embed-images", *COMMAND, "--existing", "update", "--retry", "all"]
 
 
+@pytest.mark.parametrize(("vectors", "told"), [(1, False), (29, False), (30, True)])
+def test_constant_dimensions_are_told_of_enough_vectors(
+    vectors: int, told: bool, spec: EmbeddingSpec, tmp_path: pathlib.Path
+) -> None:
+    found: Any = manifest(spec, 8, {}, (PARQUET,))
+    found["health"]["vectors"] = vectors
+    text = "\n".join(summary_lines(target(tmp_path, spec), found, STATS, SETTINGS))
+    assert ("3 constant dimensions" in text) is told
+    assert "1 zero, " in text
+
+
+def test_other_files_are_told_apart_and_offer_no_retry(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
+    found: Any = manifest(spec, 8, {"other_file": 4}, (PARQUET, FAILED))
+    lines = summary_lines(target(tmp_path, spec), found, STATS, SETTINGS)
+    assert "failed 4 " in lines[1]
+    assert [line for line in lines if line.startswith(("  failed", "  others"))] == [
+        "  others    4 of the failed are no images by their suffix, and were not fetched, e.g. a b.jpg"
+    ]
+    assert not any(line.startswith("retry") for line in lines)
+    found = manifest(spec, 8, {"other_file": 4, "timeout": 1}, (PARQUET, FAILED))
+    lines = summary_lines(target(tmp_path, spec), found, STATS, SETTINGS)
+    assert "1 timeout" in lines[2]
+    assert lines[-2].startswith("retry")
+
+
 def test_a_run_without_failures_offers_no_retry(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
     found = manifest(spec, 8, {}, (RECORDS,))
-    lines = summary_lines(target(tmp_path, spec), found, RunStats(0.0, 0.0, {}), COMMAND)
+    lines = summary_lines(target(tmp_path, spec), found, RunStats(0.0, 0.0, {}), SETTINGS)
     assert "  failed    none" in lines
     assert not any(line.startswith("retry") for line in lines)
     assert "TFRecordDataset" in lines[-1]
@@ -100,7 +129,7 @@ def test_a_run_without_failures_offers_no_retry(spec: EmbeddingSpec, tmp_path: p
 
 def test_a_run_that_wrote_nothing_has_the_fewest_lines(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
     found = {**manifest(spec, 0, {}, ()), "health": {"vectors": 0}}
-    lines = summary_lines(target(tmp_path, spec), found, RunStats(1.0, 0.0, {}), COMMAND)
+    lines = summary_lines(target(tmp_path, spec), found, RunStats(1.0, 0.0, {}), SETTINGS)
     assert len(lines) == 8
     assert "  health    no vectors" in lines
 
@@ -111,37 +140,58 @@ def test_the_command_that_reads_the_result_names_the_file_where_it_lies(
 ) -> None:
     folder = tmp_path / 'o "ut'
     found = manifest(spec, 8, {"corrupt": 1}, (FAILED, name))
-    _, *command = shlex.split(summary_lines(target(folder, spec), found, STATS, COMMAND)[-1].partition(":")[2])
+    _, *command = shlex.split(summary_lines(target(folder, spec), found, STATS, SETTINGS)[-1].partition(":")[2])
     assert command[0] == "-c"
     assert said in command[1]
     assert json.dumps(f"{folder}/{name}") in command[1]
 
 
 def test_both_formats_are_read_from_parquet(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
-    lines = summary_lines(target(tmp_path, spec), manifest(spec, 8, {}, (RECORDS, PARQUET)), STATS, COMMAND)
+    lines = summary_lines(target(tmp_path, spec), manifest(spec, 8, {}, (RECORDS, PARQUET)), STATS, SETTINGS)
     assert PARQUET in lines[-1]
     assert sum(line.startswith("read the result:") for line in lines) == 1
 
 
+def retry_of(
+    typed: list[str], environ: dict[str, str], spec: EmbeddingSpec, folder: pathlib.Path
+) -> tuple[list[str], Settings]:
+    """Return what a shell makes of the command that a run with a failure prints, and the settings of that run."""
+    found: Any = manifest(spec, 0, {"timeout": 1}, (FAILED,))
+    settings = parse(typed, environ)[0]
+    command, *argv = shlex.split(summary_lines(target(folder, spec), found, STATS, settings)[-1].partition(":")[2])
+    assert command == "embed-images"
+    return argv, settings
+
+
 def test_a_retry_updates_the_same_collection(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
-    found = manifest(spec, 0, {"timeout": 1}, (FAILED,))
-    typed = (
-        "--input",
-        "a",
-        "b c",
-        "--existing=replace",
-        "--output",
-        "x",
-        "--backbone=A,B",
-        "--dry_run",
-        "--layer",
-        "a b",
-    )
-    line = summary_lines(target(tmp_path / "[1]", spec), found, STATS, typed)[-1]
-    assert shlex.split(line.partition(":")[2]) == [
-        *("embed-images", "--input", "a", "b c", "--output", "x", "--backbone=A,B", "--layer", "a b"),
+    typed = ["--input", "a", "--existing=replace", "--output", "x", "--backbone=A,B", "--layer", "a b", "--resume="]
+    assert retry_of(typed, {}, spec, tmp_path / "[1]")[0] == [
+        *("--input", "a", "--output", "x", "--backbone=A,B", "--layer", "a b"),
         *("--existing", "update", "--retry", "all"),
     ]
+
+
+def test_a_retry_in_another_shell_asks_for_what_variables_asked_for(
+    spec: EmbeddingSpec, tmp_path: pathlib.Path
+) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('output = "out"\nresume = "20261128T235642-42dbe8"\ntop_k = 3\n')
+    environ = {
+        "EMBED_IMAGES_INPUT": "a, b c",
+        "EMBED_IMAGES_CONFIG": str(file),
+        "EMBED_IMAGES_LAYER": "it's",
+        "EMBED_IMAGES_RETRY": "none",
+        "EMBED_IMAGES_NORMALIZE": "true",
+    }
+    argv, before = retry_of(["--normalize=false"], environ, spec, tmp_path)
+    after = parse(argv, {})[0]
+    assert (after.existing, after.retry, after.resume) == ("update", "all", "")
+    own = {"existing", "retry", "resume", "command_line", "began", "origins"}
+    for name, value in dataclasses.asdict(before).items():
+        assert name in own or getattr(after, name) == value, name
+    assert (after.input, after.output, after.normalize, after.top_k) == (("a", "b c"), "out", False, 3)
+    # In the shell of the run, too.
+    assert parse(argv, environ)[0].resume == ""
 
 
 CODES = [(9, 1, 0.1, 0), (9, 1, 0.09, 3), (9, 1, 1.0, 0), (0, 3, 1.0, 3), (0, 0, 0.0, 0), (5, 0, 0.0, 0)]
@@ -228,14 +278,14 @@ def test_a_run_that_changed_a_collection_says_what(
     content = manifest(spec, 8, {}, (PARQUET,))
     content["changes"] = {**dict.fromkeys(Changes.__annotations__, 0), **changes}
     content["collection"]["rows"] = rows
-    lines = summary_lines(target(tmp_path, spec), content, STATS, COMMAND)  # type: ignore[arg-type]
+    lines = summary_lines(target(tmp_path, spec), content, STATS, SETTINGS)  # type: ignore[arg-type]
     assert [said.removeprefix("  changes   ") for said in lines if said.startswith("  changes")] == [line] * bool(line)
 
 
 def test_failures_of_before_that_were_not_tried_are_counted(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
     content = manifest(spec, 8, {}, (PARQUET, FAILED.replace("RUN", "EARLIER")))
     content["changes"]["known_failures"] = 1200
-    lines = summary_lines(target(tmp_path, spec), content, STATS, COMMAND)  # type: ignore[arg-type]
+    lines = summary_lines(target(tmp_path, spec), content, STATS, SETTINGS)  # type: ignore[arg-type]
     assert [said for said in lines if said.startswith("  failed")] == [
         "  failed    1,200 before, and not tried again; --retry all would"
     ]

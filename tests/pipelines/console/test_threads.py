@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from pipelines.console.lines import STDERR
 from pipelines.console.threads import died_worker, noted_threads
 from pipelines.console.unexpected import unexpected
 
@@ -32,7 +33,8 @@ def test_the_end_of_a_worker_is_the_reason(
 ) -> None:
     # Pytest's own, which tests may not fail by.
     monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
-    with noted_threads(verbose=verbose):
+    monkeypatch.setattr(STDERR, "is_verbose", verbose)
+    with noted_threads():
         die("something before")
         die(message)
         assert died_worker().startswith(says)
@@ -45,7 +47,7 @@ def test_the_end_of_a_worker_is_the_reason(
 
 
 def test_what_threads_died_of_in_another_run_is_forgotten() -> None:
-    with noted_threads(verbose=False):
+    with noted_threads():
         die("Worker subprocess exited with return code 3")
-    with noted_threads(verbose=False):
+    with noted_threads():
         assert died_worker() == ""

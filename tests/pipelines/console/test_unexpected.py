@@ -42,7 +42,7 @@ def test_a_traceback_is_printed_only_for_who_asks(
             raise error
         except Exception as e:
             said = unexpected("it failed", e, verbose=verbose)
-        assert said == f"it failed: {line}; --verbose shows more"
+        assert said == f"it failed: {line}; --log_level debug shows more"
         complained = capsys.readouterr().err
         assert complained.startswith("Traceback" if verbose else "")
         assert bool(complained) is verbose

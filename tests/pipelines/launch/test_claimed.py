@@ -41,7 +41,7 @@ def keeping(photos: pathlib.Path, tmp_path: pathlib.Path) -> Plan:
 
 
 def verbose(plan: Plan) -> Plan:
-    return dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, verbose=True))
+    return dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, log_level="debug"))
 
 
 def folder(plan: Plan) -> pathlib.Path:
@@ -99,12 +99,12 @@ def test_a_claim_stands_while_the_block_runs_and_a_run_that_ends_well_keeps_all(
         (
             RuntimeError("line one\nthe disk is on fire\n\n"),
             RunError,
-            "the run failed: the disk is on fire; --verbose shows more; nothing half-written was kept",
+            "the run failed: the disk is on fire; --log_level debug shows more; nothing half-written was kept",
         ),
         (
             MemoryError(),
             RunError,
-            "the run failed: MemoryError; --verbose shows more; nothing half-written was kept",
+            "the run failed: MemoryError; --log_level debug shows more; nothing half-written was kept",
         ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
@@ -214,7 +214,7 @@ def test_an_unexpected_error_once_the_job_runs_elsewhere_keeps_all_and_ends_with
     job = Job(ConnectionError("no route"))
     failure = ended(plan, job.held, job)
     assert isinstance(failure, RunError)
-    assert str(failure) == f"the job cannot be followed: no route; --verbose shows more; {RUNS_ON}"
+    assert str(failure) == f"the job cannot be followed: no route; --log_level debug shows more; {RUNS_ON}"
     assert len(files_in(folder(plan))) == 6
 
 
@@ -231,7 +231,7 @@ def test_where_the_block_says_that_the_job_has_ended_nothing_stays(raised: Excep
         (RunError("the job was cancelled"), "the job was cancelled; what it wrote to "),
         (
             OSError("the storage is gone"),
-            "the run failed: the storage is gone; --verbose shows more; what it wrote to ",
+            "the run failed: the storage is gone; --log_level debug shows more; what it wrote to ",
         ),
         (KeyboardInterrupt(), "interrupted, what it wrote to "),
     ],
@@ -307,7 +307,7 @@ def test_parts_beside_what_is_committed_are_gone_on_from_by_a_command_that_is_no
     [
         (KeyboardInterrupt(), "interrupted"),
         (RunError("the job ended as FAILED"), "the job ended as FAILED"),
-        (ConnectionError("the runner has gone"), "the run failed: the runner has gone; --verbose shows more"),
+        (ConnectionError("the runner has gone"), "the run failed: the runner has gone; --log_level debug shows more"),
     ],
     ids=["KeyboardInterrupt", "RunError", "ConnectionError"],
 )
@@ -421,7 +421,7 @@ def test_what_became_of_the_outputs_is_said_in_one_line() -> None:
         (
             ZeroDivisionError("by zero"),
             1,
-            "embed-images: the run failed: by zero; --verbose shows more; nothing half-written was kept\n",
+            "embed-images: the run failed: by zero; --log_level debug shows more; nothing half-written was kept\n",
         ),
     ],
     ids=["UsageError", "RunError", "ZeroDivisionError"],

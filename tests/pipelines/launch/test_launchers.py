@@ -10,7 +10,7 @@ from pipelines.launch.beam_pipeline import BeamOptions
 from pipelines.launch.dataflow.launcher import DataflowLauncher
 from pipelines.launch.local import LocalLauncher
 from pipelines.launch.portable.launcher import PortableLauncher
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.plan.runner import Runner
 from transforms.core.errors import UsageError
 

@@ -44,13 +44,20 @@ def test_the_first_images_are_tried_and_all_are_counted(photos: pathlib.Path) ->
 def test_an_image_that_is_lost_is_said_with_its_reason_and_a_row_without_one_is_counted(listed: pathlib.Path) -> None:
     trial, lines = try_first_images(planned(listed))
     said = list(lines)
-    # Five rows are looked at; the one without a uri can't be tried.
-    assert (trial.inputs, trial.tried, len(said)) == (10, 4, 4)
+    # The row without a uri can't be tried.
+    assert (trial.inputs, trial.tried, len(said)) == (10, TRIED, TRIED)
     assert said[0].startswith(f"  read    {listed.parent}/")
     assert said[1].startswith(f"  failed  {listed.parent}/bad.jpg: ")
     assert said[2].startswith(f"  failed  {listed.parent}/missing.jpg: not_found: ")
     assert said[3].startswith(f"  read    {listed.parent}/")
-    assert (len(trial.pixels), len(trial.sizes)) == (2, 3)
+    assert (len(trial.pixels), len(trial.sizes)) == (3, 4)
+
+
+def test_what_lies_before_the_images_of_a_folder_does_not_hide_them(photos: pathlib.Path) -> None:
+    for i in range(2 * TRIED):
+        (photos / f"{i}.json").write_text("{}")
+    trial, lines = try_first_images(planned(photos))
+    assert (trial.inputs, trial.tried, len(list(lines))) == (10 + 2 * TRIED, TRIED, TRIED)
 
 
 def test_fewer_inputs_than_are_tried_are_all_tried(photos: pathlib.Path) -> None:

@@ -21,7 +21,7 @@ from pipelines.options.arguments import (
     some_prefixes,
     yes_or_no,
 )
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from transforms.core.errors import UsageError
 
 NEEDED = ["--input", "photos", "--output", "out"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.options.gpus import GPUS
 
 NEEDED = ["--input", "gs://b/in", "--output", "gs://b/out"]

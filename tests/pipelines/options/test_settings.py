@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.options.flags import parse, parser
+from pipelines.options.command_line import parse
+from pipelines.options.flags import parser
+from pipelines.options.given import given
 from pipelines.options.settings import Settings
 
 NEEDED = ["--input", "photos", "--output", "out"]
@@ -19,14 +21,14 @@ def destinations() -> set[str]:
 def test_the_fields_are_the_destinations_of_the_parser_and_what_was_typed_when() -> None:
     fields = [field.name for field in dataclasses.fields(Settings)]
     assert len(fields) == len(set(fields))
-    assert set(fields) == destinations() | {"command_line", "began"}
-    assert fields[-2:] == ["command_line", "began"]
+    assert set(fields) == destinations() | {"origins", "command_line", "began"}
+    assert fields[-3:] == ["origins", "command_line", "began"]
 
 
 def test_each_field_holds_what_the_parser_found() -> None:
     typed = [*NEEDED, "--image_size=32x64", "--gpu=nvidia-l4", "--gpu_count=2", "--top_k=3", "--no_wait"]
     parsed, _ = parser().parse_known_args(typed)
-    settings = Settings.of(parsed, tuple(typed), 7.5)
+    settings = Settings.of(given(typed, {}), 7.5)
     for name in destinations() - {"input", "allowed_prefix"}:
         assert getattr(settings, name) == getattr(parsed, name), name
     assert (settings.input, settings.allowed_prefix) == (("photos",), ())
@@ -34,8 +36,7 @@ def test_each_field_holds_what_the_parser_found() -> None:
 
 
 def test_no_input_is_an_empty_one() -> None:
-    parsed, _ = parser().parse_known_args(["--list_backbones"])
-    assert Settings.of(parsed, (), 0.0).input == ()
+    assert Settings.of(given(["--list_backbones"], {}), 0.0).input == ()
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda field: field.name)

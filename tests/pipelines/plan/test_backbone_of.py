@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.options.settings import Settings
 from pipelines.plan.backbone_of import REWRITES, backbone_of, build_ahead
 from pipelines.plan.plan import make_plan

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.plan.plan import Plan, Target, loadable_here, make_plan
 from pipelines.plan.runner import Runner, Where
 from tests.pipelines.conftest import settings_of

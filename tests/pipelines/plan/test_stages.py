@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.plan.plan import Plan, Target, make_plan
 from pipelines.plan.runner import Where
 from pipelines.plan.stages import (

@@ -57,6 +57,15 @@ def test_out_of_memory_halves_the_batch_for_good() -> None:
     assert too_big == [8, 4]
 
 
+def test_a_batch_that_is_halved_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "transforms")
+    embed(FakeBackbone(memory=4), list(range(8)))
+    embed(FakeBackbone(poison=(0,)), [0, 1])
+    first, second = caplog.messages
+    assert first == "no memory for a batch of 8 images; from now on 4"
+    assert second.startswith("a batch of 2 images is halved, since it raised: ")
+
+
 def test_an_image_for_which_there_is_never_memory_is_a_transient_failure() -> None:
     (result,) = embed(FakeBackbone(memory=0), [1])
     assert (result.reason, result.transient) == ("out_of_memory", True)

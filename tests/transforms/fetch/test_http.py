@@ -177,6 +177,21 @@ def test_a_passing_failure_is_tried_again_and_at_last_called_transient(
     assert {408, 429, 500, 502, 503, 504} <= TRANSIENT_STATUSES
 
 
+def test_retries_and_slow_hosts_are_logged_without_secrets(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "transforms")
+    uri = serve(in_turn(status(503), status(200, b"x"))[0]) + "/a.jpg?sig="
+    assert body_of(uri + "secret") == b"x"
+    assert caplog.messages == [
+        f"attempt 1 failed, another follows in 0.0 s: {uri}***: the server answered 503 Service Unavailable"
+    ]
+    caplog.clear()
+    monkeypatch.setattr("transforms.fetch.http.SLOW", 0.0)
+    body_of(uri + "secret")
+    assert caplog.messages == [f"slow host, 0.0 s for an image: {uri}***"]
+
+
 def test_pauses_double_until_the_next_would_outlast_the_timeout(serve: Serve) -> None:
     handler, paths = in_turn(status(503))
     error = lost(serve(handler), dataclasses.replace(FETCH, attempts=99, timeout=0.25))

@@ -109,6 +109,17 @@ def test_a_uri_in_two_versions_is_counted(tmp_path: pathlib.Path, one_reader: bo
 
 
 @pytest.mark.parametrize("one_reader", [True, False])
+def test_what_is_lost_twice_is_lost_once_and_a_duplicate(tmp_path: pathlib.Path, one_reader: bool) -> None:
+    for name in ("a.jpg", "b.mov"):
+        (tmp_path / name).touch()
+    outputs, counters = found(tmp_path, tmp_path / "*.mov", tmp_path / "*", one_reader=one_reader)
+    assert [row.uri for row in outputs["uris"]] == [str(tmp_path / "a.jpg")]
+    assert [(lost.source.uri, lost.reason) for lost in outputs["unread"]] == [(str(tmp_path / "b.mov"), "other_file")]
+    assert {name: sum_.count for name, sum_ in outputs["counts"]} == {"inputs": 5, "duplicates": 3}
+    assert (counters["images-failed"], counters["uris-repeated"]) == (1, 3)
+
+
+@pytest.mark.parametrize("one_reader", [True, False])
 def test_counts_are_sums_and_no_element_a_row(tmp_path: pathlib.Path, one_reader: bool) -> None:
     rows = [[(f"/{i % 50}", "") for i in range(100)] + [("", "")] * 20]
     outputs, _ = found(*lists(tmp_path, rows), one_reader=one_reader)

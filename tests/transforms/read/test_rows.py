@@ -5,10 +5,9 @@ import pathlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from apache_beam.pvalue import TaggedOutput
 
 from tests.servers.gcs import GcsServer
-from transforms import ReadImageUris
+from transforms import Failure, ReadImageUris
 from transforms.core.counters import reset_tally, tally
 from transforms.core.errors import UsageError
 from transforms.read.rows import read_source
@@ -18,10 +17,7 @@ def versions(*inputs: object, version_column: str = "") -> dict[str, str]:
     """Return versions, or reasons for failures, by uri."""
     source = ReadImageUris([str(path) for path in inputs], version_column=version_column)
     rows = [row for one in source.sources for row in read_source(one, source.carried)]
-    return dict(
-        (row.value.source.uri, row.value.reason) if isinstance(row, TaggedOutput) else (row.uri, row.version)
-        for row in rows
-    )
+    return dict((row.source.uri, row.reason) if isinstance(row, Failure) else (row.uri, row.version) for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,10 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from apache_beam.pvalue import TaggedOutput
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms import ImageUri, ReadImageUris
+from transforms import Failure, ImageUri, ReadImageUris
 from transforms.core.errors import UsageError
 from transforms.core.uri_sum import UriSum
 from transforms.read.rows import read_source
@@ -206,7 +205,7 @@ def outcomes(path: pathlib.Path) -> list[tuple[str, str]]:
     """Return the uri of each row of a list, with the reason where it is lost."""
     source = ReadImageUris([str(path)])
     found = [row for one in source.sources for row in read_source(one, source.carried)]
-    return [by_reason(row.value)[::2] if isinstance(row, TaggedOutput) else (row.uri, "") for row in found]
+    return [by_reason(row)[::2] if isinstance(row, Failure) else (row.uri, "") for row in found]
 
 
 def test_white_space_around_a_uri_is_no_part_of_it(tmp_path: pathlib.Path) -> None:

@@ -32,6 +32,13 @@ def test_after_a_refusal_all_threads_take_turns() -> None:
     assert all(later - earlier >= 0.99 * FIRST_INTERVAL for earlier, later in itertools.pairwise(turns))
 
 
+def test_slowing_down_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "transforms")
+    pace = Pace()
+    pace.refused(turn_of(pace), 0.0)
+    assert caplog.messages == ["requests are refused for being too many; from now on one every 0.01 s"]
+
+
 def test_requests_that_were_under_way_together_count_as_one_refusal() -> None:
     pace = Pace()
     turns = [turn_of(pace) for _ in range(16)]

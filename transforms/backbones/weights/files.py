@@ -15,6 +15,7 @@ from transforms.backbones.weights.containers import first_difference, refuse_inf
 from transforms.core.errors import UsageError, one_line
 from transforms.storage.gcs import check_access, generations_of, is_gcs
 from transforms.storage.hashing import check_regular, sha256_of_files
+from transforms.storage.schemes import how_to_install
 
 SUFFIXES = (".weights.h5", ".h5", ".keras")
 
@@ -74,6 +75,8 @@ def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
             return
         from transforms.storage.files import download
 
+        if command := how_to_install(path):
+            raise UsageError(f"nothing here reads --weights {path}; run: {command}")
         with tempfile.TemporaryDirectory() as folder:
             local = os.path.join(folder, path.rpartition("/")[2])
             try:

@@ -13,7 +13,6 @@ import pyarrow as pa
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.core.errors import UsageError
 from transforms.read.formats.parts import Joined, Part
 from transforms.storage.files import download
 from transforms.storage.gcs import INSTALLED, is_gcs, opened_object
@@ -36,20 +35,6 @@ UNPACKERS: dict[str, Callable[[Any], Any]] = {
 }
 """Compressions of uri lists by suffix; unlike Beam's, they raise for a file that ends early."""
 
-REFUSED = {
-    "is an archive; unpack it, and name the folder": (
-        *(".tar", ".tgz", ".tbz2", ".zip", ".7z", ".rar", *(f".tar{suffix}" for suffix in UNPACKERS)),
-    ),
-    "is JSON but no JSON lines; write one object a line, and name it .jsonl": (".json", ".geojson"),
-    "is a table in a format that is not read here; save it as .csv, .jsonl or .parquet": (
-        *(".xls", ".xlsx", ".ods", ".feather", ".arrow", ".ipc", ".orc", ".avro", ".sqlite", ".db", ".yaml", ".yml"),
-        *(".xml", ".pkl", ".pickle", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".tfrecord", ".tfrecords", ".lance"),
-    ),
-    "is compressed in a way that is not read here; use gzip, bzip2 or zstd": (".xz", ".lz4", ".br", ".lzma", ".snappy"),
-    "is a compressed file that does not say of what; name it .txt.gz, .csv.gz, .jsonl.gz, or unpack it": (*UNPACKERS,),
-}
-"""What is said of files that are neither images nor uri lists, with their suffixes."""
-
 
 def format_of(path: str) -> str:
     """Return the format of a uri list by its suffix, compressed or not: '.csv.gz' -> 'csv'; '' for any other file."""
@@ -61,17 +46,6 @@ def format_of(path: str) -> str:
 def is_uri_list(path: str) -> bool:
     """Whether a path has the suffix of a uri list, compressed or not: .csv, .csv.gz."""
     return bool(format_of(path))
-
-
-def refuse_other_files(path: str) -> None:
-    """Refuse a file whose suffix says that it is neither an image nor a uri list.
-
-    Raises:
-      UsageError: the line says what to do with the file.
-    """
-    for what, suffixes in REFUSED.items():
-        if not is_uri_list(path) and path.lower().endswith(suffixes):
-            raise UsageError(f"--input {path} {what}")
 
 
 def is_packed(path: str) -> bool:

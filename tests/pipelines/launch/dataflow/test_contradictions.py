@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.command import main
 from pipelines.launch.dataflow.contradictions import container_versions, own_versions, refuse_dataflow_flags
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from tests.pipelines.launch.dataflow.conftest import DATAFLOW, NEEDED
 from transforms.core.errors import UsageError
 

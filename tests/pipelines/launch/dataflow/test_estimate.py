@@ -13,7 +13,7 @@ from pipelines.launch.dataflow.estimate import (
     worker_rate,
 )
 from pipelines.launch.dataflow.job import DataflowJob, dataflow_job
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.options.gpus import GPUS
 from pipelines.plan.plan import Plan, make_plan
 from pipelines.plan.run_stats import Speed

@@ -8,7 +8,7 @@ import pytest
 from apache_beam.options.pipeline_options import DebugOptions, GoogleCloudOptions, SetupOptions, WorkerOptions
 
 from pipelines.launch.dataflow.job import DataflowJob, dataflow_job, source_setup_file
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.plan.plan import Plan
 from tests.pipelines.launch.dataflow.conftest import DATAFLOW, NEEDED
 from transforms import Backbone

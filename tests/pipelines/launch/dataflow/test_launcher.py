@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.launch.dataflow.job import dataflow_job
 from pipelines.launch.dataflow.launcher import DataflowLauncher
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.plan.plan import make_plan
 from pipelines.plan.run_stats import Speed
 from pipelines.plan.runner import Runner, Where

@@ -11,7 +11,7 @@ import pytest
 from pipelines.command import main
 from pipelines.launch.dataflow.job import dataflow_job
 from pipelines.launch.dataflow.needs import need_lines
-from pipelines.options.flags import parse
+from pipelines.options.command_line import parse
 from pipelines.plan.plan import make_plan
 from pipelines.plan.runner import Runner, Where
 from tests.pipelines.launch.dataflow.conftest import IMAGE, names_below, output_of

@@ -211,7 +211,7 @@ def test_an_error_while_a_job_is_followed_leaves_the_job_what_it_writes(
     assert main(flags) == 1
     line, cancel = capsys.readouterr().err.splitlines()
     assert line.startswith("embed-images: the job cannot be followed: ")
-    assert line.endswith("; --verbose shows more; no longer followed; the job runs on, to cancel it:")
+    assert line.endswith("; --log_level debug shows more; no longer followed; the job runs on, to cancel it:")
     assert cancel == f"  {CANCEL}"
     assert [name.rpartition("/")[2] for name in output_of(dataflow)] == ["owner.json"]
 

@@ -64,6 +64,7 @@ def test_weights_that_are_missing_broken_or_of_another_kind_are_told(tmp_path: p
     (tmp_path / "a.keras").write_bytes(b"junk")
     assert "cannot read --weights foo://none.h5" in usage_error(weights="foo://none.h5")
     assert "no weights file" in usage_error(weights=str(tmp_path / "none.h5"))
+    assert "reads --weights s3://b/w.h5; run: pip install 'apache-beam[aws]'" in usage_error(weights="s3://b/w.h5")
     assert "does not fit" in usage_error(weights=str(tmp_path / "a.h5"))
     assert "is not a .keras file" in usage_error(weights=str(tmp_path / "a.keras"))
     assert "must be imagenet, random or a file" in usage_error(weights="imagenet21k")

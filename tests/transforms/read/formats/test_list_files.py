@@ -1,4 +1,4 @@
-"""Uri lists are known by their suffix, and unpacked; other files that are no images are refused with a way out."""
+"""Uri lists are known by their suffix, and unpacked."""
 
 import bz2
 import gzip
@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from transforms.core.errors import UsageError
-from transforms.read.formats.list_files import format_of, is_uri_list, opened, refuse_other_files
+from transforms.read.formats.list_files import format_of, is_uri_list, opened
 
 
 @pytest.mark.parametrize(
@@ -37,32 +36,6 @@ def test_a_uri_list_is_known_by_its_suffix(path: str, format_: str) -> None:
     """(2e) Lists were taken for images."""
     assert format_of(path) == format_
     assert is_uri_list(path) == bool(format_)
-
-
-@pytest.mark.parametrize(
-    ("path", "says"),
-    [
-        *(
-            (f"a{suffix}", "is an archive; unpack it, and name the folder")
-            for suffix in (".tar", ".tar.gz", ".zip", ".7z")
-        ),
-        ("a.json", "is JSON but no JSON lines; write one object a line, and name it .jsonl"),
-        *((f"a{suffix}", "save it as .csv, .jsonl or .parquet") for suffix in (".xlsx", ".feather", ".tfrecord")),
-        *((f"a{suffix}", "use gzip, bzip2 or zstd") for suffix in (".csv.xz", ".csv.lz4")),
-        ("a.gz", "name it .txt.gz, .csv.gz, .jsonl.gz, or unpack it"),
-    ],
-)
-def test_a_file_of_another_kind_is_refused_with_a_way_out(path: str, says: str) -> None:
-    """(2e) A run of a list that is taken for an image fails, and does not say why."""
-    with pytest.raises(UsageError) as error:
-        refuse_other_files(path.upper())
-    assert str(error.value).startswith(f"--input {path.upper()} ")
-    assert says in str(error.value)
-
-
-@pytest.mark.parametrize("path", ["a.jpg", "a.csv.gz", "a", "a.tiff", "json", "x.zip/a.jpg", "a.webp", "a.unknown"])
-def test_images_and_lists_are_not_refused(path: str) -> None:
-    refuse_other_files(path)
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {

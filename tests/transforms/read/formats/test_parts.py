@@ -49,7 +49,7 @@ def rows(path: str, *, divided: bool) -> list[object]:
     sources = in_parts(source.sources, source.carried.parts) if divided else source.sources
     assert (len(sources) > 1) is divided
     assert [one.index for one in sources] == list(range(len(sources)))
-    return [getattr(row, "value", row) for one in sources for row in read_source(one, source.carried)]
+    return [row for one in sources for row in read_source(one, source.carried)]
 
 
 @pytest.mark.parametrize("format_", FORMATS)

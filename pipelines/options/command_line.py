@@ -1,0 +1,87 @@
+"""A command line to settings: what is ours is parsed and checked, what is Beam's is passed on, the rest is refused."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+
+from pipelines.options.arguments import Parser
+from pipelines.options.flags import NEEDED, REMOVED, parser
+from pipelines.options.given import given
+from pipelines.options.settings import Settings
+from pipelines.options.strays import refuse_strays
+from transforms.core.errors import UsageError, did_you_mean
+
+
+def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Settings, list[str]]:
+    """Split a command line into our settings, which the environment and a file add to, and Beam's flags.
+
+    Raises:
+      UsageError: an argument is wrong or missing.
+    """
+    began = time.monotonic()
+    found = given(argv, environ)
+    beam_args = found.beam_args
+    for flag, instead in REMOVED.items():
+        if any(argument.partition("=")[0] == flag for argument in beam_args):
+            raise UsageError(f"{flag} is no longer a flag; use {instead}")
+    refuse_strays(parser(), argv)
+    settings = Settings.of(found, began)
+    if settings.only_prints:
+        return settings, beam_args
+    for flag in NEEDED:
+        value = getattr(settings, flag)
+        if not value or not all(value):
+            _refuse_unknown(beam_args)
+            raise UsageError(f"--{flag} is missing; see embed-images --help")
+    if not settings.backbone:
+        raise UsageError("--backbone is empty; see --list_backbones")
+    if len(settings.backbone) > 1 and settings.own_weights:
+        raise UsageError("a weights file is for one --backbone; give one, or imagenet or random weights")
+    if settings.weights_sha256 and not settings.own_weights:
+        raise UsageError("--weights_sha256 is for a weights file; give its path as --weights")
+    if settings.resume and settings.existing == "replace":
+        raise UsageError("--resume takes over what a run has finished, and --existing replace begins anew; give one")
+    if settings.remove_missing and settings.existing != "update":
+        raise UsageError("--remove_missing is for --existing update")
+    return settings, beam_args
+
+
+def _refuse_unknown(beam_args: list[str]) -> None:
+    """Refuse a flag that nobody knows, since it may be a needed one that is misspelt."""
+    if beam_args:
+        # A job server has flags of its own, and whether the runner is one is not known here.
+        has_runner = any(argument.partition("=")[0] == "--runner" for argument in beam_args)
+        check_beam_flags(beam_args, None if has_runner else frozenset())
+
+
+def check_beam_flags(
+    beam_args: list[str], of_server: frozenset[str] | None = frozenset(), own: Callable[[], Parser] = parser
+) -> None:
+    """Refuse flags that neither a command nor Beam knows.
+
+    Args:
+      beam_args: flags for Beam.
+      of_server: flags that a job server takes beside Beam's; None if they are not known yet, so that only those that
+        look like a mistake are refused.
+      own: function that returns the parser of the command's own flags.
+
+    Raises:
+      UsageError: a flag is unknown; the message names the nearest.
+    """
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    beam = Parser(prog="embed-images", add_help=False, allow_abbrev=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(beam)
+    _, unknown = beam.parse_known_args(beam_args)
+    ours = own()
+    known = [name for p in (ours, beam) for action in p._actions for name in action.option_strings]
+    for i, argument in enumerate(unknown):
+        flag = argument.partition("=")[0]
+        is_value = not flag.startswith("-") and i > 0 and unknown[i - 1].startswith("--") and "=" not in unknown[i - 1]
+        if flag in (of_server or ()) or is_value:
+            continue
+        if of_server is None and flag.startswith("--") and not did_you_mean(flag, known):
+            continue
+        what = f"unknown flag {flag}{did_you_mean(flag, known)}" if flag.startswith("-") else f"unexpected {flag!r}"
+        raise UsageError(f"{what}; see {ours.prog} --help")

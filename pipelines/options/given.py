@@ -1,0 +1,123 @@
+"""What is given for each flag: on the command line, else by a variable, else in a --config file, else by default.
+
+Variables and files are parsed by the same parser, as if each of their values was typed: --flag=value.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pipelines.options.arguments import a_path
+from pipelines.options.config_file import arguments_of_file, is_repeatable
+from pipelines.options.flags import REMOVED, PrintsAndEnds, parser
+from transforms.core.errors import UsageError, did_you_mean
+
+COMMAND_LINE, ENVIRONMENT, FILE, DEFAULT = "command line", "environment", "file", "default"
+"""Where a value comes from."""
+
+PREFIX = "EMBED_IMAGES_"
+"""What the variables of flags begin with: EMBED_IMAGES_BATCH_SIZE."""
+NO_FLAGS = ("CACHE", "REWRITES", "IMAGE", "TEST_DATA")
+"""Ends of the names of variables that are read elsewhere."""
+_OF_KUBERNETES = ("SERVICE_", "PORT")
+"""Beginnings of those that Kubernetes sets in each pod for a service of the name embed-images."""
+
+
+class Given(NamedTuple):
+    """What is given.
+
+    Attributes:
+      values: of every flag, by its name.
+      origins: one of the above for each flag.
+      beam_args: flags for Beam.
+      command_line: arguments that ask for the same without the variables; a file is named in them.
+    """
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+    beam_args: list[str]
+    command_line: tuple[str, ...]
+
+
+def given(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
+    """Return what a command line, the environment and the file that either names give for all flags.
+
+    Raises:
+      UsageError: a value is wrong, or a name is no flag's; the message says where it stands.
+    """
+    typed, beam_args = _parsed(argv)
+    values = vars(parser().parse_args([]))
+    origins = dict.fromkeys(values, DEFAULT)
+    known = {action.dest: action for action in parser()._actions if is_setting(action)}
+    if any(typed.get(name) for name in ("version", "list_backbones")):
+        # They must answer in any environment.
+        environ = {}
+    config = a_path(typed.get("config") or environ.get(variable_of("config"), ""))
+    if config:
+        in_file = {name: action for name, action in known.items() if name != "config"}
+        for name, texts in arguments_of_file(config, in_file, REMOVED):
+            values |= _checked(f"--config {config}", texts)
+            origins[name] = FILE
+    from_variables = {name: texts for name, texts in _arguments_of(environ, known) if name not in typed}
+    for name, texts in from_variables.items():
+        values |= _checked(variable_of(name), texts)
+        origins[name] = ENVIRONMENT
+    values |= typed
+    origins |= dict.fromkeys(typed, COMMAND_LINE)
+    command_line = (*(text for texts in from_variables.values() for text in texts), *argv)
+    return Given(values, origins, beam_args, command_line)
+
+
+def peeked(flag: str, argv: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Return the text that the command line or a variable gives for a flag, unparsed, '' for none: the last one."""
+    found = environ.get(variable_of(flag), "")
+    for argument, following in zip(argv, (*argv[1:], ""), strict=True):
+        name, is_joined, value = argument.partition("=")
+        if name == f"--{flag}":
+            found = value if is_joined else following
+    return found
+
+
+def variable_of(flag: str) -> str:
+    """Return the name of a flag's variable."""
+    return PREFIX + flag.upper()
+
+
+def is_setting(action: argparse.Action) -> bool:
+    """Whether a flag is more than a question, and so may be given by a variable."""
+    return not isinstance(action, argparse._HelpAction | PrintsAndEnds)
+
+
+def _parsed(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return what some arguments give, without any default, and those that are not ours."""
+    without_defaults = parser()
+    for action in without_defaults._actions:
+        action.default = argparse.SUPPRESS
+    parsed, others = without_defaults.parse_known_args(argv)
+    return vars(parsed), others
+
+
+def _checked(where: str, texts: list[str]) -> dict[str, Any]:
+    try:
+        return _parsed(texts)[0]
+    except UsageError as e:
+        raise UsageError(f"{where}: {e}") from e
+
+
+def _arguments_of(environ: Mapping[str, str], known: Mapping[str, argparse.Action]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each flag that a variable gives, with its arguments; an empty variable counts as unset."""
+    flags = {variable_of(name): action for name, action in known.items()}
+    for variable in sorted(environ):
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in NO_FLAGS or name.startswith(_OF_KUBERNETES):
+            continue
+        if instead := REMOVED.get(f"--{name.lower()}"):
+            raise UsageError(f"{variable}: --{name.lower()} is no longer a flag; use {instead}")
+        if variable not in flags:
+            # Compared without what all begin with, which would make any two of them alike.
+            near = did_you_mean(name, (*map(str.upper, known), *NO_FLAGS)).replace("'", f"'{PREFIX}", 1)
+            raise UsageError(f"unknown variable {variable}{near}; see embed-images --help")
+        if value := environ[variable]:
+            action = flags[variable]
+            texts = value.split(",") if is_repeatable(action) else [value]
+            yield action.dest, [f"--{action.dest}={text.strip()}" for text in texts if text.strip()]
