@@ -111,24 +111,30 @@ def test_photos_that_were_saved_again_are_found(test_data: pathlib.Path, tmp_pat
         if i < 4:
             photo.resize((photo.width * 2 // 3, photo.height * 2 // 3)).save(tmp_path / "photos" / f"{i:02d}_small.png")
     PIL.Image.open(photos[0]).convert("RGB").save(tmp_path / "asked.webp", quality=90)
-    environment = {**os.environ, "KERAS_HOME": str(test_data / "keras_home"), "PYTHONPATH": str(ROOT)}
-
-    def ran(*command: Any) -> str:
-        command = [sys.executable, "-m", *map(str, command)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
     model = ["--backbone", "MobileNet", "--backbone_kwargs", '{"alpha": 0.25}']
-    ran("pipelines.command", "--input", "photos", "--output", "out", *model)
-    said = ran("pipelines.similar.command", "--embeddings", "out", "--pairs", "--above", "0.9", "--out", "pairs.jsonl")
+    here = ["--embeddings", "out"]
+    commands = [
+        ("pipelines.command", ["--input", "photos", "--output", "out", *model]),
+        ("pipelines.similar.command", [*here, "--pairs", "--above", "0.9", "--out", "pairs.jsonl"]),
+        ("pipelines.similar.command", [*here, "--to", "asked.webp", "--top", "2"]),
+    ]
+    code = (
+        "import importlib, json, sys\n"
+        "for command, arguments in json.loads(sys.argv[1]):\n"
+        "    assert importlib.import_module(command).main(arguments) == 0"
+    )
+    environment = {**os.environ, "KERAS_HOME": str(test_data / "keras_home"), "PYTHONPATH": str(ROOT)}
+    process = [sys.executable, "-c", code, json.dumps(commands)]
+    done = subprocess.run(process, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     expected = by_hand(tmp_path / "out", 0.9)
     assert_same(pairs_in(tmp_path / "pairs.jsonl"), expected)
     folder = tmp_path / "photos"
     assert {(str(folder / f"{i:02d}.jpg"), str(folder / f"{i:02d}_small.png")) for i in range(4)} <= expected.keys()
-    assert said.startswith(f"pairs   {len(expected)} with a cosine of at least 0.9, among 28 images\n")
-    said = ran("pipelines.similar.command", "--embeddings", "out", "--to", "asked.webp", "--top", "2")
-    assert {line.split()[1] for line in said.splitlines()[1:]} == {f"{folder}/00.jpg", f"{folder}/00_small.png"}
+    assert f"\npairs   {len(expected)} with a cosine of at least 0.9, among 28 images\n" in done.stdout
+    asked, *nearest = done.stdout.splitlines()[-3:]
+    assert asked == str(tmp_path / "asked.webp")
+    assert {line.split()[1] for line in nearest} == {f"{folder}/00.jpg", f"{folder}/00_small.png"}
 
 
 @pytest.mark.exhaustive
