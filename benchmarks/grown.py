@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,11 @@ def link_images(folder: str, images: int, size: tuple[int, int] = SMALL, links: 
 
 def list_images(path: str, uris: Iterable[str], label: str = "label") -> list[ImageUri]:
     """Write a CSV of images, with their versions in `revision`, and three more columns; return them."""
-    made = []
+    return list(listed_images(path, uris, label))
+
+
+def listed_images(path: str, uris: Iterable[str], label: str = "label") -> Iterator[ImageUri]:
+    """Write a CSV as `list_images` does; yield each image, of which there may be more than memory holds."""
     with open(path, "w", newline="", encoding="utf-8") as f:
         writer = csv.DictWriter(f, ["uri", "revision", "label", "photographer", "taken"])
         writer.writeheader()
@@ -66,8 +70,7 @@ def list_images(path: str, uris: Iterable[str], label: str = "label") -> list[Im
             columns = {"revision": f"r{i % 7}", "label": f"{label} {i % 1000}", "photographer": f"person {i % 5000}"}
             source = ImageUri(uri, {**columns, "taken": 1_600_000_000 + i}, listed_version(columns["revision"]))
             writer.writerow({"uri": uri, **source.columns})
-            made.append(source)
-    return made
+            yield source
 
 
 def grow(output: str, sources: Sequence[ImageUri]) -> None:

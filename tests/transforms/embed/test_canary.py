@@ -143,6 +143,7 @@ def test_other_weights_of_the_same_shape_are_refused(with_weights: Callable[[str
     assert least_cosine(vectors_of(with_weights("other")), expected, "float32") < 0.9
 
 
+@pytest.mark.exhaustive
 def test_one_kernel_that_is_off_by_one_percent_is_refused(
     model: keras.Model, with_weights: Callable[[str], Backbone]
 ) -> None:
@@ -152,6 +153,7 @@ def test_one_kernel_that_is_off_by_one_percent_is_refused(
     assert least_cosine(vectors_of(with_weights("perturbed")), expected, "float32") < LEAST_COSINE["float32"]
 
 
+@pytest.mark.exhaustive
 def test_pixels_scaled_otherwise_are_refused() -> None:
     expected = vectors_of(SMALL)
     assert least_cosine(vectors_of(dataclasses.replace(SMALL, normalize=True)), expected, "float32") < 1
@@ -159,6 +161,7 @@ def test_pixels_scaled_otherwise_are_refused() -> None:
     assert least_cosine(vectors_of(wider), expected, "float32") < LEAST_COSINE["float32"]
 
 
+@pytest.mark.exhaustive
 def test_bfloat16_in_the_place_of_float32_is_refused() -> None:
     """By OpenVINO, since TensorFlow computes in one precision a process."""
     backbone = dataclasses.replace(SMALL, engine="openvino", precision="bfloat16")

@@ -21,6 +21,7 @@ def test_the_way_of_preprocessing_is_found_out_by_its_numbers(name: str) -> None
     assert preprocessing(name) == catalog_rows()[name].preprocessing
 
 
+@pytest.mark.exhaustive
 def test_what_is_printed_is_the_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     # All of them take minutes; `test_all_backbones` compares each row with Keras.
     monkeypatch.setattr(print_catalog, "constructors", lambda: BUILT)

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from pipelines.command import main
 from pipelines.sample_images import sample_pixels
-from tests.conftest import sample_image
+from tests.conftest import exhaustive, sample_image
 from tests.transforms.backbones.conftest import PIXELS, SMALL, assert_same, plain
 from transforms import Backbone, embedding_spec
 from transforms.backbones import choose_engine, engines, load_backbone
@@ -185,6 +185,7 @@ def test_a_third_engine_is_one_module_and_one_line(abacus: types.ModuleType, own
     assert specs == [specs[0]] * 3
 
 
+@pytest.mark.exhaustive
 def test_the_command_runs_a_third_engine(abacus: types.ModuleType, tmp_path: pathlib.Path) -> None:
     sample_image(3, 64, 64).save(tmp_path / "image.png")
     flags = ["--backbone", "MobileNet", "--backbone_kwargs", '{"alpha": 0.25}', "--weights", "random"]
@@ -215,7 +216,7 @@ RECORDER = """if True:
 """
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", ["openvino", *exhaustive("tensorflow")])
 def test_no_engine_talks_to_anyone(name: str, tmp_path: pathlib.Path) -> None:
     """(4g) Nobody learns from a run that it happened: OpenVINO would report each import to its makers."""
     hosts = tmp_path / "hosts"

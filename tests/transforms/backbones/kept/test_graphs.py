@@ -187,6 +187,7 @@ def test_another_version_of_a_library_is_another_entry(
     assert changed == ([False, True] if library == "openvino" else [True, True])
 
 
+@pytest.mark.exhaustive
 def test_only_a_graph_of_a_reduced_precision_is_another_on_a_gpu(
     own_cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

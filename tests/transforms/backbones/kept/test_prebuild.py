@@ -93,6 +93,7 @@ NOTED = """if True:
 """
 
 
+@pytest.mark.exhaustive
 def test_building_starts_before_beam_is_imported(arguments: list[str], environment: dict[str, str]) -> None:
     imported = "print('apache_beam' in sys.modules); "
     code, out, err = run(NOTED + COMMAND + imported, [*arguments, "--backbone", "MobileNetV2,MobileNet"], environment)
@@ -121,6 +122,7 @@ def test_nothing_is_started_for_what_another_machine_or_library_decides(
     assert "1 started" not in out
 
 
+@pytest.mark.exhaustive
 def test_what_keras_has_for_charts_and_tables_is_not_imported(
     arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
 ) -> None:
@@ -140,6 +142,7 @@ def test_what_keras_has_for_charts_and_tables_is_not_imported(
     assert {*imported.read_text().split()} == {*prebuild.UNUSED}
 
 
+@pytest.mark.exhaustive
 def test_what_cannot_be_read_is_the_same_one_line(arguments: list[str], environment: dict[str, str]) -> None:
     code, out, err = run(COMMAND + IMPORTED, [*arguments, "--layer", "block_1_padd"], environment)
     assert (code, out) == (2, ["False"])
@@ -194,6 +197,7 @@ def test_a_mistake_does_not_wait_for_the_graph(
     assert err.startswith("embed-images: nothing matches --input")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("prevented", "cached"),
     [
@@ -217,6 +221,7 @@ def test_the_command_builds_what_nobody_else_does(
     assert (code, out[-1], err) == (0, "True", "")
 
 
+@pytest.mark.exhaustive
 def test_a_cache_that_cannot_be_written_to_is_not_built_for(
     arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
 ) -> None:
