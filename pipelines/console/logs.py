@@ -35,7 +35,9 @@ class JsonFormatter(PrintableFormatter):
 
 class _ToStderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        write(self.format(record))
+        # Prism's logger has a level of its own, which the root's does not stop.
+        if record.name.partition(".")[0] in OURS or record.levelno >= logging.getLogger().level:
+            write(self.format(record))
 
 
 def log_to_stderr(level: str) -> None:

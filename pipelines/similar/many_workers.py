@@ -90,11 +90,6 @@ def _run(
 ) -> None:
     pipeline = _pipeline(runner, beam_args)
     results: list[Any] = []
-
-    def work() -> None:
-        results.append(pipeline.run())
-        results[0].wait_until_finish()
-
     try:
         blocks = blocks_of(collection.files, collection.spec.dim)
         _ = (
@@ -103,7 +98,12 @@ def _run(
             | "ToLine" >> beam.Map(lambda pair: json.dumps(pair._asdict()))
             | beam.io.WriteToText(f"{folder}/pairs", ".jsonl")
         )
-        _in_a_thread(work)
+        if runner.kind is Runner.LOCAL:
+            _in_a_thread(lambda: pipeline.run().wait_until_finish())
+        else:
+            # Submitted here: a Prism that Beam starts comes with handlers of signals, which only this thread can have.
+            results.append(pipeline.run())
+            _in_a_thread(results[0].wait_until_finish)
     except KeyboardInterrupt as e:
         raise Interrupted(_interrupted(results), leaves_threads=True) from e
     except Exception as e:
@@ -124,7 +124,7 @@ def _pipeline(runner: NamedRunner, beam_args: Sequence[str]) -> beam.Pipeline:
     return beam.Pipeline(options=options)
 
 
-def _in_a_thread(work: Callable[[], None]) -> None:
+def _in_a_thread(work: Callable[[], object]) -> None:
     """Do some work while this thread waits: in its own, Beam would take an interrupt for a failure of the work."""
     failed: list[BaseException] = []
 
