@@ -90,6 +90,10 @@ def _run(
 ) -> None:
     pipeline = _pipeline(runner, beam_args)
     results: list[Any] = []
+
+    def submit() -> None:
+        results.append(pipeline.run())
+
     try:
         blocks = blocks_of(collection.files, collection.spec.dim)
         _ = (
@@ -99,11 +103,11 @@ def _run(
             | beam.io.WriteToText(f"{folder}/pairs", ".jsonl")
         )
         if runner.kind is Runner.LOCAL:
-            _in_a_thread(lambda: pipeline.run().wait_until_finish())
+            _in_a_thread(submit)
         else:
-            # Submitted here: a Prism that Beam starts comes with handlers of signals, which only this thread can have.
-            results.append(pipeline.run())
-            _in_a_thread(results[0].wait_until_finish)
+            # Here: a Prism that Beam starts comes with handlers of signals, which only this thread can have.
+            submit()
+        _in_a_thread(lambda: results[0].wait_until_finish())
     except KeyboardInterrupt as e:
         raise Interrupted(_interrupted(results), leaves_threads=True) from e
     except Exception as e:

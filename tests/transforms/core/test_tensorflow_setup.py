@@ -27,6 +27,7 @@ def test_nothing_is_printed_where_silence_is_asked_for_and_later_errors_are_seen
     assert (result.stdout, result.stderr) == ("tensorflow\n", "later\nand below")
 
 
+@pytest.mark.exhaustive
 def test_what_is_written_while_the_libraries_load_is_shown_unless_silence_is_asked_for() -> None:
     # A library of C writes to the file descriptor: a module that TensorFlow imports stands for one.
     code = "import importlib.abc, os, sys\n"

@@ -100,6 +100,7 @@ def test_tensorflow_computes_by_onednn_unless_it_is_told_not_to(given: dict[str,
     assert result.stdout.strip() == enabled, result.stderr[-2000:]
 
 
+@pytest.mark.exhaustive
 def test_several_devices_give_the_same_numbers() -> None:
     code = """if True:
         import numpy as np, tempfile, tensorflow as tf

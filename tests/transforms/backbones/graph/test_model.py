@@ -18,6 +18,7 @@ from transforms.backbones.graph.graph import build_graph
 from transforms.backbones.graph.model import build_model, keras_source
 
 
+@pytest.mark.exhaustive
 def test_random_weights_are_the_same_in_each_process() -> None:
     code = (
         "import json; from transforms import Backbone, embedding_spec;"
