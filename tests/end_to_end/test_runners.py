@@ -170,7 +170,7 @@ def at_work(folder: pathlib.Path, *flags: Any) -> Iterator[subprocess.Popen[str]
     for i in range(60):
         # Large, so that the workers are still at it.
         sample_image(i, 1600, 1200).save(images / f"{i}.jpg")
-    command = [sys.executable, "-m", "pipelines.command", *map(str, flags)]
+    command = [sys.executable, "-m", "pipelines.command", *map(str, flags), "--fetch_threads=1"]
     environment = {**os.environ, "PYTHONPATH": f"{often(folder)}:{ROOT}"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
         until = time.monotonic() + 120
@@ -179,6 +179,18 @@ def at_work(folder: pathlib.Path, *flags: Any) -> Iterator[subprocess.Popen[str]
             assert time.monotonic() < until
             time.sleep(0.05)
         yield process
+
+
+@contextlib.contextmanager
+def pool_at_work(folder: pathlib.Path, *flags: Any) -> Iterator[subprocess.Popen[str]]:
+    """As `at_work`, with the workers of a pool."""
+    with pool("env", f"PYTHONPATH={often(folder)}:{ROOT}") as workers, at_work(folder, *flags, *workers) as process:
+        yield process
+
+
+def update_of(folder: pathlib.Path) -> list[Any]:
+    """The flags that bring `out` in step with `images`."""
+    return ["--input", folder / "images", "--output", folder / "out", *LIGHT, "--existing=update"]
 
 
 def often(folder: pathlib.Path) -> pathlib.Path:
@@ -195,8 +207,10 @@ def often(folder: pathlib.Path) -> pathlib.Path:
 
 
 def worker_processes() -> list[psutil.Process]:
-    """The processes of Python that work for a pool, or for a local run of several processes."""
-    lines = {one: one.info["cmdline"] or [""] for one in psutil.process_iter(["cmdline"])}
+    """The processes of Python that this one has started to work for a pool, or for a run of several processes."""
+    # No others: the tests of another process have workers, too.
+    ours = set(psutil.Process().children(recursive=True))
+    lines = {one: one.info["cmdline"] or [""] for one in psutil.process_iter(["cmdline"]) if one in ours}
     return [
         one
         for one, line in lines.items()
@@ -215,11 +229,8 @@ def assert_an_update_goes_on(folder: pathlib.Path, *flags: Any) -> None:
 def test_a_killed_worker_is_named_and_the_next_update_goes_on_from_its_parts(
     server: list[str], tmp_path: pathlib.Path
 ) -> None:
-    flags = ["--input", tmp_path / "images", "--output", tmp_path / "out", *LIGHT, "--existing=update"]
-    with (
-        pool("env", f"PYTHONPATH={often(tmp_path)}:{ROOT}") as workers,
-        at_work(tmp_path, *flags, "--fetch_threads=1", *server, *workers) as process,
-    ):
+    flags = update_of(tmp_path)
+    with pool_at_work(tmp_path, *flags, *server) as process:
         killed = worker_processes()
         assert killed
         for worker in killed:
@@ -230,9 +241,9 @@ def test_a_killed_worker_is_named_and_the_next_update_goes_on_from_its_parts(
 
 
 def test_one_killed_worker_of_three_ends_the_run_and_the_next_update_goes_on(tmp_path: pathlib.Path) -> None:
-    flags = ["--input", tmp_path / "images", "--output", tmp_path / "out", *LIGHT, "--existing=update"]
+    flags = update_of(tmp_path)
     three = ["--direct_running_mode=multi_processing", "--direct_num_workers=3"]
-    with at_work(tmp_path, *flags, "--fetch_threads=1", *three) as process:
+    with at_work(tmp_path, *flags, *three) as process:
         workers = worker_processes()
         assert len(workers) == 3
         workers[1].kill()
@@ -253,11 +264,8 @@ def assert_killed(code: int | None, said: str) -> None:
 def test_an_interrupted_job_with_a_pool_is_cancelled_and_the_next_update_goes_on(
     server: list[str], tmp_path: pathlib.Path
 ) -> None:
-    flags = ["--input", tmp_path / "images", "--output", tmp_path / "out", *LIGHT, "--existing=update"]
-    with (
-        pool("env", f"PYTHONPATH={often(tmp_path)}:{ROOT}") as workers,
-        at_work(tmp_path, *flags, "--fetch_threads=1", *server, *workers) as process,
-    ):
+    flags = update_of(tmp_path)
+    with pool_at_work(tmp_path, *flags, *server) as process:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
         assert process.returncode == 130, said
