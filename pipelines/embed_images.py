@@ -28,7 +28,7 @@ from pipelines.plan.stages import (
 from transforms import CountReasons, MeasureHealth
 from transforms.commit.budget import FailOverBudget
 from transforms.embed.compare_canaries import CompareCanaries
-from transforms.measure.stage_times import STAGES, MeasureStages
+from transforms.measure.stage_times import MeasureStages
 from transforms.update.fetching import NeededBy, Standing
 from transforms.update.merge import NOTHING_STANDS
 
@@ -52,11 +52,7 @@ def run(settings: Settings, beam_args: list[str]) -> int:
     if settings.dry_run:
         return print_dry_run(plan, launcher)
     stats = launcher.run(functools.partial(build, plan=plan), plan)
-    if not stats:
-        return 0
-    for stage in ("fetch", "decode", "forward", "write"):
-        LOG.info("stage %s ended after %.1f s of work", stage, stats.counters.get(STAGES[stage], 0) / 1e6)
-    return conclude(plan, stats)
+    return conclude(plan, stats) if stats else 0
 
 
 def build(root: beam.Pipeline, plan: Plan) -> None:

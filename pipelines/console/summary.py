@@ -1,6 +1,7 @@
 """The summary that ends a run, all of it from the manifest that was written, and the exit code."""
 
 import json
+import logging
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from transforms.collection.manifest import Health, Manifest, ReasonEntry, read_m
 from transforms.commit.budget import is_over_budget
 from transforms.core.errors import RunError
 from transforms.measure.stage_times import STAGES
+
+LOG = logging.getLogger(__name__)
 
 REASONS_SHOWN = 2
 
@@ -45,6 +48,8 @@ READERS = {
 
 def conclude(plan: Plan, stats: RunStats) -> int:
     """Print 8 to 12 lines for each backbone to stdout, the next commands last; return the exit code."""
+    for stage in ("fetch", "decode", "forward", "write"):
+        LOG.info("stage %s ended after %.1f s of work", stage, stats.counters.get(STAGES[stage], 0) / 1e6)
     manifests = [_manifest(target, plan.run_id) for target in plan.targets]
     for target, manifest in zip(plan.targets, manifests, strict=True):
         say(*summary_lines(target, manifest, stats, plan.settings))

@@ -75,19 +75,18 @@ def parser() -> Parser:
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
-    switch = SWITCH
-    _add_data(p.add_argument_group("what goes in and out").add_argument, switch)
-    _add_collection(p.add_argument_group("what stands already").add_argument, switch)
-    _add_backbone(p.add_argument_group("the backbone").add_argument, switch)
+    _add_data(p.add_argument_group("what goes in and out").add_argument)
+    _add_collection(p.add_argument_group("what stands already").add_argument)
+    _add_backbone(p.add_argument_group("the backbone").add_argument)
     images = p.add_argument_group("fetching and decoding").add_argument
     _add_images(images)
-    add_limits(images, switch)
-    _add_run(p.add_argument_group("the run").add_argument, switch)
-    _add_dataflow(p.add_argument_group("Google Dataflow, --runner=DataflowRunner").add_argument, switch)
+    add_limits(images)
+    _add_run(p.add_argument_group("the run").add_argument)
+    _add_dataflow(p.add_argument_group("Google Dataflow, --runner=DataflowRunner").add_argument)
     return p
 
 
-def _add_data(add: Any, switch: dict[str, Any]) -> None:
+def _add_data(add: Any) -> None:
     add(
         "--input",
         action="append",
@@ -139,7 +138,7 @@ def _add_data(add: Any, switch: dict[str, Any]) -> None:
     )
 
 
-def _add_collection(add: Any, switch: dict[str, Any]) -> None:
+def _add_collection(add: Any) -> None:
     add(
         "--existing",
         choices=EXISTING,
@@ -147,7 +146,7 @@ def _add_collection(add: Any, switch: dict[str, Any]) -> None:
         help="what to do about a collection that stands in --output: refuse (default), replace it once the new one is "
         "complete, or update it: embed what is new or has changed, and skip the rest",
     )
-    add("--remove_missing", **switch, help="with --existing update, drop the rows whose uri no input names any more")
+    add("--remove_missing", **SWITCH, help="with --existing update, drop the rows whose uri no input names any more")
     add(
         "--retry",
         choices=RETRIES,
@@ -157,7 +156,7 @@ def _add_collection(add: Any, switch: dict[str, Any]) -> None:
     )
     add(
         "--recheck_http",
-        **{**switch, "default": True},
+        **{**SWITCH, "default": True},
         help="ask servers whether known images have changed (default true); false takes them as unchanged",
     )
     add(
@@ -169,7 +168,7 @@ def _add_collection(add: Any, switch: dict[str, Any]) -> None:
     )
 
 
-def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
+def _add_backbone(add: Any) -> None:
     add(
         "--backbone",
         type=some_names,
@@ -199,7 +198,7 @@ def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
         help="sha256 that the weights file must have; a SavedModel's is that of its files' names and hashes, and is "
         "printed if this one is wrong",
     )
-    add("--trust_saved_model", **switch, help="accept a SavedModel, which is a program that can do anything")
+    add("--trust_saved_model", **SWITCH, help="accept a SavedModel, which is a program that can do anything")
     add(
         "--preprocess",
         default="",
@@ -209,7 +208,7 @@ def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
         "from 0 to 1",
     )
     add("--pooling", choices=POOLINGS, default="avg", help="how to pool the last feature map (default avg)")
-    add("--include_top", **switch, help="take the 1000-wide output of the top instead of the pooled features")
+    add("--include_top", **SWITCH, help="take the 1000-wide output of the top instead of the pooled features")
     add(
         "--classifier_activation",
         choices=ACTIVATIONS,
@@ -224,7 +223,7 @@ def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
         metavar="SIZE",
         help="side or HEIGHTxWIDTH of the backbone's input, in px; default: the backbone's own",
     )
-    add("--normalize", **switch, help="scale each vector to unit L2 norm")
+    add("--normalize", **SWITCH, help="scale each vector to unit L2 norm")
     add(
         "--precision",
         choices=PRECISIONS,
@@ -232,7 +231,7 @@ def _add_backbone(add: Any, switch: dict[str, Any]) -> None:
         help="numbers to compute in (default float32); the others are faster on hardware that has them, and less exact",
     )
     add_engine(add)
-    add("--require_gpu", **switch, help="fail at once if TensorFlow sees no GPU")
+    add("--require_gpu", **SWITCH, help="fail at once if TensorFlow sees no GPU")
     add(
         "--embedding_dtype",
         choices=DTYPES,
@@ -280,7 +279,7 @@ def _add_images(add: Any) -> None:
     )
 
 
-def add_limits(add: Any, switch: dict[str, Any]) -> None:
+def add_limits(add: Any) -> None:
     """Add the flags that bound what is fetched and decoded, which every command has that looks at images."""
     add(
         "--max_image_bytes",
@@ -317,7 +316,7 @@ def add_limits(add: Any, switch: dict[str, Any]) -> None:
         help="Google project that pays for requests to Cloud Storage, which a bucket whose requester pays asks for; "
         "default: the owner of the bucket pays",
     )
-    add("--allow_private_hosts", **switch, help="also fetch over http from addresses that are not public")
+    add("--allow_private_hosts", **SWITCH, help="also fetch over http from addresses that are not public")
     add(
         "--allowed_prefix",
         action="extend",
@@ -328,7 +327,7 @@ def add_limits(add: Any, switch: dict[str, Any]) -> None:
     )
 
 
-def _add_run(add: Any, switch: dict[str, Any]) -> None:
+def _add_run(add: Any) -> None:
     add(
         "--max_failure_ratio",
         type=a_ratio,
@@ -337,7 +336,7 @@ def _add_run(add: Any, switch: dict[str, Any]) -> None:
         help="exit with 3, or fail the job that nobody waits for, if a larger part of the inputs failed (default 1.0), "
         "and always if all did; what was written stands",
     )
-    alone = {**switch, "action": CommandOnly}
+    alone = {**SWITCH, "action": CommandOnly}
     add("--dry_run", **alone, help="check everything, embed 5 images, write nothing")
     add_logs(add)
     add(
@@ -349,7 +348,7 @@ def _add_run(add: Any, switch: dict[str, Any]) -> None:
         help="TOML file of flags, e.g. batch_size = 32; the command line counts first, then variables such as "
         "EMBED_IMAGES_BATCH_SIZE, then the file",
     )
-    alone = {**switch, "action": PrintsAndEnds}
+    alone = {**SWITCH, "action": PrintsAndEnds}
     add("--show_config", **alone, help="print every setting with where its value comes from, as a --config file")
     add("--list_backbones", **alone, help="print the backbones and exit")
     add("--version", **alone, help="print the version and exit")
@@ -375,7 +374,7 @@ def add_logs(add: Any) -> None:
     )
 
 
-def _add_dataflow(add: Any, switch: dict[str, Any]) -> None:
+def _add_dataflow(add: Any) -> None:
     add(
         "--gpu",
         type=a_gpu,
@@ -390,5 +389,5 @@ def _add_dataflow(add: Any, switch: dict[str, Any]) -> None:
         metavar="VERSION",
         help="version of the driver that Dataflow installs, e.g. 5xx; default: Dataflow's own",
     )
-    alone = {**switch, "action": CommandOnly}
+    alone = {**SWITCH, "action": CommandOnly}
     add("--no_wait", **alone, help="exit as soon as the job is submitted, instead of following it to its end")

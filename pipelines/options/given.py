@@ -46,9 +46,10 @@ def given(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
       UsageError: a value is wrong, or a name is no flag's; the message says where it stands.
     """
     typed, beam_args = _parsed(argv)
-    values = vars(parser().parse_args([]))
+    ours = parser()
+    values = vars(ours.parse_args([]))
     origins = dict.fromkeys(values, DEFAULT)
-    known = {action.dest: action for action in parser()._actions if is_setting(action)}
+    known = {action.dest: action for action in ours._actions if is_setting(action)}
     if any(typed.get(name) for name in ("version", "list_backbones")):
         # They must answer in any environment.
         environ = {}

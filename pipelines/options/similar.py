@@ -62,7 +62,7 @@ def parser() -> Parser:
     add("--weights", default="", metavar="PATH", help="the weights of the collection, if they are a user's own")
     add("--trust_saved_model", **SWITCH, help="accept a SavedModel, which is a program that can do anything")
     add_engine(add)
-    add_limits(p.add_argument_group("fetching and decoding").add_argument, SWITCH)
+    add_limits(p.add_argument_group("fetching and decoding").add_argument)
     add_logs(p.add_argument_group("the command").add_argument)
     return p
 

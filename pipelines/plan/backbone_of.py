@@ -13,6 +13,11 @@ REWRITES = "EMBED_IMAGES_REWRITES"
 """Environment variable: 0 runs each model as Keras built it, see `transforms.backbones.rewrites`."""
 
 
+def has_rewrites() -> bool:
+    """Whether graphs are rewritten for speed: unless REWRITES says otherwise."""
+    return os.environ.get(REWRITES, "") != "0"
+
+
 def build_ahead(settings: Settings, beam_args: list[str]) -> None:
     """Start building the graphs that a run on this machine will need, before Beam is imported.
 
@@ -45,5 +50,5 @@ def backbone_of(name: str, settings: Settings, where: Where) -> Backbone:
         engine=choose_engine(engine) if where.embeds_here else engine,
         trust_saved_model=settings.trust_saved_model,
         preprocess=settings.preprocess,
-        rewrites=os.environ.get(REWRITES, "") != "0",
+        rewrites=has_rewrites(),
     )

@@ -17,7 +17,7 @@ from pipelines.console.unexpected import unexpected
 from pipelines.launch.beam_pipeline import BeamOptions, empty_pipeline
 from pipelines.launch.dataflow.contradictions import check_google
 from pipelines.launch.dataflow.job import ship_source
-from pipelines.launch.portable.launcher import JOB_SECONDS, LOOK_SECONDS, cancel
+from pipelines.launch.portable.launcher import LOOK_SECONDS, cancel, portable_pipeline
 from pipelines.launch.portable.services import find_services
 from pipelines.options.command_line import check_beam_flags
 from pipelines.options.similar import Settings, parser
@@ -118,8 +118,7 @@ def _pipeline(runner: NamedRunner, beam_args: Sequence[str]) -> beam.Pipeline:
     if runner.kind is Runner.LOCAL:
         return empty_pipeline(beam_args, FnApiRunner())
     if runner.kind is Runner.PORTABLE:
-        # First, since the last of several counts.
-        return empty_pipeline([f"--job_server_timeout={JOB_SECONDS}", *beam_args])
+        return portable_pipeline(beam_args)
     options = BeamOptions(list(beam_args))
     check_google(options)
     ship_source(options)

@@ -1,14 +1,13 @@
 """The images that others are compared with: rows of the collection, or photos that are embedded as its rows were."""
 
 import functools
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from pipelines.options.similar import Settings
-from pipelines.plan.backbone_of import REWRITES
+from pipelines.plan.backbone_of import has_rewrites
 from pipelines.plan.stages import fetch_within
 from pipelines.similar.collection import Collection
 from pipelines.similar.matrix import Matrix
@@ -105,7 +104,7 @@ def _backbone_of(settings: Settings, spec: EmbeddingSpec) -> Backbone:
         canonical_uri(settings.weights) if settings.weights else "",
         engine=settings.engine,
         trust_saved_model=settings.trust_saved_model,
-        rewrites=os.environ.get(REWRITES, "") != "0",
+        rewrites=has_rewrites(),
     )
 
 

@@ -113,6 +113,11 @@ def payer_hint(answer: str) -> str:
     return f"; its requester pays: name the project with --{BILLING_PROJECT}" if "requester pays" in answer else ""
 
 
+def _told(error: Exception) -> str:
+    """Return what an error of the service says, in one line, with what to do where that is known."""
+    return one_line(error) + payer_hint(str(error))
+
+
 def bucket_exists(bucket: str) -> bool:
     """Whether a bucket exists; True if in doubt."""
     try:
@@ -141,7 +146,7 @@ def stat(uri: str) -> Stat | None:
     try:
         blob = client().bucket(bucket).get_blob(name, retry=DEFAULT_RETRY)
     except (GoogleAPIError, GoogleAuthError) as e:
-        raise OSError(f"cannot look at {uri}: {one_line(e)}{payer_hint(str(e))}") from e
+        raise OSError(f"cannot look at {uri}: {_told(e)}") from e
     return Stat(int(blob.generation), int(blob.size), blob.crc32c or "") if blob else None
 
 
@@ -167,7 +172,7 @@ def listed(pattern: str) -> Iterator[Found]:
             if matches(blob.name) and is_visible(blob.name) and not is_mark:
                 yield Found(f"gs://{bucket}/{blob.name}", f"generation:{blob.generation}")
     except (GoogleAPIError, GoogleAuthError, RequestException) as e:
-        raise OSError(f"cannot list {pattern}: {one_line(e)}{payer_hint(str(e))}") from e
+        raise OSError(f"cannot list {pattern}: {_told(e)}") from e
 
 
 def generations_of(uri: str) -> dict[str, int]:
@@ -247,7 +252,7 @@ def opened_object(uri: str) -> Any:
     try:
         blob = client().bucket(bucket).get_blob(name, retry=DEFAULT_RETRY)
     except (GoogleAPIError, GoogleAuthError, RequestException) as e:
-        raise OSError(f"cannot read {uri}: {one_line(e)}{payer_hint(str(e))}") from e
+        raise OSError(f"cannot read {uri}: {_told(e)}") from e
     if not blob:
         raise FileNotFoundError(f"no such object: {uri}")
     return None if blob.content_encoding == "gzip" else io.BufferedReader(_Ranges(blob, uri), 1 << 20)

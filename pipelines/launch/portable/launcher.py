@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -53,8 +53,7 @@ class PortableLauncher:
         reset_tally()
         held, result, submitted = Claim(leaves_threads=True), None, time.monotonic()
         with claimed(plan, held):
-            # First, since the last of several counts.
-            pipeline = empty_pipeline([f"--job_server_timeout={JOB_SECONDS}", *self.beam_args])
+            pipeline = portable_pipeline(self.beam_args)
             build(pipeline)
             submitted = time.monotonic()
             result = pipeline.run()
@@ -69,6 +68,12 @@ class PortableLauncher:
     def costs(self, images: int, measure: Callable[[], Speed]) -> list[str]:
         """Return no lines: what a runner costs is not known here."""
         return []
+
+
+def portable_pipeline(beam_args: Sequence[str]) -> beam.Pipeline:
+    """Return an empty pipeline for a job that may take JOB_SECONDS, unless the flags say otherwise."""
+    # First, since the last of several counts.
+    return empty_pipeline([f"--job_server_timeout={JOB_SECONDS}", *beam_args])
 
 
 def portable_launcher(beam_args: list[str]) -> PortableLauncher:
