@@ -147,12 +147,12 @@ def end_now(code: int) -> None:
 
 
 def list_backbones() -> None:
-    """Print the backbones as a table: input size, width, parameters, preprocessing."""
+    """Print the backbones as a table: input size, width, parameters, accuracy, preprocessing."""
     from transforms.backbones import catalog_rows
 
-    say(f"{'backbone':<18} {'size':>4} {'width':>5} {'parameters':>11}  preprocessing")
+    say(f"{'backbone':<18} {'size':>4} {'width':>5} {'parameters':>11} {'top-1 %':>7}  preprocessing")
     for b in catalog_rows().values():
-        say(f"{b.name:<18} {b.side:>4} {b.dim:>5} {b.params:>11,}  {b.preprocessing}")
+        say(f"{b.name:<18} {b.side:>4} {b.dim:>5} {b.params:>11,} {b.top_1:>7}  {b.preprocessing}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import transforms
 from pipelines.command import main
 from pipelines.console.exit_codes import OVER_BUDGET, USAGE
 from pipelines.options import similar
@@ -73,6 +75,12 @@ def is_run(code: str) -> bool:
 
 
 SHELL, PYTHON = blocks("sh"), blocks("python")
+TUTORIAL = "docs/tutorial.md"
+"""The page whose steps build on each other."""
+
+
+def alone(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, code) for name, code in found if is_run(code) and not name.startswith(TUTORIAL)]
 
 
 @pytest.fixture
@@ -85,8 +93,8 @@ def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
     return tmp_path
 
 
-@pytest.mark.parametrize(("name", "code"), [block for block in SHELL if is_run(block[1])])
-def test_commands_of_the_docs_run(name: str, code: str, folder: pathlib.Path) -> None:
+def type_in(code: str, folder: pathlib.Path) -> None:
+    """Run the lines of a block as a person would; a search finds a collection."""
     lines = [line for line in code.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")]
     for line in lines:
         command, *arguments = shlex.split(line)
@@ -100,11 +108,16 @@ def test_commands_of_the_docs_run(name: str, code: str, folder: pathlib.Path) ->
             assert command == "python", line
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
             subprocess.run([sys.executable, *arguments], check=True, cwd=folder, env=environment)
+
+
+@pytest.mark.parametrize(("name", "code"), alone(SHELL))
+def test_commands_of_the_docs_run(name: str, code: str, folder: pathlib.Path) -> None:
+    type_in(code, folder)
     if "--output" in code:
         assert sum(pq.read_metadata(path).num_rows for path in folder.rglob("*.parquet")) == 3
 
 
-@pytest.mark.parametrize(("name", "code"), [block for block in PYTHON if is_run(block[1])])
+@pytest.mark.parametrize(("name", "code"), alone(PYTHON))
 def test_python_of_the_docs_runs(name: str, code: str, folder: pathlib.Path) -> None:
     assert main(["--input", "photos", "--output", "embeddings", "--output_format", "parquet,tfrecord", *LIGHT]) == 0
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -112,6 +125,48 @@ def test_python_of_the_docs_runs(name: str, code: str, folder: pathlib.Path) -> 
     assert done.returncode == 0, done.stderr
     for path in folder.glob("out/parquet/*.parquet"):
         assert pq.read_metadata(path).num_rows == 3
+
+
+def test_the_tutorial_leads_from_no_photos_to_a_search(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    steps = [code for name, code in SHELL if name.startswith(TUTORIAL) and is_run(code)]
+    for step in steps:
+        type_in(step, tmp_path)
+    assert "000001.jpg" in (tmp_path / "similar.html").read_text()
+    assert pq.read_table("pairs.parquet").column_names == ["uri_a", "uri_b", "cosine"]
+    capfd.readouterr()
+    ((_, last),) = [(name, code) for name, code in PYTHON if name.startswith(TUTORIAL)]
+    subprocess.run([sys.executable, "-c", last], check=True)
+    assert "000000.jpg" in capfd.readouterr().out
+    # Tomorrow.
+    (nightly,) = [step for step in steps if "--existing update" in step]
+    type_in(nightly, tmp_path)
+    assert "skipped 32" in capfd.readouterr().out
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_the_units_are_what_systemd_takes(tmp_path: pathlib.Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    units = re.findall(r"`/etc/systemd/system/(\S+)`:\n\n```ini\n(.*?)```", page, re.DOTALL)
+    assert [name for name, _ in units] == ["embed-images.service", "embed-images.timer"]
+    for name, unit in units:
+        # The command is not installed where the page says.
+        (tmp_path / name).write_text(unit.replace("/opt/embed-images/bin/embed-images", shutil.which("true")))
+    paths = [tmp_path / name for name, _ in units]
+    checked = subprocess.run(["systemd-analyze", "verify", "--man=no", *paths], capture_output=True, text=True)
+    assert (checked.returncode, [line for line in checked.stderr.splitlines() if str(tmp_path) in line]) == (0, [])
+
+
+@pytest.mark.exhaustive
+def test_the_pages_build_without_a_warning(tmp_path: pathlib.Path) -> None:
+    build = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", "docs", ".", tmp_path / "site"]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (tmp_path / "site" / "docs" / "api.html").read_text()
+    for name in transforms.__all__:
+        assert f'id="transforms.{name}"' in page or f'class="sig-name descname"><span class="pre">{name}<' in page, name
 
 
 def test_the_example_is_a_program_that_ends_in_files(folder: pathlib.Path) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from benchmarks.compare import processor
 from benchmarks.grown import listed_images
 from benchmarks.measure import Cost, cost_of
-from benchmarks.scale.prices import dollars_a_million
+from benchmarks.scale.prices import dollars_a_million, speed_here
 from benchmarks.scale.steps import Step, measure_steps
 from transforms.collection.manifest import read_manifest
 
@@ -110,7 +110,7 @@ def with_unit(amount: float, unit: str) -> str:
 def dollar_rows() -> Iterator[str]:
     """Yield the prices of numbers of images, by backbone and machine."""
     for backbone in ("MobileNetV2", "ResNet50"):
-        for machine, dollars in dollars_a_million(backbone).items():
+        for machine, dollars in dollars_a_million(speed_here(backbone)).items():
             cells = (f"{dollars * images / 1e6:,.2f}" for images in RECKONED)
             yield f"| {backbone} | {machine} | {' | '.join(cells)} |"
 

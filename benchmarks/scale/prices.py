@@ -17,9 +17,8 @@ from pipelines.sample_images import write_sample_images
 JOB = ["--runner=DataflowRunner", "--project=p", "--region=us-central1", "--temp_location=gs://bucket/tmp"]
 
 
-def dollars_a_million(backbone: str) -> dict[str, float]:
+def dollars_a_million(speed: Speed) -> dict[str, float]:
     """Return US dollars for a million images, one read of each included, by the machine of the workers."""
-    speed = _speed_here(backbone)
     job = dataflow_job(*parse(["--input=gs://bucket/in", "--output=gs://bucket/out", *JOB]))
     found = {}
     for name, gpu in ALTERNATIVES:
@@ -33,7 +32,7 @@ def dollars_a_million(backbone: str) -> dict[str, float]:
     return found
 
 
-def _speed_here(backbone: str) -> Speed:
+def speed_here(backbone: str) -> Speed:
     """Return what an image of 500 x 375 px takes of a core here, with the engine that is fastest."""
     with tempfile.TemporaryDirectory() as folder:
         images = os.path.join(folder, "images")

@@ -57,9 +57,11 @@ def _lines() -> Iterator[str]:
     yield from ("", "## Reasons for failures", "", "| reason | meaning |", "|---|---|")
     yield from (f"| `{reason}` | {_cell(meaning)} |" for reason, meaning in REASONS.items())
     yield from ("", "## Backbones", "")
-    yield from ("| backbone | input, px | width | parameters | preprocessing |", "|---|---|---|---|---|")
+    yield from ("Which one to choose, with speeds and prices: [backbones](backbones.md).", "")
+    yield from ("| backbone | input, px | width | parameters | top-1, % | preprocessing |", "|---|---|---|---|---|---|")
     yield from (
-        f"| {b.name} | {b.side} | {b.dim} | {b.params:,} | {b.preprocessing} |" for b in catalog_rows().values()
+        f"| {b.name} | {b.side} | {b.dim} | {b.params:,} | {b.top_1} | {b.preprocessing} |"
+        for b in catalog_rows().values()
     )
 
 

@@ -1,4 +1,4 @@
-"""The 40 backbones: name, input size, width, parameters, preprocessing, without importing TensorFlow.
+"""The 40 backbones: name, input size, width, parameters, accuracy, preprocessing, without importing TensorFlow.
 
 `python -m transforms.backbones.catalog.print_catalog` writes `catalog.csv` from Keras itself; a test compares the two.
 """
@@ -20,6 +20,7 @@ class CatalogRow:
       side: height and width of its default input, in px.
       dim: width of its average-pooled output.
       params: number of its weights without the top.
+      top_1: percent of ImageNet's validation images that it classifies rightly, as its authors and Keras publish it.
       preprocessing: what Keras does to RGB values of 0 to 255, as `print_catalog` words it.
     """
 
@@ -27,6 +28,7 @@ class CatalogRow:
     side: int
     dim: int
     params: int
+    top_1: float
     preprocessing: str
 
 
@@ -35,7 +37,9 @@ def catalog_rows() -> dict[str, CatalogRow]:
     """Return the row of each backbone, by name."""
     with importlib.resources.files(__package__).joinpath("catalog.csv").open(encoding="utf-8") as f:
         rows = [
-            CatalogRow(r["name"], int(r["side"]), int(r["dim"]), int(r["params"]), r["preprocessing"])
+            CatalogRow(
+                r["name"], int(r["side"]), int(r["dim"]), int(r["params"]), float(r["top_1"]), r["preprocessing"]
+            )
             for r in csv.DictReader(f)
         ]
     return {row.name: row for row in rows}

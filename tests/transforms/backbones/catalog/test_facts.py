@@ -30,4 +30,5 @@ def test_each_row_has_the_types_that_it_says() -> None:
     for name, row in catalog_rows().items():
         assert row.name == name
         assert all(type(number) is int and number > 0 for number in (row.side, row.dim, row.params))
+        assert 60 < row.top_1 < 90
         assert row.preprocessing
