@@ -37,6 +37,7 @@ NOT_RUN = {
     r"gcloud|bq |e2e\.sh|templates\.(deploy|schedule)|DataflowRunner": "needs Google; other tests speak its protocols",
     r"docker (build|run)": "needs Docker",
     r"terraform -": "needs Terraform and Google Cloud",
+    r"-m sphinx": "`test_the_pages_build_without_a_warning` runs it",
     r"get_prism|prism": "needs Prism, which Go has to build; tests/end_to_end/test_runners.py runs the same",
     r"git (tag|push)|-m build|twine|gh release": "makes a release",
 }
