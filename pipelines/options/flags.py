@@ -200,8 +200,8 @@ def _add_backbone(add: Any) -> None:
         type=a_path,
         default="",
         metavar="PATH",
-        help="a whole model of your own instead of --backbone: a .keras or .onnx file, or the folder of a SavedModel or "
-        "of an .onnx file with its data",
+        help="a whole model of your own instead of --backbone: a .keras or .onnx file, or the folder of a SavedModel "
+        "or of an .onnx file with its data",
     )
     add(
         "--weights_sha256",
@@ -216,8 +216,8 @@ def _add_backbone(add: Any) -> None:
         default="",
         metavar="HOW",
         help="how to make a --model's input from pixels, needed unless it rescales them itself: raw (0 to 255), unit "
-        "(0 to 1), tf (-1 to 1), torch, caffe or clip (their own means), or mean=R,G,B,std=R,G,B of values from 0 to 1; "
-        "backbone, the default with --backbone, is that of the backbone",
+        "(0 to 1), tf (-1 to 1), torch, caffe or clip (their own means), or mean=R,G,B,std=R,G,B of values from 0 to "
+        "1; backbone, the default with --backbone, is that of the backbone",
     )
     add(
         "--pooling",

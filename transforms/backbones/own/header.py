@@ -12,6 +12,12 @@ from transforms.core.elements import Size
 from transforms.core.errors import UsageError, one_line
 from transforms.core.spec import OWN_PREPROCESSING
 from transforms.storage.gcs import check_access, generations_of, is_gcs
+from transforms.storage.hashing import size_of_files
+
+MAX_SIDE = 8192
+"""Longest side of a model's input, in px: a lie in a file must not take the memory of all images."""
+WEIGHT_COPIES = 3
+"""Copies of the weights in a process while it builds a model: as they are read, as they are saved, as they run."""
 
 _READERS = {KERAS: "keras_config", ONNX: "onnx_file", SAVED_MODEL: "saved_model"}
 """The module that reads the header of each kind."""
@@ -83,8 +89,11 @@ def own_backbone(
         **choices,
     )
     with local_copy(path, functools.partial(check_sha256, backbone=asked), asked.given_as) as local:
+        _check_memory(local, asked)
         module: Any = importlib.import_module(f"{__package__}.{_READERS[kind]}")
         header: Header = module.read_header(local, asked)
+    if header.size and max(header.size) > MAX_SIDE:
+        raise UsageError(f"{asked.given_as} takes images of {header.size} px; the longest side may have {MAX_SIDE}")
     if preprocess == OWN_PREPROCESSING:
         raise UsageError(
             "--preprocess backbone is that of a --backbone; say what the --model takes: raw, unit, tf, ..."
@@ -106,6 +115,17 @@ def own_backbone(
         preprocess=preprocess or "raw",
         **choices,
     )
+
+
+def _check_memory(local: str, backbone: Backbone) -> None:
+    """Refuse a model that this machine has no memory to build."""
+    size = size_of_files(local) if os.path.isdir(local) else os.path.getsize(local)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    if memory and WEIGHT_COPIES * size > memory:
+        raise UsageError(
+            f"{backbone.given_as} has {size / 1e9:.1f} GB, and takes {WEIGHT_COPIES} times that while it is built; this "
+            f"machine has {memory / 1e9:.1f} GB"
+        )
 
 
 def _kind_of(path: str) -> str:

@@ -68,14 +68,17 @@ def read_header(local: str, backbone: Backbone) -> Header:
       UsageError: the file is none, its model cannot be a backbone, or something in it could run code.
     """
     config, num_bytes = read_config(local, backbone)
-    shapes = list(_input_shapes(config))
+    try:
+        shapes, rescales = list(_input_shapes(config)), _rescales(config)
+    except (AttributeError, KeyError, TypeError) as e:
+        raise UsageError(f"{backbone.given_as} has a config that Keras does not write: {one_line(e)}") from e
     if len(shapes) != 1:
         raise UsageError(f"{backbone.given_as} takes {len(shapes)} inputs; a backbone takes one, an image")
     (shape,) = shapes
     if len(shape) != 4 or shape[3] != 3:
         raise UsageError(f"{backbone.given_as} takes {tuple(shape)}, not RGB images, (None, height, width, 3)")
     _, height, width, _ = shape
-    return Header((height, width) if height and width else None, _rescales(config), num_bytes // 4)
+    return Header((height, width) if height and width else None, rescales, num_bytes // 4)
 
 
 def read_config(local: str, backbone: Backbone) -> tuple[dict[str, Any], int]:
@@ -99,10 +102,13 @@ def read_config(local: str, backbone: Backbone) -> tuple[dict[str, Any], int]:
         if isinstance(e, UsageError):
             raise
         raise UsageError(f"{given_as} is not a .keras file: {one_line(e)}") from e
-    if not isinstance(config, dict) or config.get("class_name") not in _MODELS:
-        what = config.get("class_name") if isinstance(config, dict) else type(config).__name__
-        raise UsageError(f"{given_as} is a {what}, not a Sequential or functional model; {_OTHERWISE}")
+    if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
+        raise UsageError(f"{given_as} is not a .keras file: its config.json describes no model")
     _check(config, given_as)
+    if config.get("class_name") not in _MODELS and not str(config.get("module")).startswith(_HUB):
+        raise UsageError(
+            f"{given_as} is a {config.get('class_name')}, not a Sequential or functional model; {_OTHERWISE}"
+        )
     return config, num_bytes
 
 
@@ -122,9 +128,11 @@ def _check(config: Any, given_as: str, depth: int = 0) -> None:
     config.pop("compile_config", None)
     name, module = config.get("class_name"), config.get("module")
     if name is not None:
-        why = _why_refused(str(name), module, config.get("registered_name"))
+        # The name of a function stands beside that it is one.
+        names = [name, config.get("config")] if name == "function" else [name]
+        why = next(filter(None, (_why_refused(str(one), module, config.get("registered_name")) for one in names)), "")
         if why:
-            raise UsageError(f"{given_as} holds {name}, which {why}; {_OTHERWISE}")
+            raise UsageError(f"{given_as} holds {names[-1]}, which {why}; {_OTHERWISE}")
     for value in config.values():
         _check(value, given_as, depth + 1)
 
@@ -134,7 +142,8 @@ def _why_refused(name: str, module: Any, registered: Any) -> str:
         return _REFUSED[name]
     if name in _VALUES:
         return ""
-    if isinstance(module, str):
+    # A name with a dot would lead out of its module.
+    if isinstance(module, str) and name.isidentifier():
         if module in _KNOWN and (not registered or ">" not in str(registered)):
             return ""
         if module.startswith(_OPERATIONS) or (module == "keras.src.applications.convnext" and name in _IN_APPLICATIONS):
@@ -161,6 +170,10 @@ def _input_shapes(config: dict[str, Any]) -> Iterator[list[int | None]]:
     found = [one.get("batch_shape") or one.get("batch_input_shape") or [] for one in inputs]
     if found:
         yield from found
+        return
+    if "image_shape" in config["config"]:
+        # Of Keras Hub.
+        yield [None, *config["config"]["image_shape"]]
         return
     # A Sequential may keep its input's shape beside its layers, or its first layer is a model with one.
     built = (config.get("build_config") or {}).get("input_shape") or config["config"].get("build_input_shape")

@@ -1,9 +1,11 @@
 """A whole `.keras` model as a backbone: built here of Keras' own layers, filled with the file's weights."""
 
+import contextlib
 import copy
 import functools
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from transforms.backbones.backbone import Backbone, KerasModel, WeightsFacts
@@ -52,23 +54,19 @@ def keras_model_source(backbone: Backbone) -> GraphSource:
         config, num_bytes = read_config(local, backbone)
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         config = _of_policy(config, policy)
-        try:
+        with _building(backbone):
             _refuse_larger(config, num_bytes, backbone)
-            with of_one_name():
-                whole = _built(config)
-        except (ValueError, TypeError, KeyError, AttributeError, ImportError) as e:
-            if isinstance(e, UsageError):
-                raise
-            raise UsageError(f"Keras cannot build {backbone.given_as}: {one_line(e)}") from e
+            whole = _built(config)
         load_local(whole, local, backbone)
-    with of_one_name():
-        model, layer, why = _output(flat(whole), backbone)
+    with _building(backbone):
+        of_one_level, rescale = flat(whole, backbone.size)
+        model, layer, why = _output(of_one_level, backbone)
     dim = width_of(model.output_shape, backbone)
 
     preprocess = parse(backbone.preprocess)
 
     def prepare() -> tuple[TensorFunction, Any]:
-        return rewrite(model, lambda x: preprocess(x), backbone)
+        return rewrite(model, lambda x: rescale(preprocess(x)), backbone)
 
     def facts() -> WeightsFacts:
         check_values(variables_of(model.weights), backbone)
@@ -76,6 +74,18 @@ def keras_model_source(backbone: Backbone) -> GraphSource:
         return WeightsFacts(dim, digest.hexdigest(), layer, why)
 
     return GraphSource(facts, prepare)
+
+
+@contextlib.contextmanager
+def _building(backbone: Backbone) -> Iterator[None]:
+    """Say in one line what Keras makes of a model that it cannot build, for which it raises nearly anything."""
+    try:
+        with of_one_name():
+            yield
+    except UsageError:
+        raise
+    except Exception as e:
+        raise UsageError(f"Keras cannot build {backbone.given_as}: {one_line(e)}") from e
 
 
 def _built(config: dict[str, Any]) -> KerasModel:
