@@ -123,8 +123,8 @@ def _check_memory(local: str, backbone: Backbone) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     if memory and WEIGHT_COPIES * size > memory:
         raise UsageError(
-            f"{backbone.given_as} has {size / 1e9:.1f} GB, and takes {WEIGHT_COPIES} times that while it is built; this "
-            f"machine has {memory / 1e9:.1f} GB"
+            f"{backbone.given_as} has {size / 1e9:.1f} GB, and takes {WEIGHT_COPIES} times that while it is built; "
+            f"this machine has {memory / 1e9:.1f} GB"
         )
 
 

@@ -129,7 +129,8 @@ def _check(config: Any, given_as: str, depth: int = 0) -> None:
     name, module = config.get("class_name"), config.get("module")
     if name is not None:
         # The name of a function stands beside that it is one.
-        names = [name, config.get("config")] if name == "function" else [name]
+        said = config.get("config")
+        names = [name, said.get("config") if isinstance(said, dict) else said] if name == "function" else [name]
         why = next(filter(None, (_why_refused(str(one), module, config.get("registered_name")) for one in names)), "")
         if why:
             raise UsageError(f"{given_as} holds {names[-1]}, which {why}; {_OTHERWISE}")

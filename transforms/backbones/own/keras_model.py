@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from transforms.backbones.backbone import Backbone, KerasModel, WeightsFacts
 from transforms.backbones.engines import dtype_policy
-from transforms.backbones.graph.keras_applications import keras
+from transforms.backbones.graph.keras_applications import keras, without_values
 from transforms.backbones.graph.model import pooled
 from transforms.backbones.graph.source import GraphSource, TensorFunction, width_of
 from transforms.backbones.own.keras_config import read_config
@@ -95,7 +95,7 @@ def _built(config: dict[str, Any]) -> KerasModel:
 
 def _refuse_larger(config: dict[str, Any], num_bytes: int, backbone: Backbone) -> None:
     """Refuse an architecture of more weights than the file can hold, before they are made."""
-    with keras.StatelessScope():
+    with without_values():
         model = _built(config)
         needed = 4 * model.count_params()
     if needed > MAX_INFLATION * num_bytes:

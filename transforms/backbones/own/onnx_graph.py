@@ -19,7 +19,7 @@ from transforms.storage.hashing import sha256_of_files
 
 ops = openvino.opset13
 
-CLASSIFIERS = {"logits", "predictions", "probabilities", "probs", "scores"}
+CLASSIFIERS = {"logits", "predictions", "probabilities", "probs"}
 """Names that exporters give to an output of classes."""
 _SCORES = {"LogSoftmax", "Sigmoid", "Softmax"}
 _BETWEEN = {"Add", "Convert", "Reshape", "Squeeze", "Unsqueeze"}

@@ -25,7 +25,7 @@ def read_header(local: str, backbone: Backbone) -> Header:
     Raises:
       UsageError: the user does not trust it, it cannot be read, or it takes no images.
     """
-    signature, argument, _ = _loaded(local, backbone)
+    _, signature, argument, _ = _loaded(local, backbone)
     shape = signature.structured_input_signature[1][argument].shape
     if shape.rank != 4 or shape[3] != 3:
         raise UsageError(f"{backbone.given_as} takes {shape}, not RGB images, (None, height, width, 3)")
@@ -44,7 +44,7 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
         raise UsageError(f"{backbone.given_as} is a SavedModel, whose output is its own; drop --layer")
     with local_copy(backbone.weights, lambda folder: check_sha256(folder, backbone), backbone.given_as) as folder:
         weights_sha256 = sha256_of_files(folder)
-        signature, argument, result = _loaded(folder, backbone)
+        program, signature, argument, result = _loaded(folder, backbone)
     check_values(variables_of(v for v in signature.variables if v.dtype.is_floating), backbone)
     constant = _frozen(signature, backbone) if ENGINES[backbone.engine].reads_names else None
     preprocess = parse(backbone.preprocess)
@@ -54,27 +54,25 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
         x = preprocess(pixels)
         return pooled(tf.nest.flatten(constant(x))[0] if constant else signature(**{argument: x})[result])
 
-    return GraphSource(lambda: WeightsFacts(dim, weights_sha256), lambda: (function, signature))
+    return GraphSource(lambda: WeightsFacts(dim, weights_sha256), lambda: (function, program))
 
 
-def _loaded(folder: str, backbone: Backbone) -> tuple[Any, str, str]:
-    """Return the signature of a SavedModel, and the names of its argument and its result."""
+def _loaded(folder: str, backbone: Backbone) -> tuple[Any, Any, str, str]:
+    """Return a SavedModel, its signature, and the names of the signature's argument and result."""
     if not backbone.trust_model:
         raise UsageError(
             f"{backbone.given_as} is a SavedModel, a program that can do anything; "
             "add --trust_model if you know who made it"
         )
     try:
-        loaded = tf.saved_model.load(folder)
-        signature = loaded.signatures["serving_default"]
+        program = tf.saved_model.load(folder)
+        signature = program.signatures["serving_default"]
         (argument,), (result,) = signature.structured_input_signature[1], signature.structured_outputs
-        # The variables live as long as the program does.
-        signature.program = loaded
     except Exception as e:
         # A broken SavedModel raises nearly anything: OSError, KeyError, IndexError, TensorFlow's own errors.
         why = f"{one_line(e)}; it needs a serving_default of one input and one output"
         raise UsageError(f"{backbone.given_as} cannot be used as a SavedModel: {why}") from e
-    return signature, argument, result
+    return program, signature, argument, result
 
 
 def _pooled(shape: Any, backbone: Backbone) -> tuple[TensorFunction, int]:

@@ -60,7 +60,7 @@ def local_copy(path: str, check: Callable[[str], None], given_as: str = "") -> I
             return
         if "://" not in path:
             if not os.path.exists(path):
-                raise UsageError(f"there is no weights file {path}")
+                raise UsageError(f"there is no {'model' if given_as.startswith('--model') else 'weights file'} {path}")
             check_regular(path)
             check(path)
             yield path
