@@ -53,6 +53,7 @@ OWNERS = {
     "keras": {"transforms/backbones/graph/keras_applications.py"},
     "h5py": {"transforms/backbones/weights/containers.py"},
     "openvino": {"transforms/backbones/engines/openvino.py"},
+    "onnx": {"transforms/backbones/own/onnx_file.py"},
     "PIL": {"transforms/decode", "pipelines/similar/thumbnails.py", "pipelines/sample_images.py"},
     "pillow_heif": {"transforms/decode/opening.py"},
     "filelock": {"transforms/storage/locks.py"},

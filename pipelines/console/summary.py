@@ -79,7 +79,8 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, settings:
     size = sum(f["bytes"] for f in manifest["files"])
     engines = " and ".join(dict.fromkeys(worker["engine"] for worker in manifest["workers"])) or target.backbone.engine
     lines = [
-        f"{counts['embedded']:,} of {counts['inputs']:,} inputs embedded by {spec['backbone']} into {target.output}",
+        f"{counts['embedded']:,} of {counts['inputs']:,} inputs embedded by {target.backbone.name} into "
+        f"{target.output}",
         f"  counts    inputs {counts['inputs']:,} = embedded {counts['embedded']:,} + failed {counts['failed']:,} "
         f"+ skipped {counts['skipped']:,} + duplicates {counts['duplicates']:,}",
         *_change_lines(manifest),
@@ -88,6 +89,7 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, settings:
         f"  files     {len(manifest['files'])}, {_bytes(size)}, run {manifest['run_id']}",
         f"  vectors   {spec['dim']} x {spec['embedding_dtype']}, {spec['weights']} weights, output {spec['output']}, "
         f"fingerprint {manifest['embedding_spec_fingerprint']}",
+        *([f"  model     {target.note}"] if target.note else []),
         f"  health    {_health(health)}",
         f"  speed     {rate:.1f} img/s, {stats.seconds:.1f} s, {engines} in {spec['precision']} on {device}",
         f"  stages    {_stages(stats)}",

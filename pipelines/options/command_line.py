@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from pipelines.options.arguments import Parser
 from pipelines.options.flags import NEEDED, REMOVED, parser
-from pipelines.options.given import given
+from pipelines.options.given import DEFAULT, given
 from pipelines.options.settings import Settings
 from pipelines.options.strays import refuse_strays
 from transforms.core.errors import UsageError, did_you_mean
@@ -35,10 +35,15 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Set
             raise UsageError(f"--{flag} is missing; see embed-images --help")
     if not settings.backbone:
         raise UsageError("--backbone is empty; see --list_backbones")
+    for flag in ("backbone", "weights", "backbone_kwargs"):
+        if settings.model and settings.origins[flag] != DEFAULT:
+            raise UsageError(f"--model is a backbone with its weights; drop --{flag}, or --model")
+    if settings.trust_model and not settings.model:
+        raise UsageError("--trust_model is for a --model")
     if len(settings.backbone) > 1 and settings.own_weights:
         raise UsageError("a weights file is for one --backbone; give one, or imagenet or random weights")
     if settings.weights_sha256 and not settings.own_weights:
-        raise UsageError("--weights_sha256 is for a weights file; give its path as --weights")
+        raise UsageError("--weights_sha256 is for a file; give its path as --weights or --model")
     if settings.resume and settings.existing == "replace":
         raise UsageError("--resume takes over what a run has finished, and --existing replace begins anew; give one")
     if settings.remove_missing and settings.existing != "update":

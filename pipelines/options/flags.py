@@ -40,7 +40,11 @@ NEEDED = ("input", "output")
 """Flags that every run needs. The parser does not require them, since --list_backbones needs neither."""
 
 
-REMOVED = {"--overwrite": "--existing replace", "--verbose": "--log_level debug"}
+REMOVED = {
+    "--overwrite": "--existing replace",
+    "--trust_saved_model": "--trust_model, with the SavedModel as --model",
+    "--verbose": "--log_level debug",
+}
 """Flags of earlier versions, and what says the same now."""
 
 
@@ -189,25 +193,38 @@ def _add_backbone(add: Any) -> None:
         type=a_path,
         default="imagenet",
         metavar="WEIGHTS",
-        help="imagenet (default), random (seeded), a .weights.h5, .h5 or .keras file, or a SavedModel",
+        help="imagenet (default), random (seeded), or a .weights.h5, .h5 or .keras file",
+    )
+    add(
+        "--model",
+        type=a_path,
+        default="",
+        metavar="PATH",
+        help="a whole model of your own instead of --backbone: a .keras or .onnx file, or the folder of a SavedModel "
+        "or of an .onnx file with its data",
     )
     add(
         "--weights_sha256",
         default="",
         metavar="HEX",
-        help="sha256 that the weights file must have; a SavedModel's is that of its files' names and hashes, and is "
-        "printed if this one is wrong",
+        help="sha256 that the file of --weights or --model must have; a folder's is that of its files' names and "
+        "hashes, and is printed if this one is wrong",
     )
-    add("--trust_saved_model", **SWITCH, help="accept a SavedModel, which is a program that can do anything")
+    add("--trust_model", **SWITCH, help="accept a --model that is a SavedModel, a program that can do anything")
     add(
         "--preprocess",
         default="",
         metavar="HOW",
-        help="how to make a SavedModel's input from pixels, needed for one: backbone (as --backbone does), raw (0 to "
-        "255), unit (0 to 1), tf (-1 to 1), torch, caffe or clip (their own means), or mean=R,G,B,std=R,G,B of values "
-        "from 0 to 1",
+        help="how to make a --model's input from pixels, needed unless it rescales them itself: raw (0 to 255), unit "
+        "(0 to 1), tf (-1 to 1), torch, caffe or clip (their own means), or mean=R,G,B,std=R,G,B of values from 0 to "
+        "1; backbone, the default with --backbone, is that of the backbone",
     )
-    add("--pooling", choices=POOLINGS, default="avg", help="how to pool the last feature map (default avg)")
+    add(
+        "--pooling",
+        choices=POOLINGS,
+        default="avg",
+        help="how to pool the last feature map, or the tokens of a --model, of which cls takes the first (default avg)",
+    )
     add("--include_top", **SWITCH, help="take the 1000-wide output of the top instead of the pooled features")
     add(
         "--classifier_activation",
@@ -221,7 +238,7 @@ def _add_backbone(add: Any) -> None:
         "--image_size",
         type=a_size,
         metavar="SIZE",
-        help="side or HEIGHTxWIDTH of the backbone's input, in px; default: the backbone's own",
+        help="side or HEIGHTxWIDTH of the backbone's input, in px; default: its own",
     )
     add("--normalize", **SWITCH, help="scale each vector to unit L2 norm")
     add(

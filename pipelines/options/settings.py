@@ -61,8 +61,9 @@ class Settings(Limits, Logs):
     backbone: tuple[str, ...]
     backbone_kwargs: dict[str, Any]
     weights: str
+    model: str
     weights_sha256: str
-    trust_saved_model: bool
+    trust_model: bool
     preprocess: str
     pooling: str
     include_top: bool
@@ -106,8 +107,8 @@ class Settings(Limits, Logs):
 
     @property
     def own_weights(self) -> str:
-        """The path of the user's own weights, '' if they are built in."""
-        return "" if self.weights in BUILT_IN_WEIGHTS else self.weights
+        """The path of the user's own weights or whole model, '' if they are built in."""
+        return self.model or ("" if self.weights in BUILT_IN_WEIGHTS else self.weights)
 
     @property
     def only_prints(self) -> bool:

@@ -26,7 +26,7 @@ class Settings(Limits, Logs):
     above: float | None
     out: str
     weights: str
-    trust_saved_model: bool
+    trust_model: bool
     engine: str
 
 
@@ -60,7 +60,7 @@ def parser() -> Parser:
     )
     add = p.add_argument_group("embedding a photo").add_argument
     add("--weights", default="", metavar="PATH", help="the weights of the collection, if they are a user's own")
-    add("--trust_saved_model", **SWITCH, help="accept a SavedModel, which is a program that can do anything")
+    add("--trust_model", **SWITCH, help="accept a SavedModel, a program that can do anything")
     add_engine(add)
     add_limits(p.add_argument_group("fetching and decoding").add_argument)
     add_logs(p.add_argument_group("the command").add_argument)

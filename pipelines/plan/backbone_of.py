@@ -1,10 +1,11 @@
 """The backbones that the settings name."""
 
 import os
+from typing import Any
 
 from pipelines.options.settings import Settings
 from pipelines.plan.runner import Where
-from transforms.backbones import Backbone, choose_engine
+from transforms.backbones import Backbone, own_backbone
 from transforms.backbones.engines import AUTO
 from transforms.backbones.kept import prebuild
 from transforms.storage.paths import canonical_uri
@@ -25,30 +26,40 @@ def build_ahead(settings: Settings, beam_args: list[str]) -> None:
     filesystems may have to copy first.
     """
     if not beam_args and not settings.own_weights:
-        prebuild.start([backbone_of(name, settings, Where()) for name in settings.backbone])
+        prebuild.start(backbones_of(settings, Where()))
 
 
-def backbone_of(name: str, settings: Settings, where: Where) -> Backbone:
-    """Return one of the backbones that the settings name.
+def backbones_of(settings: Settings, where: Where) -> list[Backbone]:
+    """Return the backbones that the settings name, or the one that is a whole model.
 
     The engine 'auto' is TensorFlow if a GPU is required; where other machines embed, each one chooses.
+
+    Raises:
+      UsageError: a setting does not exist or contradicts another, or the model cannot be a backbone.
     """
-    engine = "tensorflow" if settings.engine == AUTO and settings.require_gpu else settings.engine
-    return Backbone(
-        name,
-        weights=canonical_uri(settings.own_weights) if settings.own_weights else settings.weights,
-        weights_sha256=settings.weights_sha256,
-        backbone_kwargs=settings.backbone_kwargs,
-        pooling=settings.pooling,
-        include_top=settings.include_top,
-        classifier_activation=settings.classifier_activation,
-        top_k=settings.top_k,
-        layer=settings.layer,
-        image_size=settings.image_size,
-        normalize=settings.normalize,
-        precision=settings.precision,
-        engine=choose_engine(engine) if where.embeds_here else engine,
-        trust_saved_model=settings.trust_saved_model,
-        preprocess=settings.preprocess,
-        rewrites=has_rewrites(),
-    )
+    choices = _choices(settings)
+    if settings.model:
+        backbones = [own_backbone(canonical_uri(settings.model), **choices)]
+    else:
+        weights = canonical_uri(settings.own_weights) if settings.own_weights else settings.weights
+        kwargs = settings.backbone_kwargs
+        backbones = [Backbone(name, weights=weights, backbone_kwargs=kwargs, **choices) for name in settings.backbone]
+    return [backbone.for_this_machine() for backbone in backbones] if where.embeds_here else backbones
+
+
+def _choices(settings: Settings) -> dict[str, Any]:
+    return {
+        "weights_sha256": settings.weights_sha256,
+        "pooling": settings.pooling,
+        "include_top": settings.include_top,
+        "classifier_activation": settings.classifier_activation,
+        "top_k": settings.top_k,
+        "layer": settings.layer,
+        "image_size": settings.image_size,
+        "normalize": settings.normalize,
+        "precision": settings.precision,
+        "engine": "tensorflow" if settings.engine == AUTO and settings.require_gpu else settings.engine,
+        "trust_model": settings.trust_model,
+        "preprocess": settings.preprocess,
+        "rewrites": has_rewrites(),
+    }

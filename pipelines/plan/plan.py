@@ -8,13 +8,13 @@ import numpy as np
 
 from pipelines.options.placeholders import filled, filled_output
 from pipelines.options.settings import Settings
-from pipelines.plan.backbone_of import backbone_of
+from pipelines.plan.backbone_of import backbones_of
 from pipelines.plan.checks import check_gpu, check_output
 from pipelines.plan.disk import check_disk
 from pipelines.plan.runner import Where
 from pipelines.plan.standing import Standing, standing_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
-from transforms.backbones import name_classes
+from transforms.backbones import model_note, name_classes
 from transforms.collection.columns import Schema
 from transforms.collection.layout import new_run_id, owner_path
 from transforms.collection.manifest import now
@@ -36,6 +36,7 @@ class Target:
       output: folder that the embeddings go to.
       replaceable: versions of the files there that the run may replace.
       standing: what stands there before the run.
+      note: which output of a whole model is taken, in words; '' for a backbone of Keras.
     """
 
     backbone: Backbone
@@ -43,6 +44,7 @@ class Target:
     output: str
     replaceable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     standing: Standing = dataclasses.field(default_factory=Standing)
+    note: str = ""
 
     @property
     def canary(self) -> Canary | None:
@@ -90,7 +92,7 @@ def make_plan(settings: Settings, where: Where) -> Plan:
     inputs, output = filled(settings.input, run_id), filled_output(settings.output, run_id)
     # First, since Beam's filesystem would look for missing credentials for minutes.
     check_access([*inputs, output, settings.own_weights])
-    backbones = [backbone_of(name, settings, where) for name in settings.backbone]
+    backbones = backbones_of(settings, where)
     names = [b.name for b in backbones]
     if len(set(names)) < len(names):
         raise UsageError(f"--backbone names one twice: {', '.join(names)}")
@@ -110,7 +112,14 @@ def make_plan(settings: Settings, where: Where) -> Plan:
             # Now, since the names of the classes may have to be downloaded.
             name_classes(np.zeros((1, spec.dim), np.float32), backbone.top_k)
     targets = tuple(
-        Target(backbone, spec, path, one.replaceable, standing_in(path, one.manifest, spec, settings))
+        Target(
+            backbone,
+            spec,
+            path,
+            one.replaceable,
+            standing_in(path, one.manifest, spec, settings),
+            model_note(loadable_here(backbone, where)),
+        )
         for backbone, spec, path, one in zip(backbones, specs, outputs, found, strict=True)
     )
     source.carry(widened([*(target.standing.columns for target in targets), source.columns]))
@@ -131,5 +140,7 @@ def _spec_of(backbone: Backbone, settings: Settings, where: Where, largest: Size
 
 
 def loadable_here(backbone: Backbone, where: Where) -> Backbone:
-    """Return the backbone as this machine can load it: in float32, by TensorFlow, if another one computes."""
-    return backbone if where.embeds_here else dataclasses.replace(backbone, precision="float32", engine="tensorflow")
+    """Return the backbone as this machine can load it: in float32, by what builds it, if another one computes."""
+    if where.embeds_here:
+        return backbone
+    return dataclasses.replace(backbone, precision="float32", engine=backbone.only_engine or "tensorflow")

@@ -103,7 +103,7 @@ def _backbone_of(settings: Settings, spec: EmbeddingSpec) -> Backbone:
         spec,
         canonical_uri(settings.weights) if settings.weights else "",
         engine=settings.engine,
-        trust_saved_model=settings.trust_saved_model,
+        trust_model=settings.trust_model,
         rewrites=has_rewrites(),
     )
 

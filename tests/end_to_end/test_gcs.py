@@ -303,10 +303,10 @@ def test_a_saved_model_on_gcs_is_used_when_it_is_trusted(
     (tmp_path / "saved" / "assets" / "of").mkdir(parents=True, exist_ok=True)
     (tmp_path / "saved" / "assets" / "of" / "mine.txt").write_text("kept")
     uri = gcs.put_folder(tmp_path / "saved", "models/of-mine")
-    flags = ["--input", photos, "--output", tmp_path / "out", *LIGHT[:-1], f"{uri}/"]
+    flags = ["--input", photos, "--output", tmp_path / "out", "--model", f"{uri}/"]
     assert run(*flags) == 2
-    assert "add --trust_saved_model if you know who made it" in capsys.readouterr().err
-    assert run(*flags, "--trust_saved_model", "--preprocess", "backbone") == 0
+    assert "add --trust_model if you know who made it" in capsys.readouterr().err
+    assert run(*flags, "--normalize", "--trust_model", "--preprocess", "tf") == 0
     assert_same(local_table(tmp_path / "out"), expected)
     assert gcs.asked() == len(gcs.names("models/"))
 

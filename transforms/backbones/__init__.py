@@ -1,4 +1,4 @@
-"""The 40 image backbones of Keras: naming, checking, loading and running them.
+"""Image backbones, the 40 of Keras and whole models of one's own: naming, checking, loading and running them.
 
 Naming and checking a backbone imports no library; TensorFlow is imported when one is loaded.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transforms.backbones.engines.devices import count_gpus, has_gpu
     from transforms.backbones.from_spec import backbone_from_spec
     from transforms.backbones.graph.classes import Classes
+    from transforms.backbones.own.header import own_backbone
     from transforms.core.elements import Size
     from transforms.core.spec import EmbeddingSpec
 
@@ -30,7 +31,9 @@ __all__ = [
     "find_backbone",
     "has_gpu",
     "load_backbone",
+    "model_note",
     "name_classes",
+    "own_backbone",
 ]
 
 _HOMES = {
@@ -43,6 +46,7 @@ _HOMES = {
     "choose_engine": "transforms.backbones.engines",
     "count_gpus": "transforms.backbones.engines.devices",
     "has_gpu": "transforms.backbones.engines.devices",
+    "own_backbone": "transforms.backbones.own.header",
 }
 
 
@@ -62,6 +66,25 @@ def load_backbone(backbone: "Backbone") -> "Engine":
     from transforms.backbones import loaded
 
     return loaded.get(backbone).engine
+
+
+def model_note(backbone: "Backbone") -> str:
+    """Say in words which output of a whole model was taken and what makes its input; '' for a backbone of Keras.
+
+    Raises:
+      UsageError: as `load_backbone`.
+    """
+    from transforms.backbones import loaded
+
+    if not backbone.model:
+        return ""
+    facts = loaded.facts_of(backbone)
+    output = (
+        f"the output of {facts.layer}" if facts.layer else "its own output" if not backbone.layer else backbone.output
+    )
+    without = f", without {facts.why}" if facts.why else ""
+    pixels = f"{backbone.model.rescales} in it" if backbone.model.rescales else f"--preprocess {backbone.preprocess}"
+    return f"{output}{without}; its input is made by {pixels}"
 
 
 def name_classes(scores: "np.ndarray", k: int) -> "list[Classes]":
@@ -98,11 +121,11 @@ def embedding_spec(
 
     facts = loaded.facts_of(backbone)
     return EmbeddingSpec(
-        backbone=backbone.name,
+        backbone=backbone.architecture,
         backbone_kwargs=dict(backbone.backbone_kwargs),
         weights=backbone.weights if backbone.weights in BUILT_IN_WEIGHTS else "file",
         weights_sha256=facts.weights_sha256,
-        output=backbone.output,
+        output=f"layer:{facts.layer}:{backbone.pooling}" if facts.layer else backbone.output,
         classifier_activation=backbone.classifier_activation if backbone.include_top else None,
         image_size=backbone.size,
         decoded_for=decoded_for or backbone.size,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from transforms.backbones.catalog.facts import find_backbone
 from transforms.backbones.engines import AUTO, ENGINES, choose_engine
+from transforms.backbones.engines.devices import has_gpu
 from transforms.backbones.preprocessing import canonical
 from transforms.core.errors import UsageError
 from transforms.core.spec import ACTIVATIONS, POOLINGS, PRECISIONS
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 KerasModel: TypeAlias = Any
 """A keras.Model; Any, since Keras has no type hints."""
+
+KERAS, SAVED_MODEL, ONNX = "keras", "saved_model", "onnx"
+"""Kinds of whole models, which the embedding spec names instead of a backbone."""
 
 OWN_KWARGS = {
     "weights": "--weights",
@@ -34,23 +38,44 @@ class WeightsFacts(NamedTuple):
 
     Attributes:
       dim: width of its vectors.
-      weights_sha256: hash of the weights' values in the model's order, in hex; for a SavedModel, of its files.
+      weights_sha256: hash of the weights' values in the model's order, in hex; for a SavedModel or ONNX, of its files.
+      layer: the layer of a whole model whose output was taken where the user named none; '' for its own output.
+      why: what of a whole model was left off, in words; '' if nothing.
     """
 
     dim: int
     weights_sha256: str
+    layer: str = ""
+    why: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnModel:
+    """A whole model of the user's own, by what its file says.
+
+    Attributes:
+      kind: KERAS, SAVED_MODEL or ONNX.
+      num_weights: number of its weights.
+      rescales: what in the model makes its input from pixels, in words; '' if it has to be told by `preprocess`.
+    """
+
+    kind: str
+    num_weights: int = 0
+    rescales: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Backbone:
-    """A backbone of `keras.applications` and one of its outputs: uint8 [B, H, W, 3] RGB -> float32 [B, D].
+    """A backbone and one of its outputs: uint8 [B, H, W, 3] RGB -> float32 [B, D].
+
+    It is one of `keras.applications`, or a whole model of the user's own, which `own_backbone` reads.
 
     Args:
-      name: the constructor's name, in any case.
-      weights: 'imagenet', 'random' (seeded) or the path of a weights file on any Beam filesystem.
+      name: the constructor's name, in any case; of a whole model, the name of its file.
+      weights: 'imagenet', 'random' (seeded) or the path of a weights file, or of a whole model, on any Beam filesystem.
       weights_sha256: what the weights file must hash to, in hex; '' accepts any.
       backbone_kwargs: further arguments of the constructor, e.g. {'alpha': 0.25}.
-      pooling: 'avg', 'max' or 'flatten'.
+      pooling: 'avg', 'max', 'flatten' or, for the tokens of a whole model, 'cls'.
       include_top: take the classifier's output instead.
       classifier_activation: activation of the top, 'softmax' or 'linear' (logits).
       top_k: number of classes to name for each image, best first; needs include_top.
@@ -59,9 +84,10 @@ class Backbone:
       normalize: scale each vector to unit L2 norm.
       precision: numbers to compute in, 'float32', 'bfloat16' or 'float16'.
       engine: library that computes, 'tensorflow' or 'openvino'; 'auto' is chosen by each process that loads it.
-      trust_saved_model: accept `weights` that are a SavedModel, a program that can do anything.
-      preprocess: how to make a SavedModel's input from pixels, see `transforms.backbones.preprocessing`; '' for all
-        other weights.
+      model: what the file of a whole model says; None for a backbone of Keras.
+      trust_model: accept a whole model that is a program, and so can do anything.
+      preprocess: how to make a whole model's input from pixels, see `transforms.backbones.preprocessing`; '' for a
+        backbone of Keras, which has its own.
       rewrites: rewrite the graph for speed, see `transforms.backbones.rewrites`.
 
     Raises:
@@ -81,12 +107,14 @@ class Backbone:
     normalize: bool = False
     precision: str = "float32"
     engine: str = "tensorflow"
-    trust_saved_model: bool = False
+    model: OwnModel | None = None
+    trust_model: bool = False
     preprocess: str = ""
     rewrites: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", find_backbone(self.name).name)
+        if not self.model:
+            object.__setattr__(self, "name", find_backbone(self.name).name)
         object.__setattr__(self, "preprocess", self.preprocess and canonical(self.preprocess))
         for option, value, choices in (
             ("pooling", self.pooling, POOLINGS),
@@ -96,6 +124,10 @@ class Backbone:
         ):
             if value not in choices:
                 raise UsageError(f"--{option} must be one of {', '.join(choices)}, is {value!r}")
+        if self.model:
+            self._check_model()
+        elif self.pooling == "cls":
+            raise UsageError("--pooling cls is for a --model of tokens; backbones of Keras give feature maps")
         if self.top_k < 0:
             raise UsageError(f"--top_k must be at least 1, is {self.top_k}")
         if self.top_k and not self.include_top:
@@ -108,19 +140,59 @@ class Backbone:
             if key in OWN_KWARGS:
                 raise UsageError(f"--backbone_kwargs may not hold {key!r}; use {OWN_KWARGS[key]}")
 
+    def _check_model(self) -> None:
+        if self.include_top or self.backbone_kwargs:
+            raise UsageError(
+                "--include_top and --backbone_kwargs are for a --backbone; --layer chooses a model's output"
+            )
+        if not self.image_size or not self.preprocess:
+            raise UsageError(
+                "a whole model needs an image_size and a preprocess; own_backbone reads them from its file"
+            )
+
     def for_this_machine(self) -> "Backbone":
         """Return the backbone with the engine that computes it here.
 
         Raises:
-          UsageError: the engine is not installed.
+          UsageError: the engine is not installed, or does not read the model, or would leave a GPU idle unasked.
         """
-        return dataclasses.replace(self, engine=choose_engine(self.engine))
+        if self.only_engine and self.engine != self.only_engine:
+            if self.engine != AUTO:
+                raise UsageError(f"--engine {self.engine} does not read ONNX; use --engine {self.only_engine}")
+            if has_gpu():
+                raise UsageError(
+                    f"{self.given_as} is ONNX, which is computed on processors, and this machine has a GPU; "
+                    f"--engine {self.only_engine} leaves that idle"
+                )
+        return dataclasses.replace(self, engine=choose_engine(self.only_engine or self.engine))
 
     @property
     def size(self) -> "Size":
         """Height and width of the input, in px."""
+        if self.image_size:
+            return self.image_size
         side = find_backbone(self.name).side
-        return self.image_size or (side, side)
+        return (side, side)
+
+    @property
+    def architecture(self) -> str:
+        """What computes, as in the embedding spec: a constructor's name, or the kind of a whole model."""
+        return self.model.kind if self.model else self.name
+
+    @property
+    def num_weights(self) -> int:
+        """Number of weights, without a top."""
+        return self.model.num_weights if self.model else find_backbone(self.name).params
+
+    @property
+    def only_engine(self) -> str:
+        """The one engine that reads the file of a whole model; '' if any does."""
+        return "openvino" if self.model and self.model.kind == ONNX else ""
+
+    @property
+    def given_as(self) -> str:
+        """The flag and the path of own weights or of a whole model, for messages."""
+        return f"--{'model' if self.model else 'weights'} {self.weights}"
 
     @property
     def output(self) -> str:

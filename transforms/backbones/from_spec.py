@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from transforms.backbones.backbone import Backbone
+from transforms.backbones.backbone import KERAS, ONNX, SAVED_MODEL, Backbone
 from transforms.backbones.catalog.facts import find_backbone
+from transforms.backbones.own.header import own_backbone
 from transforms.core.errors import UsageError
 from transforms.core.spec import BUILT_IN_WEIGHTS, POOLINGS, EmbeddingSpec
 
@@ -21,6 +22,8 @@ def backbone_from_spec(spec: EmbeddingSpec, weights: str = "", **own: Any) -> Ba
     Raises:
       UsageError: the spec is of own weights, and there is no path; or there is a path, and it is not.
     """
+    if spec.backbone in (KERAS, SAVED_MODEL, ONNX):
+        return _model_from_spec(spec, weights, own)
     is_built_in = spec.weights in BUILT_IN_WEIGHTS
     if is_built_in and weights:
         raise UsageError(f"--weights is for own weights, and these embeddings are of {spec.weights} weights; drop it")
@@ -29,23 +32,36 @@ def backbone_from_spec(spec: EmbeddingSpec, weights: str = "", **own: Any) -> Ba
             f"these embeddings are of own weights for {spec.backbone}; give their path as --weights, their "
             f"weights_sha256 is {spec.weights_sha256}"
         )
-    layer, pooling = _output_of(spec.output)
     side = find_backbone(spec.backbone).side
     return Backbone(
         spec.backbone,
         weights=spec.weights if is_built_in else weights,
         backbone_kwargs=spec.backbone_kwargs,
-        pooling=pooling,
         include_top=spec.output == "top",
         classifier_activation=spec.classifier_activation or Backbone.classifier_activation,
-        layer=layer,
         # Where it is the default, the graph is one that the command keeps.
         image_size=None if spec.image_size == (side, side) else spec.image_size,
-        normalize=spec.normalize,
-        precision=spec.precision,
-        preprocess="" if is_built_in else spec.preprocess,
+        **_numbers_of(spec),
         **own,
     )
+
+
+def _model_from_spec(spec: EmbeddingSpec, path: str, own: dict[str, Any]) -> Backbone:
+    if not path:
+        raise UsageError(
+            f"these embeddings are of a whole model ({spec.backbone}); give its path as --weights, its weights_sha256 "
+            f"is {spec.weights_sha256}"
+        )
+    found = own_backbone(path, image_size=spec.image_size, preprocess=spec.preprocess, **_numbers_of(spec), **own)
+    if found.architecture != spec.backbone:
+        raise UsageError(f"--weights {path} is a model of another kind, {found.architecture}, not {spec.backbone}")
+    return found
+
+
+def _numbers_of(spec: EmbeddingSpec) -> dict[str, Any]:
+    """Return the arguments that decide numbers of any backbone."""
+    layer, pooling = _output_of(spec.output)
+    return {"layer": layer, "pooling": pooling, "normalize": spec.normalize, "precision": spec.precision}
 
 
 def _output_of(output: str) -> tuple[str, str]:

@@ -59,9 +59,9 @@ def _load(backbone: Backbone) -> LoadedBackbone:
 
 
 def _built(backbone: Backbone, name: str | None) -> graphs.KeptGraph:
-    from transforms.backbones.graph.graph import build_graph
+    from transforms.backbones.graph import build
 
-    graph = build_graph(backbone)
+    graph = build(backbone)
     if backbone.weights == "imagenet":
         # Keras may have downloaded the file that the name stands for.
         name = graphs.name_of(backbone)

@@ -1,4 +1,4 @@
-"""What a SavedModel is fed: the ways to make a network's input from pixels, each declared once."""
+"""What a whole model is fed: the ways to make a network's input from pixels, each declared once."""
 
 import re
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ PREPROCESSINGS = {
 `_transform` of https://github.com/openai/CLIP/blob/main/clip/clip.py.
 """
 
-CHOICES = f"{OWN_PREPROCESSING}, {', '.join(PREPROCESSINGS)}, or mean=R,G,B,std=R,G,B"
+CHOICES = f"{', '.join(PREPROCESSINGS)}, or mean=R,G,B,std=R,G,B"
 _MEAN_AND_STD = re.compile("mean=([^=]+),std=([^=]+)")
 
 
@@ -62,7 +62,7 @@ def parse(text: str) -> Preprocessing:
     found = _MEAN_AND_STD.fullmatch(text)
     if not found:
         hint = did_you_mean(text, [OWN_PREPROCESSING, *PREPROCESSINGS])
-        raise UsageError(f"--preprocess must be {CHOICES}, is {text!r}{hint}")
+        raise UsageError(f"--preprocess must be {OWN_PREPROCESSING}, {CHOICES}, is {text!r}{hint}")
     try:
         mean, std = (_channels(numbers) for numbers in found.groups())
     except ValueError as e:

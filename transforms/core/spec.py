@@ -12,7 +12,7 @@ from typing import Any
 PIXELS_POLICY = "srgb-3"
 """Version of the rules for colour and orientation in `transforms.decode`; it changes when their pixels do."""
 
-POOLINGS = ("avg", "max", "flatten")
+POOLINGS = ("avg", "max", "flatten", "cls")
 ACTIVATIONS = ("softmax", "linear")
 PRECISIONS = ("float32", "bfloat16", "float16")
 RESIZES = ("crop", "stretch", "pad")

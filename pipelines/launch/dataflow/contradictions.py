@@ -57,7 +57,11 @@ def check_google(beam: PipelineOptions) -> None:
 def check_paths(settings: Settings) -> None:
     """Refuse paths of this machine, which no worker sees; raise UsageError."""
     inputs = [("input", path) for path in settings.input]
-    for flag, path in (*inputs, ("output", settings.output), ("weights", settings.own_weights)):
+    for flag, path in (
+        *inputs,
+        ("output", settings.output),
+        ("model" if settings.model else "weights", settings.own_weights),
+    ):
         if path and scheme_of(path) in ("", "file"):
             raise UsageError(f"--{flag} {path} is on this machine, where no Dataflow worker sees it; copy it to gs://")
 
@@ -86,6 +90,7 @@ def check_machine(settings: Settings, beam: PipelineOptions) -> None:
             settings.engine in ENGINES and not ENGINES[settings.engine].uses_gpus,
             f"--engine {settings.engine}, which runs on processors",
         ),
+        (settings.model.endswith(".onnx"), "a --model of ONNX, which runs on processors"),
     ):
         if given:
             raise UsageError(f"--gpu {settings.gpu} does not go with {flag}; leave one of them out")

@@ -7,7 +7,6 @@ from pipelines.launch.dataflow.machines import PRICE_SOURCE, find_machine, hourl
 from pipelines.options.gpus import GPUS
 from pipelines.plan.plan import Plan
 from pipelines.plan.run_stats import Speed
-from transforms.backbones import find_backbone
 from transforms.core.errors import UsageError
 from transforms.embed.batch_sizes import CPU_BATCH, GPU_BATCH, default_batch_size
 
@@ -60,7 +59,7 @@ class Needs:
 def memory_needs(plan: Plan, job: DataflowJob) -> Needs:
     """Estimate the memory of a worker."""
     gpu = bool(job.gpu)
-    weights = sum(4 * find_backbone(target.backbone.name).params for target in plan.targets) / 1e9
+    weights = sum(4 * target.backbone.num_weights for target in plan.targets) / 1e9
     pixels = sum(3 * height * width for height, width in plan.image_sizes)
     batch = max(default_batch_size(t.backbone.size, GPU_BATCH if gpu else CPU_BATCH) for t in plan.targets)
     # Each bundle holds six batches of pixels: one computed and one next, each with a stacked copy, one gathered and one

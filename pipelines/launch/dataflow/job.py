@@ -21,6 +21,7 @@ One layout for all jobs:
 
 import dataclasses
 import pathlib
+import re
 
 from apache_beam.options.pipeline_options import (
     DebugOptions,
@@ -115,7 +116,8 @@ class DataflowJob:
     def named(self, plan: Plan) -> "DataflowJob":
         """Return the job with a name and labels that say what it makes; those that flags give stay."""
         google = self.options.view_as(GoogleCloudOptions)
-        backbones = [target.backbone.name.lower() for target in plan.targets]
+        # Names of files may have what names of jobs and labels may not.
+        backbones = [re.sub(r"[^a-z0-9_-]", "-", target.backbone.name.lower()) for target in plan.targets]
         if not google.job_name:
             google.job_name = f"embed-images-{'-'.join(backbones)[:60].rstrip('-')}-{plan.run_id.lower()}"
         labels = {

@@ -18,7 +18,7 @@ def test_the_defaults_are_those_that_the_help_says() -> None:
 def test_what_is_fetched_and_decoded_is_bounded_by_the_flags_of_the_other_command() -> None:
     ours = {action.dest: action for action in parser()._actions}
     theirs = {action.dest: action for action in flags.parser()._actions}
-    shared = ours.keys() & theirs.keys() - {"help", "weights", "trust_saved_model", "verbose"}
+    shared = ours.keys() & theirs.keys() - {"help", "weights", "trust_model", "verbose"}
     assert {"max_image_bytes", "max_image_pixels", "fetch_timeout", "allowed_prefix", "engine"} <= shared
     for name in shared:
         assert (ours[name].help, ours[name].default) == (theirs[name].help, theirs[name].default)

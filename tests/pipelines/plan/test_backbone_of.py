@@ -7,16 +7,23 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+import keras
 import pytest
 
 from pipelines.options.command_line import parse
 from pipelines.options.settings import Settings
-from pipelines.plan.backbone_of import REWRITES, backbone_of, build_ahead
+from pipelines.plan.backbone_of import REWRITES, backbones_of, build_ahead
 from pipelines.plan.plan import make_plan
 from pipelines.plan.runner import Runner, Where
 from pipelines.plan.stages import embed_of
 from tests.pipelines.conftest import settings_of
 from transforms import Backbone
+
+
+def backbone_of(name: str, settings: Settings, where: Where) -> Backbone:
+    (backbone,) = backbones_of(dataclasses.replace(settings, backbone=(name,)), where)
+    return backbone
+
 
 NEEDED = ["--input", "photos", "--output", "out"]
 ELSEWHERE = [Where(Runner.DATAFLOW), Where(Runner.PORTABLE)]
@@ -39,30 +46,30 @@ def test_every_flag_of_a_backbone_reaches_it() -> None:
         "normalize": "true",
         "precision": "bfloat16",
         "engine": "tensorflow",
-        "trust_saved_model": "true",
         "preprocess": "mean=.5,std=.25",
     }
-    settings = settings_with(*(f"--{name}={value}" for name, value in flags.items()))
-    assert backbone_of("mobilenet", settings, Where()) == Backbone(
-        "MobileNet",
-        weights="/w/a.weights.h5",
-        weights_sha256="ab" * 32,
-        backbone_kwargs={"alpha": 0.5},
-        pooling="max",
-        include_top=True,
-        classifier_activation="linear",
-        top_k=3,
-        image_size=(96, 128),
-        normalize=True,
-        precision="bfloat16",
-        engine="tensorflow",
-        trust_saved_model=True,
-        preprocess="mean=0.5,0.5,0.5,std=0.25,0.25,0.25",
-    )
+    settings = settings_with("--backbone=mobilenet", *(f"--{name}={value}" for name, value in flags.items()))
+    assert backbones_of(settings, Where()) == [
+        Backbone(
+            "MobileNet",
+            weights="/w/a.weights.h5",
+            weights_sha256="ab" * 32,
+            backbone_kwargs={"alpha": 0.5},
+            pooling="max",
+            include_top=True,
+            classifier_activation="linear",
+            top_k=3,
+            image_size=(96, 128),
+            normalize=True,
+            precision="bfloat16",
+            engine="tensorflow",
+            preprocess="mean=0.5,0.5,0.5,std=0.25,0.25,0.25",
+        )
+    ]
     assert backbone_of("MobileNet", settings_with("--layer=conv1"), Where()).layer == "conv1"
     # The rewrites have a variable, not a flag.
     fields = {field.name for field in dataclasses.fields(Backbone)}
-    assert fields == {*flags, "name", "layer", "rewrites"}
+    assert fields == {*flags, "name", "layer", "rewrites", "model", "trust_model"}
 
 
 def test_the_weights_of_the_user_are_known_by_one_path(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +162,16 @@ def test_nothing_is_built_ahead_where_another_machine_may_embed_or_weights_must_
     build_ahead(settings_with(), ["--runner=DataflowRunner"])
     build_ahead(settings_with("--weights=gs://b/a.h5"), [])
     assert started == []
+
+
+def test_a_whole_model_is_the_backbone(tmp_path: pathlib.Path) -> None:
+    keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Rescaling(0.1), keras.layers.Flatten()]).save(
+        tmp_path / "mine.keras"
+    )
+    settings = settings_with(f"--model={tmp_path}/mine.keras", "--pooling=max", "--normalize", "--trust_model")
+    (backbone,) = backbones_of(settings, Where())
+    assert (backbone.name, backbone.size, backbone.pooling) == ("mine.keras", (32, 32), "max")
+    assert backbone.normalize
+    assert backbone.trust_model
+    (elsewhere,) = backbones_of(settings, Where(Runner.DATAFLOW))
+    assert elsewhere.engine == "auto"

@@ -3,10 +3,12 @@
 import dataclasses
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from transforms import Backbone
+from transforms.backbones.backbone import OwnModel
 from transforms.core.errors import UsageError
 
 OTHERS = {
@@ -23,7 +25,8 @@ OTHERS = {
     "normalize": True,
     "precision": "bfloat16",
     "engine": "openvino",
-    "trust_saved_model": True,
+    "model": OwnModel("onnx", 7),
+    "trust_model": True,
     "preprocess": "torch",
     "rewrites": False,
 }
@@ -45,10 +48,13 @@ def test_a_name_of_any_case_is_the_constructor_s() -> None:
         ({"top_k": -1, "include_top": True}, "--top_k must be at least 1, is -1"),
         ({"layer": "x", "include_top": True}, "give one of them"),
         ({"image_size": (0, 8)}, r"--image_size must be positive, is \(0, 8\)"),
-        ({"pooling": "sum"}, "--pooling must be one of avg, max, flatten, is 'sum'"),
+        ({"pooling": "sum"}, "--pooling must be one of avg, max, flatten, cls, is 'sum'"),
         ({"classifier_activation": "relu"}, "--classifier_activation must be one of softmax, linear, is 'relu'"),
         ({"precision": "float64"}, "--precision must be one of float32, bfloat16, float16, is 'float64'"),
         ({"preprocess": "tourch"}, r"--preprocess must be .*, is 'tourch' \(did you mean 'torch'\?\)"),
+        ({"pooling": "cls"}, "--pooling cls is for a --model of tokens"),
+        ({"model": OwnModel("onnx"), "include_top": True}, "--include_top and --backbone_kwargs are for a --backbone"),
+        ({"model": OwnModel("onnx"), "preprocess": "raw"}, "needs an image_size and a preprocess"),
         ({"engine": "onnx"}, "--engine must be one of auto, tensorflow, openvino, is 'onnx'"),
     ],
 )
@@ -82,7 +88,9 @@ def test_the_samples_cover_every_argument() -> None:
 
 @pytest.mark.parametrize("argument", OTHERS)
 def test_the_key_changes_with_every_argument(argument: str) -> None:
-    needed = {"include_top": True} if argument == "top_k" else {}
+    needed: dict[str, Any] = {"include_top": True} if argument == "top_k" else {}
+    if argument == "model":
+        needed = {"image_size": (64, 64), "preprocess": "raw"}
     assert Backbone(**needed, **{argument: OTHERS[argument]}).key != Backbone(**needed).key
 
 

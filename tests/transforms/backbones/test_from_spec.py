@@ -10,7 +10,7 @@ import pytest
 from tests.fake_backbone import spec
 from tests.transforms.backbones.conftest import SMALL
 from transforms import Backbone, EmbeddingSpec
-from transforms.backbones import backbone_from_spec, embedding_spec
+from transforms.backbones import backbone_from_spec, embedding_spec, own_backbone
 from transforms.backbones.catalog.facts import catalog_rows
 from transforms.core.errors import UsageError
 
@@ -51,9 +51,18 @@ def test_own_weights_are_taken_from_wherever_they_are_now(tmp_path: pathlib.Path
     assert embedding_spec(found) == made
 
 
-def test_the_input_of_a_saved_model_is_made_as_the_spec_says() -> None:
-    found = backbone_from_spec(spec(weights="file", preprocess="caffe"), "model", trust_saved_model=True)
-    assert (found.weights, found.preprocess, found.trust_saved_model) == ("model", "caffe", True)
+def test_a_whole_model_is_found_again_from_its_path(tmp_path: pathlib.Path, model: keras.Model) -> None:
+    model.export(tmp_path / "there", verbose=False)
+    made = embedding_spec(own_backbone(str(tmp_path / "there"), trust_model=True, preprocess="caffe", pooling="max"))
+    (tmp_path / "there").rename(tmp_path / "here")
+    found = backbone_from_spec(made, str(tmp_path / "here"), trust_model=True)
+    assert embedding_spec(found) == made
+    says = f"of a whole model .saved_model.; give its path as --weights, its weights_sha256 is {made.weights_sha256}"
+    with pytest.raises(UsageError, match=says):
+        backbone_from_spec(made)
+    keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Flatten()]).save(tmp_path / "other.keras")
+    with pytest.raises(UsageError, match="is a model of another kind, keras, not saved_model"):
+        backbone_from_spec(made, str(tmp_path / "other.keras"))
 
 
 def test_the_precision_is_that_of_the_spec() -> None:

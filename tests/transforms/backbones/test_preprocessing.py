@@ -10,7 +10,7 @@ import tensorflow as tf
 from pipelines.options.flags import parser
 from tests.transforms.backbones.conftest import PIXELS
 from transforms import Backbone, embedding_spec
-from transforms.backbones import load_backbone
+from transforms.backbones import load_backbone, own_backbone
 from transforms.backbones.engines import ENGINES
 from transforms.backbones.preprocessing import CHOICES, PREPROCESSINGS, canonical, parse
 from transforms.core.errors import UsageError
@@ -19,7 +19,6 @@ OF_KERAS = keras.applications.imagenet_utils.preprocess_input
 CLIP = np.array([[0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]])
 """Mean and standard deviation of the images that OpenAI's CLIP was trained on."""
 EXPECTED = {
-    "backbone": lambda x: keras.applications.resnet50.preprocess_input(x.copy()),
     "raw": lambda x: x,
     "unit": lambda x: x / 255,
     "tf": lambda x: OF_KERAS(x.copy(), mode="tf"),
@@ -43,12 +42,12 @@ def seeing(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def of(seeing: str, **arguments: object) -> Backbone:
-    return Backbone("ResNet50", weights=seeing, trust_saved_model=True, image_size=(64, 64), **arguments)
+    return own_backbone(seeing, trust_model=True, **arguments)
 
 
 def test_the_references_cover_every_way() -> None:
-    assert {"backbone", *PREPROCESSINGS} == {name for name in EXPECTED if "=" not in name}
-    assert CHOICES.startswith(", ".join(["backbone", *PREPROCESSINGS]))
+    assert {*PREPROCESSINGS} == {name for name in EXPECTED if "=" not in name}
+    assert CHOICES.startswith(", ".join(PREPROCESSINGS))
 
 
 @pytest.mark.parametrize("name", PREPROCESSINGS)
@@ -71,8 +70,8 @@ def test_the_spec_of_each_way_is_another(seeing: str) -> None:
     assert len({spec.fingerprint for spec in specs.values()}) == len(EXPECTED)
     assert specs["torch"].preprocess == "torch"
     assert specs["mean=0.5,std=0.25"].preprocess == "mean=0.5,0.5,0.5,std=0.25,0.25,0.25"
-    # Equal numbers before the choice was one.
-    assert "preprocess" not in specs["backbone"].to_json()
+    # What all had before the choice was one.
+    assert "preprocess" not in embedding_spec(Backbone(weights="random", image_size=(32, 32))).to_json()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,11 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 import openvino  # noqa: E402
 
+__all__ = ["DEVICE", "GRAPH", "OpenVinoEngine", "device", "open_graph", "openvino", "use_precision"]
+
 DEVICE = "CPU"
+GRAPH = "model.xml"
+"""Name of a graph in OpenVINO's own format, in its folder."""
 COMPILED = "compiled-"
 """Prefix of the folders, beside a graph, that hold what it was compiled to, one for each number of images."""
 MOST_IMAGES = 16
@@ -57,7 +61,7 @@ def use_precision(precision: str) -> None:
 
 
 def open_graph(path: str, precision: str) -> "OpenVinoEngine":
-    """Open a SavedModel."""
+    """Open the folder of a SavedModel, or of a graph in OpenVINO's own format."""
     return OpenVinoEngine(path, precision)
 
 
@@ -65,7 +69,7 @@ class OpenVinoEngine:
     """A compiled graph: uint8 [B, H, W, 3] -> float32 [B, D].
 
     Args:
-      path: path of a SavedModel with one input and one output.
+      path: path of a folder with a SavedModel, or with GRAPH, of one input and one output.
       precision: numbers to compute in.
     """
 
@@ -77,7 +81,8 @@ class OpenVinoEngine:
     def __init__(self, path: str, precision: str = "float32"):
         self._core = openvino.Core()
         self._folder = os.path.dirname(path)
-        self._model = self._core.read_model(path)
+        own = os.path.join(path, GRAPH)
+        self._model = self._core.read_model(own if os.path.exists(own) else path)
         self._most = min(2 ** round(math.log2(max(size_of_files(path) / BYTES_AN_IMAGE, 1))), MOST_IMAGES)
         self._precision = precision
         self._compiled: dict[int, openvino.CompiledModel] = {}

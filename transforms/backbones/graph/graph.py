@@ -5,12 +5,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from transforms.backbones.backbone import Backbone, WeightsFacts
+from transforms.backbones.backbone import KERAS, Backbone, WeightsFacts
 from transforms.backbones.engines import ENGINES
 from transforms.backbones.graph.model import keras_source
-from transforms.backbones.graph.saved_model import saved_model_source
 from transforms.backbones.graph.source import GraphSource
-from transforms.backbones.weights.files import is_saved_model
 from transforms.core.errors import UsageError, one_line
 from transforms.core.tensorflow_setup import tf
 
@@ -55,7 +53,7 @@ def build_graph(backbone: Backbone, tell: Callable[[WeightsFacts], None] = lambd
         not take images of this size.
     """
     tf.get_logger().setLevel("ERROR")
-    source = (saved_model_source if is_saved_model(backbone.weights) else keras_source)(backbone)
+    source = _source_of(backbone)(backbone)
 
     def hash_weights() -> WeightsFacts:
         facts = source.facts()
@@ -66,6 +64,19 @@ def build_graph(backbone: Backbone, tell: Callable[[WeightsFacts], None] = lambd
         facts = thread.submit(hash_weights)
         function, weights = _trace(backbone, source)
     return Graph(function, weights, facts.result(), backbone.engine)
+
+
+def _source_of(backbone: Backbone) -> Callable[[Backbone], GraphSource]:
+    """Return what builds a backbone of its kind; a whole model's modules are imported where there is one."""
+    if not backbone.model:
+        return keras_source
+    if backbone.model.kind == KERAS:
+        from transforms.backbones.own.keras_model import keras_model_source
+
+        return keras_model_source
+    from transforms.backbones.own.saved_model import saved_model_source
+
+    return saved_model_source
 
 
 def _trace(backbone: Backbone, source: GraphSource) -> tuple[Any, Any]:

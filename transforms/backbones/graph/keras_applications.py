@@ -1,8 +1,9 @@
 """Keras, set up as its weights were trained: TensorFlow, channels last, float32."""
 
+import contextlib
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import transforms.core.tensorflow_setup  # noqa: F401
@@ -15,7 +16,18 @@ import keras
 keras.config.set_image_data_format("channels_last")
 keras.config.set_floatx("float32")
 
-__all__ = ["constructor", "constructors", "keras", "preprocess_of"]
+from keras.src.backend.common import global_state  # noqa: E402
+
+__all__ = ["constructor", "constructors", "keras", "preprocess_of", "without_values"]
+
+
+@contextlib.contextmanager
+def without_values() -> Iterator[None]:
+    """Let models be built in this block whose variables have shapes and no values, and so no memory."""
+    with keras.StatelessScope(initialize_variables=False):
+        yield
+    # Else Keras would make the values when the next such scope ends.
+    global_state.set_global_attribute("uninitialized_variables", [])
 
 
 def constructors() -> list[str]:

@@ -32,8 +32,8 @@ def keras_source(backbone: Backbone) -> GraphSource:
     """
     if backbone.preprocess not in ("", OWN_PREPROCESSING):
         raise UsageError(
-            f"--preprocess {backbone.preprocess} is for a SavedModel, and --weights {backbone.weights} is none: "
-            f"{backbone.name} has a preprocessing of its own; drop the flag"
+            f"--preprocess {backbone.preprocess} is for a whole --model: {backbone.name} has a preprocessing of its "
+            "own; drop the flag"
         )
     found = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype_policy(backbone.engine, backbone.precision))
@@ -48,7 +48,7 @@ def keras_source(backbone: Backbone) -> GraphSource:
         return rewrite(model, preprocess_of(backbone.name), backbone)
 
     def facts() -> WeightsFacts:
-        check_values(variables_of(model.weights), backbone.weights)
+        check_values(variables_of(model.weights), backbone)
         return WeightsFacts(dim, sha256_of_values(model))
 
     return GraphSource(facts, prepare)
@@ -111,11 +111,22 @@ def _output(model: KerasModel, backbone: Backbone) -> KerasModel:
         model = keras.Model(model.input, model.get_layer(backbone.layer).output)
     elif backbone.pooling != "flatten" or backbone.include_top:
         return model
-    output = model.output
-    if backbone.pooling == "flatten" or len(output.shape) != 4:
-        output = keras.layers.Flatten()(output)
-    elif backbone.pooling == "avg":
-        output = keras.layers.GlobalAveragePooling2D()(output)
-    else:
-        output = keras.layers.GlobalMaxPooling2D()(output)
-    return keras.Model(model.input, output)
+    return keras.Model(model.input, pooled(model.output, backbone.pooling))
+
+
+def pooled(output: Any, pooling: str) -> Any:
+    """Make one vector an image of a layer's output: [B, H, W, D], [B, T, D] or [B, ...] -> [B, D].
+
+    Args:
+      output: a tensor of Keras.
+      pooling: one of POOLINGS; what is neither a map nor tokens is flattened.
+    """
+    if len(output.shape) == 3 and pooling == "cls":
+        return output[:, 0]
+    layers = {
+        ("avg", 3): keras.layers.GlobalAveragePooling1D,
+        ("max", 3): keras.layers.GlobalMaxPooling1D,
+        ("avg", 4): keras.layers.GlobalAveragePooling2D,
+        ("max", 4): keras.layers.GlobalMaxPooling2D,
+    }
+    return layers.get((pooling, len(output.shape)), keras.layers.Flatten)()(output)

@@ -24,12 +24,12 @@ IN_KERAS_FILE = "model.weights.h5"
 """Name of the container of arrays in a `.keras` file, which is a zip archive."""
 
 
-def refuse_inflated(local: str, path: str, model: KerasModel) -> None:
+def refuse_inflated(local: str, given_as: str, model: KerasModel) -> None:
     """Refuse a file that would take far more memory than the model it is for.
 
     Args:
       local: local path of the file.
-      path: the path that the user gave, for the message.
+      given_as: flag and path as the user gave them, for the message.
       model: the model that the arrays are for.
 
     Raises:
@@ -37,12 +37,12 @@ def refuse_inflated(local: str, path: str, model: KerasModel) -> None:
       OSError: the file is no HDF5.
     """
     needed = sum(_num_bytes(weight) for weight in model.weights)
-    with _opened(local, path) as f:
+    with _opened(local, given_as) as f:
         if f.visititems_links(lambda _, link: None if isinstance(link, h5py.HardLink) else link):
-            raise UsageError(f"--weights {path} has links, which weights do not need")
+            raise UsageError(f"{given_as} has links, which weights do not need")
         held = max(_num_bytes_of_arrays(f), _num_bytes_of_names(f.get("model_weights", f)))
     if held > MAX_INFLATION * max(needed, os.path.getsize(local)):
-        raise UsageError(f"--weights {path} would inflate to {held} bytes, where the backbone has {needed}")
+        raise UsageError(f"{given_as} would inflate to {held} bytes, where the backbone has {needed}")
 
 
 def first_difference(local: str, model: KerasModel) -> str:
@@ -59,8 +59,8 @@ def first_difference(local: str, model: KerasModel) -> str:
 
 
 @contextlib.contextmanager
-def _opened(local: str, path: str) -> Iterator[h5py.File]:
-    if not path.endswith(".keras"):
+def _opened(local: str, given_as: str) -> Iterator[h5py.File]:
+    if not local.endswith(".keras"):
         with h5py.File(local) as f:
             yield f
         return
@@ -68,10 +68,10 @@ def _opened(local: str, path: str) -> Iterator[h5py.File]:
         with zipfile.ZipFile(local) as archive:
             inflated = sum(entry.file_size for entry in archive.infolist())
             if inflated > MAX_INFLATION * os.path.getsize(local):
-                raise UsageError(f"--weights {path} would inflate to {inflated} bytes, which no weights do")
+                raise UsageError(f"{given_as} would inflate to {inflated} bytes, which no weights do")
             content = archive.read(IN_KERAS_FILE)
     except (zipfile.BadZipFile, KeyError) as e:
-        raise UsageError(f"--weights {path} is not a .keras file: {one_line(e)}") from e
+        raise UsageError(f"{given_as} is not a .keras file: {one_line(e)}") from e
     with h5py.File(io.BytesIO(content)) as f:
         yield f
 

@@ -13,26 +13,11 @@ from collections.abc import Callable, Iterator
 from transforms.backbones.backbone import Backbone, KerasModel
 from transforms.backbones.weights.containers import first_difference, refuse_inflated
 from transforms.core.errors import UsageError, one_line
-from transforms.storage.gcs import check_access, generations_of, is_gcs
+from transforms.storage.gcs import check_access, is_gcs
 from transforms.storage.hashing import check_regular, sha256_of_files
 from transforms.storage.schemes import how_to_install
 
 SUFFIXES = (".weights.h5", ".h5", ".keras")
-
-
-def is_saved_model(path: str) -> bool:
-    """Whether weights are a folder, and so a SavedModel.
-
-    Raises:
-      UsageError: Cloud Storage does not answer.
-    """
-    if not is_gcs(path) or path.endswith(SUFFIXES):
-        return os.path.isdir(path)
-    check_access([path])
-    try:
-        return not {""}.issuperset(generations_of(path))
-    except OSError as e:
-        raise UsageError(f"cannot read --weights {path}: {one_line(e)}") from e
 
 
 def load_file(model: KerasModel, backbone: Backbone) -> None:
@@ -44,20 +29,27 @@ def load_file(model: KerasModel, backbone: Backbone) -> None:
     """
     path = backbone.weights
     if not path.endswith(SUFFIXES):
-        raise UsageError(f"--weights {path} must be imagenet, random or a file ending in {', '.join(SUFFIXES)}")
+        hint = "; a SavedModel is a whole model: give it as --model" if os.path.isdir(path) else ""
+        raise UsageError(f"--weights {path} must be imagenet, random or a file ending in {', '.join(SUFFIXES)}{hint}")
     with local_copy(path, lambda local: check_sha256(local, backbone)) as local:
-        try:
-            refuse_inflated(local, path, model)
-            model.load_weights(local)
-        except UsageError:
-            raise
-        except Exception as e:
-            raise UsageError(f"--weights {path} does not fit {backbone.name}: {_misfit(model, local, e)}") from e
+        load_local(model, local, backbone)
+
+
+def load_local(model: KerasModel, local: str, backbone: Backbone) -> None:
+    """Load a weights file of this machine into a model; raise UsageError if it does not fit."""
+    try:
+        refuse_inflated(local, backbone.given_as, model)
+        model.load_weights(local)
+    except UsageError:
+        raise
+    except Exception as e:
+        raise UsageError(f"{backbone.given_as} does not fit {backbone.name}: {_misfit(model, local, e)}") from e
 
 
 @contextlib.contextmanager
-def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
+def local_copy(path: str, check: Callable[[str], None], given_as: str = "") -> Iterator[str]:
     """Yield the local path of weights, downloaded if they are elsewhere, after `check` has accepted it."""
+    given_as = given_as or f"--weights {path}"
     try:
         if is_gcs(path):
             from transforms.backbones.weights.download import downloaded_once
@@ -68,7 +60,7 @@ def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
             return
         if "://" not in path:
             if not os.path.exists(path):
-                raise UsageError(f"there is no weights file {path}")
+                raise UsageError(f"there is no {'model' if given_as.startswith('--model') else 'weights file'} {path}")
             check_regular(path)
             check(path)
             yield path
@@ -76,7 +68,7 @@ def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
         from transforms.storage.files import download
 
         if command := how_to_install(path):
-            raise UsageError(f"nothing here reads --weights {path}; run: {command}")
+            raise UsageError(f"nothing here reads {given_as}; run: {command}")
         with tempfile.TemporaryDirectory() as folder:
             local = os.path.join(folder, path.rpartition("/")[2])
             try:
@@ -86,7 +78,7 @@ def local_copy(path: str, check: Callable[[str], None]) -> Iterator[str]:
             check(local)
             yield local
     except OSError as e:
-        raise UsageError(f"cannot read --weights {path}: {one_line(e)}") from e
+        raise UsageError(f"cannot read {given_as}: {one_line(e)}") from e
 
 
 def check_sha256(local: str, backbone: Backbone) -> None:
@@ -95,9 +87,7 @@ def check_sha256(local: str, backbone: Backbone) -> None:
         return
     found = sha256_of_files(local)
     if found != backbone.weights_sha256.lower():
-        raise UsageError(
-            f"--weights {backbone.weights} has sha256 {found}, not the --weights_sha256 {backbone.weights_sha256}"
-        )
+        raise UsageError(f"{backbone.given_as} has sha256 {found}, not the --weights_sha256 {backbone.weights_sha256}")
 
 
 def _misfit(model: KerasModel, local: str, error: Exception) -> str:

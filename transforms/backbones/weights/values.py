@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transforms.backbones.backbone import KerasModel
+from transforms.backbones.backbone import Backbone, KerasModel
 from transforms.core.errors import UsageError
 
 
@@ -34,12 +34,12 @@ def sha256_of_values(model: KerasModel) -> str:
     return digest.hexdigest()
 
 
-def check_values(variables: Iterable[Variable], weights: str) -> None:
+def check_values(variables: Iterable[Variable], backbone: Backbone) -> None:
     """Refuse variables that make every vector NaN, or would, if the engines' activations did not turn NaN into 0.
 
     Args:
       variables: those of one network.
-      weights: as in `Backbone.weights`, for the message.
+      backbone: whose they are, for the message.
 
     Raises:
       UsageError: a value is not finite, or is a variance below 0, whose root is NaN; the message names the layer.
@@ -52,4 +52,4 @@ def check_values(variables: Iterable[Variable], weights: str) -> None:
         else:
             continue
         where = f"{name} of layer {layer}" if layer else name
-        raise UsageError(f"--weights {weights} cannot be used: {where} has {wrong}")
+        raise UsageError(f"{backbone.given_as} cannot be used: {where} has {wrong}")

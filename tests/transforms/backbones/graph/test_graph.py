@@ -1,5 +1,6 @@
 """A backbone as one graph: uint8 pixels in, float32 vectors out, facts as soon as they are known."""
 
+import dataclasses
 import pathlib
 import threading
 
@@ -8,9 +9,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from tests.transforms.backbones.conftest import PIXELS, SMALL, usage_error
+from tests.transforms.backbones.conftest import PIXELS, SMALL
 from transforms import Backbone
-from transforms.backbones import load_backbone
+from transforms.backbones import load_backbone, own_backbone
 from transforms.backbones.backbone import WeightsFacts
 from transforms.backbones.graph import graph
 from transforms.backbones.graph.graph import build_graph
@@ -22,9 +23,7 @@ def scaled_means(folder: pathlib.Path, scale: float) -> Backbone:
     """Write a SavedModel that gives the three means of the channels, times `scale`, and normalize its vectors."""
     means = tf.function(lambda x: scale * tf.reduce_mean(x, [1, 2]), input_signature=[tf.TensorSpec([None, 64, 64, 3])])
     tf.saved_model.save(tf.Module(), str(folder / "means"), signatures=means)
-    return Backbone(
-        weights=str(folder / "means"), trust_saved_model=True, preprocess="backbone", normalize=True, **SMALL
-    )
+    return own_backbone(str(folder / "means"), trust_model=True, preprocess="tf", normalize=True)
 
 
 def test_pixels_enter_the_graph_as_uint8_and_vectors_leave_it_as_float32() -> None:
@@ -67,13 +66,10 @@ def test_facts_are_told_while_the_graph_is_still_traced(monkeypatch: pytest.Monk
     np.testing.assert_allclose(built.function(tf.constant(PIXELS)), PIXELS.mean(axis=(1, 2)), rtol=1e-5)
 
 
-def test_an_image_size_that_a_saved_model_does_not_take_is_told(tmp_path: pathlib.Path) -> None:
-    scaled_means(tmp_path, 1)
-    weights = str(tmp_path / "means")
-    message = usage_error(
-        name="MobileNet", weights=weights, trust_saved_model=True, preprocess="backbone", image_size=(32, 48)
-    )
-    assert "MobileNet cannot be run on images of (32, 48): " in message
+def test_an_image_size_that_a_graph_does_not_take_is_told(tmp_path: pathlib.Path) -> None:
+    backbone = scaled_means(tmp_path, 1)
+    with pytest.raises(UsageError, match=r"means cannot be run on images of \(32, 48\): "):
+        build_graph(dataclasses.replace(backbone, image_size=(32, 48)))
 
 
 def test_weights_that_cannot_be_read_are_refused_as_they_would_be_without_a_graph(tmp_path: pathlib.Path) -> None:

@@ -12,7 +12,7 @@ from apache_beam.io.localfilesystem import LocalFileSystem
 from tests.transforms.backbones.conftest import PIXELS, SMALL, SUFFIXES, assert_same, plain, save, usage_error
 from transforms import Backbone
 from transforms.backbones import load_backbone
-from transforms.backbones.weights.files import check_sha256, is_saved_model, local_copy
+from transforms.backbones.weights.files import check_sha256, local_copy
 from transforms.core.errors import UsageError
 
 
@@ -70,19 +70,15 @@ def test_weights_that_are_missing_broken_or_of_another_kind_are_told(tmp_path: p
     assert "must be imagenet, random or a file" in usage_error(weights="imagenet21k")
 
 
-@pytest.mark.parametrize("special", ["a pipe", "a pipe in a SavedModel", "/proc/kmsg", "/dev/zero"])
+@pytest.mark.parametrize("special", ["a pipe", "/proc/kmsg", "/dev/zero"])
 def test_weights_that_never_end_are_refused(special: str, tmp_path: pathlib.Path) -> None:
     """(4c) A path that is no file is answered with a line, not with a command that hangs."""
     path = tmp_path / "a.weights.h5"
-    if special == "a pipe in a SavedModel":
-        path.mkdir()
-        os.mkfifo(path / "saved_model.pb")
-    elif special == "a pipe":
+    if special == "a pipe":
         os.mkfifo(path)
     else:
         path.symlink_to(special)
-    of_saved_model = {"trust_saved_model": True, "preprocess": "raw"} if path.is_dir() else {}
-    found = usage_error(weights=str(path), **of_saved_model, **SMALL)
+    found = usage_error(weights=str(path), **SMALL)
     what = "made up by the system while it is read" if special == "/proc/kmsg" else "no regular file"
     assert found.startswith(f"cannot read --weights {path}: {what}: {path}")
 
@@ -104,12 +100,10 @@ def test_the_code_in_a_weights_file_is_not_run(tmp_path: pathlib.Path) -> None:
     assert not sign.exists()
 
 
-def test_a_folder_is_a_saved_model_and_a_file_is_none(tmp_path: pathlib.Path) -> None:
+def test_a_saved_model_is_no_weights(tmp_path: pathlib.Path) -> None:
     (tmp_path / "saved").mkdir()
-    (tmp_path / "a.h5").write_bytes(b"weights")
-    assert is_saved_model(str(tmp_path / "saved"))
-    for weights in (str(tmp_path / "a.h5"), str(tmp_path / "none"), "random", "imagenet", "gs://bucket/a.keras"):
-        assert not is_saved_model(weights)
+    says = "a file ending in .weights.h5, .h5, .keras; a SavedModel is a whole model: give it as --model"
+    assert usage_error(weights=str(tmp_path / "saved"), **SMALL).endswith(says)
 
 
 def test_a_local_file_is_read_where_it_is(tmp_path: pathlib.Path) -> None:

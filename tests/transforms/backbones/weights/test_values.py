@@ -11,6 +11,7 @@ from pipelines.command import main
 from tests.conftest import exhaustive, sample_image
 from tests.transforms.backbones.conftest import SMALL, SUFFIXES, plain, save, usage_error
 from transforms import Backbone, embedding_spec
+from transforms.backbones import load_backbone, own_backbone
 from transforms.backbones.engines import ENGINES
 from transforms.backbones.graph.model import build_model
 from transforms.backbones.weights.values import Variable, check_values, sha256_of_values, variables_of
@@ -71,8 +72,8 @@ def test_a_saved_model_with_such_weights_is_refused(engine: str, tmp_path: pathl
     path = str(tmp_path / "saved")
     spoilt("/kernel", np.nan).export(path, verbose=False)
     words = "kernel of layer conv_dw_1 has values that are NaN or infinite"
-    error = usage_error(weights=path, trust_saved_model=True, preprocess="backbone", engine=engine, **SMALL)
-    assert error == f"--weights {path} cannot be used: {words}"
+    with pytest.raises(UsageError, match=f"^--model {path} cannot be used: {words}$"):
+        load_backbone(own_backbone(path, trust_model=True, preprocess="tf", engine=engine))
 
 
 def test_such_weights_end_the_command_before_any_work(
@@ -90,9 +91,11 @@ def test_such_weights_end_the_command_before_any_work(
 
 
 def test_whole_numbers_are_always_finite() -> None:
-    check_values([Variable("normalization", "count", np.array(3)), Variable("", "step", np.array([1]))], "mine")
+    check_values(
+        [Variable("normalization", "count", np.array(3)), Variable("", "step", np.array([1]))], Backbone(weights="mine")
+    )
     with pytest.raises(UsageError, match="--weights mine cannot be used: scale has values that are NaN"):
-        check_values(variables_of([tf.Variable([1.0, np.inf], name="scale")]), "mine")
+        check_values(variables_of([tf.Variable([1.0, np.inf], name="scale")]), Backbone(weights="mine"))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -1,0 +1,136 @@
+"""An ONNX file, which is data: read and checked before an engine sees it."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from transforms.backbones.backbone import Backbone
+from transforms.backbones.own.header import Header
+from transforms.core.elements import Size
+from transforms.core.errors import UsageError, one_line
+from transforms.storage.hashing import check_regular
+
+STANDARD = ("", "ai.onnx")
+"""Names of the domain of ONNX's own operators."""
+
+
+def read_header(local: str, backbone: Backbone) -> Header:
+    """Read what an ONNX file says of its model: local path of the file, or of its folder -> Header.
+
+    Raises:
+      UsageError: the file is none, has operators that are not ONNX's, leads outside its folder, or takes no images.
+    """
+    model = read_model(local, backbone)
+    shape = input_shape(model, backbone)
+    size, _ = size_of(shape, backbone)
+    return Header(size, "", sum(_count(tensor) for tensor in _tensors(model)))
+
+
+def path_in(local: str) -> str:
+    """Return the path of the ONNX file: `local` itself, or the only one in that folder."""
+    if not os.path.isdir(local):
+        return local
+    (name,) = [name for name in os.listdir(local) if name.endswith(".onnx")]
+    return os.path.join(local, name)
+
+
+def input_shape(model: Any, backbone: Backbone) -> list[int]:
+    """Return the shape of a model's only input, 0 where a side is dynamic.
+
+    Raises:
+      UsageError: it has several inputs, or takes no images.
+    """
+    given = {tensor.name for tensor in model.graph.initializer}
+    inputs = [one for one in model.graph.input if one.name not in given]
+    if len(inputs) != 1:
+        raise UsageError(f"{backbone.given_as} takes {len(inputs)} inputs; a backbone takes one, an image")
+    tensor = inputs[0].type.tensor_type
+    import onnx
+
+    if tensor.elem_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):
+        kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
+        raise UsageError(f"{backbone.given_as} takes {kind} numbers, not floats; export it without its own conversion")
+    shape = [max(side.dim_value, 0) for side in tensor.shape.dim]
+    if len(shape) != 4 or 3 not in (shape[1], shape[3]):
+        shown = ", ".join(str(side) if side else "?" for side in shape)
+        raise UsageError(f"{backbone.given_as} takes ({shown}), not RGB images, (?, 3, ?, ?) or (?, ?, ?, 3)")
+    return shape
+
+
+def size_of(shape: list[int], backbone: Backbone) -> tuple[Size | None, bool]:
+    """Return the height and width of an input in px, None if any; and whether its channels come first."""
+    is_first = shape[1] == 3
+    height, width = shape[2:] if is_first else shape[1:3]
+    return (height, width) if height and width else None, is_first
+
+
+def read_model(local: str, backbone: Backbone) -> Any:
+    """Return the model of an ONNX file, an onnx.ModelProto, without the data that it keeps beside it.
+
+    Raises:
+      UsageError: the file is none, has operators that are not ONNX's, or leads outside its folder.
+    """
+    try:
+        import onnx
+    except ImportError as e:
+        raise UsageError(f"{backbone.given_as} needs onnx; pip install 'beam-image-embeddings[onnx]'") from e
+    try:
+        model = onnx.load_model(path_in(local), load_external_data=False)
+        if not model.graph.node:
+            raise ValueError("no graph in it")
+    except OSError:
+        raise
+    except Exception as e:
+        # What is no ONNX is told by protobuf, in exceptions of its own.
+        raise UsageError(f"{backbone.given_as} is not an ONNX file: {one_line(e)}") from e
+    own = {(function.domain, function.name) for function in model.functions}
+    for node in _nodes(model):
+        if node.domain not in STANDARD and (node.domain, node.op_type) not in own:
+            operator = f"{node.domain}.{node.op_type}"
+            raise UsageError(f"{backbone.given_as} has the operator {operator}, which is not one of ONNX's own")
+    for tensor in _tensors(model):
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                _check_data(entry.value, local, backbone)
+    return model
+
+
+def _check_data(name: str, local: str, backbone: Backbone) -> None:
+    """Refuse a file with a model's data that is not in the model's folder, or cannot be read to an end."""
+    if not os.path.isdir(local):
+        raise UsageError(f"{backbone.given_as} keeps its data beside it, in {name!r}; give the folder that holds both")
+    folder = os.path.realpath(local)
+    file = os.path.realpath(os.path.join(folder, name))
+    if os.path.isabs(name) or os.path.commonpath([folder, file]) != folder:
+        raise UsageError(f"{backbone.given_as} has data in {name!r}, which is outside its folder")
+    if not os.path.exists(file):
+        raise UsageError(f"{backbone.given_as} has data in {name!r}, which is not in its folder")
+    check_regular(file)
+
+
+def _nodes(holder: Any) -> Iterator[Any]:
+    """Yield all nodes of a model, also those of graphs in nodes and of its functions."""
+    waiting = [*holder.graph.node, *(node for function in holder.functions for node in function.node)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                waiting += graph.node
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    """Yield all tensors of a model, wherever they are."""
+    yield from model.graph.initializer
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for graph in (attribute.g, *attribute.graphs):
+                yield from graph.initializer
+
+
+def _count(tensor: Any) -> int:
+    count = 1
+    for side in tensor.dims:
+        count *= side
+    return count if tensor.data_type else 0

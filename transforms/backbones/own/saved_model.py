@@ -1,0 +1,99 @@
+"""A SavedModel as a backbone: a program, run only if the user trusts it."""
+
+from typing import Any
+
+import numpy as np
+
+from transforms.backbones.backbone import Backbone, WeightsFacts
+from transforms.backbones.engines import ENGINES
+from transforms.backbones.graph.source import GraphSource, TensorFunction, width_of
+from transforms.backbones.own.header import Header
+from transforms.backbones.preprocessing import parse
+from transforms.backbones.weights.files import check_sha256, local_copy
+from transforms.backbones.weights.values import check_values, variables_of
+from transforms.core.errors import UsageError, one_line
+from transforms.core.tensorflow_setup import convert_variables_to_constants_v2, tf
+from transforms.storage.hashing import sha256_of_files
+
+LARGEST_CONSTANTS = 1_900_000_000
+"""Maximum size of the weights that a graph can hold as constants, in bytes: protobuf ends at 2 GiB."""
+
+
+def read_header(local: str, backbone: Backbone) -> Header:
+    """Read what a SavedModel takes: path of its folder -> Header.
+
+    Raises:
+      UsageError: the user does not trust it, it cannot be read, or it takes no images.
+    """
+    _, signature, argument, _ = _loaded(local, backbone)
+    shape = signature.structured_input_signature[1][argument].shape
+    if shape.rank != 4 or shape[3] != 3:
+        raise UsageError(f"{backbone.given_as} takes {shape}, not RGB images, (None, height, width, 3)")
+    _, height, width, _ = shape
+    weights = sum(int(np.prod(v.shape)) for v in signature.variables)
+    return Header((height, width) if height and width else None, "", weights)
+
+
+def saved_model_source(backbone: Backbone) -> GraphSource:
+    """Load a SavedModel with its weights: Backbone -> GraphSource.
+
+    Raises:
+      UsageError: as `read_header`; it has a wrong sha256; it does not give one vector an image.
+    """
+    if backbone.layer:
+        raise UsageError(f"{backbone.given_as} is a SavedModel, whose output is its own; drop --layer")
+    with local_copy(backbone.weights, lambda folder: check_sha256(folder, backbone), backbone.given_as) as folder:
+        weights_sha256 = sha256_of_files(folder)
+        program, signature, argument, result = _loaded(folder, backbone)
+    check_values(variables_of(v for v in signature.variables if v.dtype.is_floating), backbone)
+    constant = _frozen(signature, backbone) if ENGINES[backbone.engine].reads_names else None
+    preprocess = parse(backbone.preprocess)
+    pooled, dim = _pooled(signature.structured_outputs[result].shape, backbone)
+
+    def function(pixels: Any) -> Any:
+        x = preprocess(pixels)
+        return pooled(tf.nest.flatten(constant(x))[0] if constant else signature(**{argument: x})[result])
+
+    return GraphSource(lambda: WeightsFacts(dim, weights_sha256), lambda: (function, program))
+
+
+def _loaded(folder: str, backbone: Backbone) -> tuple[Any, Any, str, str]:
+    """Return a SavedModel, its signature, and the names of the signature's argument and result."""
+    if not backbone.trust_model:
+        raise UsageError(
+            f"{backbone.given_as} is a SavedModel, a program that can do anything; "
+            "add --trust_model if you know who made it"
+        )
+    try:
+        program = tf.saved_model.load(folder)
+        signature = program.signatures["serving_default"]
+        (argument,), (result,) = signature.structured_input_signature[1], signature.structured_outputs
+    except Exception as e:
+        # A broken SavedModel raises nearly anything: OSError, KeyError, IndexError, TensorFlow's own errors.
+        why = f"{one_line(e)}; it needs a serving_default of one input and one output"
+        raise UsageError(f"{backbone.given_as} cannot be used as a SavedModel: {why}") from e
+    return program, signature, argument, result
+
+
+def _pooled(shape: Any, backbone: Backbone) -> tuple[TensorFunction, int]:
+    """Return what makes one vector of an output of a shape, and its width."""
+    means = {"avg": tf.reduce_mean, "max": tf.reduce_max}
+    if shape.rank not in (3, 4) or backbone.pooling == "flatten":
+        sides = list(shape[1:])
+        if shape.rank > 2 and all(sides):
+            return lambda x: tf.reshape(x, [-1, int(np.prod(sides))]), int(np.prod(sides))
+        return lambda x: x, width_of(shape, backbone)
+    dim = width_of(shape[:1].concatenate(shape[-1:]), backbone)
+    if backbone.pooling == "cls" and shape.rank == 3:
+        return lambda x: x[:, 0], dim
+    if backbone.pooling not in means:
+        raise UsageError(f"--pooling cls takes the first token, and {backbone.given_as} gives maps; choose avg or max")
+    return lambda x: means[backbone.pooling](x, list(range(1, shape.rank - 1))), dim
+
+
+def _frozen(signature: Any, backbone: Backbone) -> Any:
+    """Turn the variables into constants: an engine that finds variables by name would mix up those that share one."""
+    size = sum(int(np.prod(v.shape)) * v.dtype.size for v in signature.variables)
+    if size > LARGEST_CONSTANTS:
+        raise UsageError(f"{backbone.given_as} is too large for --engine {backbone.engine}; use --engine tensorflow")
+    return convert_variables_to_constants_v2(signature)
