@@ -2,7 +2,7 @@
 
 import os
 
-from pipelines.options.settings import Settings
+from pipelines.options.settings import HowToEmbed
 from pipelines.plan.runner import Where
 from transforms.backbones import Backbone, choose_engine
 from transforms.backbones.engines import AUTO
@@ -18,7 +18,7 @@ def has_rewrites() -> bool:
     return os.environ.get(REWRITES, "") != "0"
 
 
-def build_ahead(settings: Settings, beam_args: list[str]) -> None:
+def build_ahead(settings: HowToEmbed, beam_args: list[str]) -> None:
     """Start building the graphs that a run on this machine will need, before Beam is imported.
 
     Does nothing if there are flags for Beam, since another machine may embed, or a weights file, which Beam's
@@ -28,7 +28,7 @@ def build_ahead(settings: Settings, beam_args: list[str]) -> None:
         prebuild.start([backbone_of(name, settings, Where()) for name in settings.backbone])
 
 
-def backbone_of(name: str, settings: Settings, where: Where) -> Backbone:
+def backbone_of(name: str, settings: HowToEmbed, where: Where) -> Backbone:
     """Return one of the backbones that the settings name.
 
     The engine 'auto' is TensorFlow if a GPU is required; where other machines embed, each one chooses.
