@@ -8,7 +8,7 @@ from pipelines.options.arguments import Parser
 from pipelines.options.flags import NEEDED, REMOVED, parser
 from pipelines.options.given import given
 from pipelines.options.settings import Settings
-from pipelines.options.strays import refuse_strays
+from pipelines.options.strays import refuse_strays, refuse_unknown
 from transforms.core.errors import UsageError, did_you_mean
 
 
@@ -83,5 +83,4 @@ def check_beam_flags(
             continue
         if of_server is None and flag.startswith("--") and not did_you_mean(flag, known):
             continue
-        what = f"unknown flag {flag}{did_you_mean(flag, known)}" if flag.startswith("-") else f"unexpected {flag!r}"
-        raise UsageError(f"{what}; see {ours.prog} --help")
+        refuse_unknown(ours, argument, known)
