@@ -50,7 +50,7 @@ def embedded(embedding: Embedding, spec: EmbeddingSpec) -> Iterator[str]:
     own = spec.preprocess == OWN_PREPROCESSING
     preprocessing = find_backbone(spec.backbone).preprocessing if own else spec.preprocess
     vector = embedding.embedding
-    yield f"uint8 [1, {height}, {width}, 3], preprocessing {preprocessing} -> {vector.dtype} [{len(vector)}]"
+    yield f"uint8 [1, {height}, {width}, 3] -> {vector.dtype} [{len(vector)}]; preprocessing: {preprocessing}"
     yield f"fingerprint {spec.fingerprint}"
 
 

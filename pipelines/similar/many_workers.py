@@ -12,13 +12,13 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.console.progress import LiveLine
 from pipelines.console.unexpected import unexpected
 from pipelines.launch.beam_pipeline import BeamOptions, empty_pipeline
 from pipelines.launch.dataflow.contradictions import check_google
 from pipelines.launch.dataflow.job import ship_source
+from pipelines.launch.local_runner import LocalRunner
 from pipelines.launch.portable.launcher import LOOK_SECONDS, cancel, portable_pipeline
 from pipelines.launch.portable.services import find_services
 from pipelines.options.command_line import check_beam_flags
@@ -120,7 +120,7 @@ def _run(
 
 def _pipeline(runner: NamedRunner, beam_args: Sequence[str]) -> beam.Pipeline:
     if runner.kind is Runner.LOCAL:
-        return empty_pipeline(beam_args, FnApiRunner())
+        return empty_pipeline(beam_args, LocalRunner())
     if runner.kind is Runner.PORTABLE:
         return portable_pipeline(beam_args)
     options = BeamOptions(list(beam_args))

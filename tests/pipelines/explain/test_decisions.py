@@ -89,12 +89,12 @@ def test_what_computes_is_told() -> None:
     ]
 
 
-@pytest.mark.parametrize(("preprocess", "said"), [("backbone", "x / 127.5 - 1"), ("clip", "clip")])
+@pytest.mark.parametrize(("preprocess", "said"), [("backbone", "to -1..1"), ("clip", "clip")])
 def test_what_the_backbone_takes_and_gives_is_told(preprocess: str, said: str) -> None:
     of = spec(preprocess=preprocess, image_size=(32, 48))
     vector = np.zeros(2, np.float16)
     assert list(decisions.embedded(Embedding(ImageUri("a"), FACTS, vector), of)) == [
-        f"uint8 [1, 32, 48, 3], preprocessing {said} -> float16 [2]",
+        f"uint8 [1, 32, 48, 3] -> float16 [2]; preprocessing: {said}",
         f"fingerprint {of.fingerprint}",
     ]
 
