@@ -16,7 +16,8 @@ import yaml
 import transforms
 from pipelines.command import main
 from pipelines.console.exit_codes import OVER_BUDGET, USAGE
-from pipelines.options import similar
+from pipelines.explain.command import main as explain_image
+from pipelines.options import explain, similar
 from pipelines.options.command_line import parse
 from pipelines.options.flags import parser
 from pipelines.similar.command import main as similar_images
@@ -105,6 +106,11 @@ def type_in(code: str, folder: pathlib.Path) -> None:
             if not (folder / "embeddings").exists():
                 assert main(["--input", "photos", "--output", "embeddings", *LIGHT]) == 0
             assert similar_images(arguments) == 0, line
+        elif command == "explain-image":
+            light = LIGHT if "--embeddings" not in arguments else []
+            if "--embeddings" in arguments and not (folder / "embeddings").exists():
+                assert main(["--input", "photos", "--output", "embeddings", *LIGHT]) == 0
+            assert explain_image([*arguments, *light]) == 0, line
         else:
             assert command == "python", line
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -216,7 +222,8 @@ def test_files_that_are_named_exist(page: pathlib.Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_name_only_flags_that_exist(page: pathlib.Path) -> None:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    for name, flags in {"embed-images": parser(), "similar-images": similar.parser()}.items():
+    parsers = {"embed-images": parser(), "similar-images": similar.parser(), "explain-image": explain.parser()}
+    for name, flags in parsers.items():
         known = {option.removeprefix("--") for action in flags._actions for option in action.option_strings} | BEAM
         for command in re.findall(rf"^(?:\S*/)?{name} (--.*)", text, re.MULTILINE):
             assert set(re.findall(r"--([a-z_0-9]+)", command)) <= known, command

@@ -24,13 +24,17 @@ VALUES: Mapping[Any, Iterable[str]] = {
 PATHS = (arguments.a_path, arguments.some_prefixes)
 
 
-def complete_if_asked() -> None:
-    """Answer a shell that asks what may come next, and end the process; else do nothing."""
+def complete_if_asked(own: Callable[[], arguments.Parser] = parser) -> None:
+    """Answer a shell that asks what may come next, and end the process; else do nothing.
+
+    Args:
+      own: function that returns the parser of the command's flags.
+    """
     if "_ARGCOMPLETE" not in os.environ:
         return
     import argcomplete
 
-    completed = parser()
+    completed = own()
     for action in completed._actions:
         if not action.choices and action.type not in PATHS:
             action.completer = completer_of(action)  # type: ignore[attr-defined]

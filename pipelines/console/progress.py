@@ -1,8 +1,8 @@
-"""Show on stderr how far a run is: a live line on a terminal, elsewhere a plain line every 30 s."""
+"""Show on stderr how far a command is: a live line on a terminal, elsewhere a plain line every 30 s."""
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -52,7 +52,52 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
 
 
-class Progress:
+def share_line(what: str, done: int, total: int, seconds: float) -> str:
+    """Return how far some work is of which all parts take about as long, in words.
+
+    Args:
+      what: what is done.
+      done: number of parts that are done.
+      total: number of all parts.
+      seconds: seconds that those took.
+    """
+    left = f", {_duration((total - done) * seconds / done)} left" if done and seconds else ""
+    return f"{what}: {100 * done // max(total, 1)}%{left}"
+
+
+class LiveLine:
+    """A line on stderr while the block runs, which is gone when it ends; where that is no terminal, one every 30 s."""
+
+    def __init__(self) -> None:
+        self.started = self._printed = time.monotonic()
+        console = Console(stderr=True)
+        is_live = console.is_terminal and not STDERR.is_json
+        self._live = Live(console=console, transient=True, auto_refresh=False) if is_live else None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, line: str) -> None:
+        """Show a line in place of the one before."""
+        now = time.monotonic()
+        if self._live:
+            self._live.update(Text(line), refresh=True)
+        elif now - self._printed >= PLAIN_EVERY:
+            self._printed = now
+            complain(line, level="info")
+
+    def show_share(self, what: str, done: int, total: int) -> None:
+        """Show how far some work is that began with the block, see `share_line`."""
+        self.show(share_line(what, done, total, time.monotonic() - self.started))
+
+
+class Progress(LiveLine):
     """Show the progress of a run while the block runs.
 
     Args:
@@ -62,30 +107,13 @@ class Progress:
     """
 
     def __init__(self, backbones: int, counters: Callable[[], dict[str, int]] = tally, inputs: int | None = None):
+        super().__init__()
         self._backbones, self._inputs, self._counters = backbones, inputs, counters
-        self._started = self._printed = time.monotonic()
         self._fetching: float | None = None
-        console = Console(stderr=True)
-        is_live = console.is_terminal and not STDERR.is_json
-        self._live = Live(console=console, transient=True, auto_refresh=False) if is_live else None
-
-    def __enter__(self) -> "Progress":
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        if self._live:
-            self._live.stop()
 
     def update(self) -> None:
         """Show the current counters."""
         counters, now = self._counters(), time.monotonic()
         if self._fetching is None and counters.get("images-fetched"):
             self._fetching = now
-        line = progress_line(counters, self._backbones, now - (self._fetching or now), self._inputs)
-        if self._live:
-            self._live.update(Text(line), refresh=True)
-        elif now - self._printed >= PLAIN_EVERY:
-            self._printed = now
-            complain(line, level="info")
+        self.show(progress_line(counters, self._backbones, now - (self._fetching or now), self._inputs))

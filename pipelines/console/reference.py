@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Iterator
 
 from pipelines.console.exit_codes import EXIT_CODES
-from pipelines.options import similar
+from pipelines.options import explain, similar
 from pipelines.options.flags import parser
 from pipelines.options.given import PREFIX
 from pipelines.plan.backbone_of import REWRITES
@@ -50,6 +50,12 @@ def _lines() -> Iterator[str]:
     yield from ("", "## Flags of `similar-images`")
     yield from _flags(similar.parser())
     yield from ("", "With `--pairs`, Beam's own flags pass through.")
+    yield from ("", "## Flags of `explain-image`")
+    yield from _flags(explain.parser(), beside=parser())
+    yield from (
+        "",
+        "Those that decide an embedding or bound an image are the ones of `embed-images`, and so are its logs.",
+    )
     yield from ("", "## Environment variables", "", "| variable | meaning |", "|---|---|")
     yield from (f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items())
     yield from ("", "## Exit codes", "", "| code | meaning |", "|---|---|")
@@ -65,9 +71,13 @@ def _lines() -> Iterator[str]:
     )
 
 
-def _flags(of: argparse.ArgumentParser) -> Iterator[str]:
+def _flags(of: argparse.ArgumentParser, beside: argparse.ArgumentParser | None = None) -> Iterator[str]:
+    """Yield the tables of a parser's flags, without those that another one has with the same meaning."""
+    told = {(a.dest, a.help) for a in beside._actions} if beside else set()
     for group in of._action_groups:
-        actions = [a for a in group._group_actions if not isinstance(a, argparse._HelpAction)]
+        actions = [
+            a for a in group._group_actions if not isinstance(a, argparse._HelpAction) and (a.dest, a.help) not in told
+        ]
         if actions:
             yield from ("", f"### {_title(group.title or '')}", "", "| flag | meaning |", "|---|---|")
             yield from (f"| `{_flag(a)}` | {_cell(a.help or '')} |" for a in actions)

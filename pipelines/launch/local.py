@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.console.progress import Progress
 from pipelines.launch.beam_pipeline import empty_pipeline
 from pipelines.launch.claimed import Claim, claimed
+from pipelines.launch.local_runner import LocalRunner
 from pipelines.plan.plan import Plan
 from pipelines.plan.run_stats import RunStats, Speed
 from pipelines.plan.runner import Runner, Where, has_workers
@@ -45,7 +45,7 @@ class LocalLauncher:
         """Run a pipeline to its end, see `pipelines.launch.Launcher`."""
         reset_tally()
         with claimed(plan, Claim(leaves_threads=True)):
-            pipeline = empty_pipeline(self.beam_args, FnApiRunner())
+            pipeline = empty_pipeline(self.beam_args, LocalRunner())
             build(pipeline)
             result, ready = None, time.monotonic()
             result, ready = _watch(pipeline, plan)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pipelines.options.arguments import Parser
 from pipelines.options.flags import NEEDED, REMOVED, parser
 from pipelines.options.given import DEFAULT, given
-from pipelines.options.settings import Settings
-from pipelines.options.strays import refuse_strays
+from pipelines.options.settings import HowToEmbed, Settings
+from pipelines.options.strays import refuse_strays, refuse_unknown
 from transforms.core.errors import UsageError, did_you_mean
 
 
@@ -35,11 +35,8 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Set
             raise UsageError(f"--{flag} is missing; see embed-images --help")
     if not settings.backbone:
         raise UsageError("--backbone is empty; see --list_backbones")
-    for flag in ("backbone", "weights", "backbone_kwargs"):
-        if settings.model and settings.origins[flag] != DEFAULT:
-            raise UsageError(f"--model is a backbone with its weights; drop --{flag}, or --model")
-    if settings.trust_model and not settings.model:
-        raise UsageError("--trust_model is for a --model")
+    if wrong := model_contradiction(settings, settings.origins):
+        raise UsageError(wrong)
     if len(settings.backbone) > 1 and settings.own_weights:
         raise UsageError("a weights file is for one --backbone; give one, or imagenet or random weights")
     if settings.weights_sha256 and not settings.own_weights:
@@ -49,6 +46,14 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Set
     if settings.remove_missing and settings.existing != "update":
         raise UsageError("--remove_missing is for --existing update")
     return settings, beam_args
+
+
+def model_contradiction(how: HowToEmbed, origins: Mapping[str, str]) -> str:
+    """Say what cannot be meant beside a whole model, or without one; '' if all can."""
+    given_too = [flag for flag in ("backbone", "weights", "backbone_kwargs") if how.model and origins[flag] != DEFAULT]
+    if given_too:
+        return f"--model is a backbone with its weights; drop --{given_too[0]}, or --model"
+    return "--trust_model is for a --model" if how.trust_model and not how.model else ""
 
 
 def _refuse_unknown(beam_args: list[str]) -> None:
@@ -88,5 +93,4 @@ def check_beam_flags(
             continue
         if of_server is None and flag.startswith("--") and not did_you_mean(flag, known):
             continue
-        what = f"unknown flag {flag}{did_you_mean(flag, known)}" if flag.startswith("-") else f"unexpected {flag!r}"
-        raise UsageError(f"{what}; see {ours.prog} --help")
+        refuse_unknown(ours, argument, known)

@@ -69,6 +69,10 @@ class PrintsAndEnds(CommandOnly):
     """A switch that prints something and ends the command: a question, and no setting of a run."""
 
 
+QUESTION: dict[str, Any] = {**SWITCH, "action": PrintsAndEnds}
+"""Arguments of such a flag."""
+
+
 def parser() -> Parser:
     """Return the parser of all flags."""
     p = Parser(
@@ -81,9 +85,9 @@ def parser() -> Parser:
     )
     _add_data(p.add_argument_group("what goes in and out").add_argument)
     _add_collection(p.add_argument_group("what stands already").add_argument)
-    _add_backbone(p.add_argument_group("the backbone").add_argument)
+    add_backbone(p.add_argument_group("the backbone").add_argument)
     images = p.add_argument_group("fetching and decoding").add_argument
-    _add_images(images)
+    add_images(images)
     add_limits(images)
     _add_run(p.add_argument_group("the run").add_argument)
     _add_dataflow(p.add_argument_group("Google Dataflow, --runner=DataflowRunner").add_argument)
@@ -172,7 +176,8 @@ def _add_collection(add: Any) -> None:
     )
 
 
-def _add_backbone(add: Any) -> None:
+def add_backbone(add: Any) -> None:
+    """Add the flags that say what computes which vector, which every command has that embeds without a collection."""
     add(
         "--backbone",
         type=some_names,
@@ -274,7 +279,8 @@ def add_engine(add: Any) -> None:
     )
 
 
-def _add_images(add: Any) -> None:
+def add_images(add: Any) -> None:
+    """Add the flags that say how images become pixels, likewise."""
     add(
         "--resize",
         choices=RESIZES,
@@ -356,6 +362,14 @@ def _add_run(add: Any) -> None:
     alone = {**SWITCH, "action": CommandOnly}
     add("--dry_run", **alone, help="check everything, embed 5 images, write nothing")
     add_logs(add)
+    add_config(add)
+    add("--show_config", **QUESTION, help="print every setting with where its value comes from, as a --config file")
+    add("--list_backbones", **QUESTION, help="print the backbones and exit")
+    add_version(add)
+
+
+def add_config(add: Any) -> None:
+    """Add the flag that names a file of flags."""
     add(
         "--config",
         action=CommandOnly,
@@ -365,10 +379,11 @@ def _add_run(add: Any) -> None:
         help="TOML file of flags, e.g. batch_size = 32; the command line counts first, then variables such as "
         "EMBED_IMAGES_BATCH_SIZE, then the file",
     )
-    alone = {**SWITCH, "action": PrintsAndEnds}
-    add("--show_config", **alone, help="print every setting with where its value comes from, as a --config file")
-    add("--list_backbones", **alone, help="print the backbones and exit")
-    add("--version", **alone, help="print the version and exit")
+
+
+def add_version(add: Any) -> None:
+    """Add the flag that asks for the version."""
+    add("--version", **QUESTION, help="print the version and exit")
 
 
 def add_logs(add: Any) -> None:

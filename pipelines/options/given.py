@@ -1,13 +1,14 @@
 """What is given for each flag: on the command line, else by a variable, else in a --config file, else by default.
 
-Variables and files are parsed by the same parser, as if each of their values was typed: --flag=value.
+Variables and files are those of `embed-images`, and parsed by its parser, as if each of their values was typed:
+--flag=value. A command beside it takes of them what is for its own flags.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipelines.options.arguments import a_path
+from pipelines.options.arguments import Parser, a_path
 from pipelines.options.config_file import arguments_of_file, is_repeatable
 from pipelines.options.flags import REMOVED, PrintsAndEnds, parser
 from transforms.core.errors import UsageError, did_you_mean
@@ -39,32 +40,36 @@ class Given(NamedTuple):
     command_line: tuple[str, ...]
 
 
-def given(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
+def given(argv: Sequence[str], environ: Mapping[str, str], own: Callable[[], Parser] = parser) -> Given:
     """Return what a command line, the environment and the file that either names give for all flags.
+
+    Args:
+      argv: the arguments.
+      environ: the variables.
+      own: function that returns the parser of the command's flags.
 
     Raises:
       UsageError: a value is wrong, or a name is no flag's; the message says where it stands.
     """
-    typed, beam_args = _parsed(argv)
-    ours = parser()
-    values = vars(ours.parse_args([]))
+    typed, beam_args = _parsed(own(), argv)
+    values = vars(own().parse_args([]))
     origins = dict.fromkeys(values, DEFAULT)
-    known = {action.dest: action for action in ours._actions if is_setting(action)}
+    known = {action.dest: action for action in parser()._actions if is_setting(action)}
     if any(typed.get(name) for name in ("version", "list_backbones")):
         # They must answer in any environment.
         environ = {}
     config = a_path(typed.get("config") or environ.get(variable_of("config"), ""))
+    found: dict[str, tuple[Any, str]] = {}
     if config:
         in_file = {name: action for name, action in known.items() if name != "config"}
         for name, texts in arguments_of_file(config, in_file, REMOVED):
-            values |= _checked(f"--config {config}", texts)
-            origins[name] = FILE
+            found[name] = _checked(f"--config {config}", texts)[name], FILE
     from_variables = {name: texts for name, texts in _arguments_of(environ, known) if name not in typed}
     for name, texts in from_variables.items():
-        values |= _checked(variable_of(name), texts)
-        origins[name] = ENVIRONMENT
-    values |= typed
-    origins |= dict.fromkeys(typed, COMMAND_LINE)
+        found[name] = _checked(variable_of(name), texts)[name], ENVIRONMENT
+    found |= {name: (value, COMMAND_LINE) for name, value in typed.items()}
+    for name in found.keys() & values.keys():
+        values[name], origins[name] = found[name]
     command_line = (*(text for texts in from_variables.values() for text in texts), *argv)
     return Given(values, origins, beam_args, command_line)
 
@@ -89,9 +94,8 @@ def is_setting(action: argparse.Action) -> bool:
     return not isinstance(action, argparse._HelpAction | PrintsAndEnds)
 
 
-def _parsed(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Return what some arguments give, without any default, and those that are not ours."""
-    without_defaults = parser()
+def _parsed(without_defaults: Parser, argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return what some arguments give, without any default, and those that are not the parser's."""
     for action in without_defaults._actions:
         action.default = argparse.SUPPRESS
     parsed, others = without_defaults.parse_known_args(argv)
@@ -100,7 +104,7 @@ def _parsed(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
 
 def _checked(where: str, texts: list[str]) -> dict[str, Any]:
     try:
-        return _parsed(texts)[0]
+        return _parsed(parser(), texts)[0]
     except UsageError as e:
         raise UsageError(f"{where}: {e}") from e
 

@@ -9,6 +9,39 @@ from transforms.core.spec import BUILT_IN_WEIGHTS
 
 
 @dataclasses.dataclass(frozen=True)
+class HowToEmbed:
+    """What decides an embedding, and what computes it; each field is the flag of its name."""
+
+    backbone: tuple[str, ...]
+    backbone_kwargs: dict[str, Any]
+    weights: str
+    model: str
+    weights_sha256: str
+    trust_model: bool
+    preprocess: str
+    pooling: str
+    include_top: bool
+    classifier_activation: str
+    top_k: int
+    layer: str
+    image_size: tuple[int, int] | None
+    normalize: bool
+    precision: str
+    engine: str
+    require_gpu: bool
+    embedding_dtype: str
+    batch_size: int | None
+    resize: str
+    resize_filter: str
+    color_profile: str
+
+    @property
+    def own_weights(self) -> str:
+        """The path of the user's own weights or whole model, '' if they are built in."""
+        return self.model or ("" if self.weights in BUILT_IN_WEIGHTS else self.weights)
+
+
+@dataclasses.dataclass(frozen=True)
 class Limits:
     """What bounds the images that a command fetches and decodes; each field is the flag of its name."""
 
@@ -35,7 +68,7 @@ class Logs:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(Limits, Logs):
+class Settings(HowToEmbed, Limits, Logs):
     """What a person asked for; each field but the last three is the flag of its name, explained by its help.
 
     Attributes:
@@ -57,30 +90,6 @@ class Settings(Limits, Logs):
     retry: str
     recheck_http: bool
     resume: str
-
-    backbone: tuple[str, ...]
-    backbone_kwargs: dict[str, Any]
-    weights: str
-    model: str
-    weights_sha256: str
-    trust_model: bool
-    preprocess: str
-    pooling: str
-    include_top: bool
-    classifier_activation: str
-    top_k: int
-    layer: str
-    image_size: tuple[int, int] | None
-    normalize: bool
-    precision: str
-    engine: str
-    require_gpu: bool
-    embedding_dtype: str
-    batch_size: int | None
-
-    resize: str
-    resize_filter: str
-    color_profile: str
 
     max_failure_ratio: float
     dry_run: bool
@@ -104,11 +113,6 @@ class Settings(Limits, Logs):
         repeatable = {flag: tuple(given.values[flag] or ()) for flag in ("input", "allowed_prefix")}
         values = {**given.values, **repeatable}
         return cls(**values, origins=given.origins, command_line=given.command_line, began=began)
-
-    @property
-    def own_weights(self) -> str:
-        """The path of the user's own weights or whole model, '' if they are built in."""
-        return self.model or ("" if self.weights in BUILT_IN_WEIGHTS else self.weights)
 
     @property
     def only_prints(self) -> bool:

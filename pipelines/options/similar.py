@@ -4,7 +4,7 @@ import dataclasses
 import os
 from typing import Any
 
-from pipelines.options.arguments import Parser, a_cosine, a_count
+from pipelines.options.arguments import Parser, a_cosine, a_count, a_path
 from pipelines.options.flags import SWITCH, add_engine, add_limits, add_logs
 from pipelines.options.settings import Limits, Logs
 
@@ -40,10 +40,16 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     add = p.add_argument_group("what to find").add_argument
-    add("--embeddings", metavar="FOLDER", help="the collection: an --output of embed-images, local or gs://")
+    add(
+        "--embeddings",
+        type=a_path,
+        metavar="FOLDER",
+        help="the collection: an --output of embed-images, local or gs://",
+    )
     add(
         "--to",
         action="append",
+        type=a_path,
         metavar="IMAGE",
         help="print the images that are nearest to this one: a uri of the collection, or a photo, which is embedded as "
         "the collection was; repeatable",
@@ -53,13 +59,20 @@ def parser() -> Parser:
     add("--above", type=a_cosine, metavar="COSINE", help=f"least cosine of a pair, -1 to 1 (default {ABOVE})")
     add(
         "--out",
+        type=a_path,
         default="",
         metavar="FILE",
         help=f"also write what is found to this file, which is replaced: {', '.join(TABLES)}, or for --to a page of "
         f"pictures, {PAGE}",
     )
     add = p.add_argument_group("embedding a photo").add_argument
-    add("--weights", default="", metavar="PATH", help="the weights of the collection, if they are a user's own")
+    add(
+        "--weights",
+        type=a_path,
+        default="",
+        metavar="PATH",
+        help="the weights of the collection, if they are a user's own",
+    )
     add("--trust_model", **SWITCH, help="accept a SavedModel, a program that can do anything")
     add_engine(add)
     add_limits(p.add_argument_group("fetching and decoding").add_argument)

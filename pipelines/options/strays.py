@@ -1,8 +1,11 @@
-"""Bare values that no flag takes: a path with blanks or a glob that was not quoted, or several after one --input."""
+"""What no flag takes: paths with blanks and globs that were not quoted, values after one --input, mistyped flags."""
 
 import argparse
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
+
+from transforms.core.errors import UsageError, did_you_mean
 
 QUOTED = 4
 """Words up to which a value is shown as it would be quoted; more are what a shell made of a glob."""
@@ -27,6 +30,22 @@ def refuse_strays(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
                 f"unexpected {values[1]!r} after {flag} {values[0]}: quote what has blanks or is a glob, as in "
                 f"{flag} {whole}{again}"
             )
+
+
+def refuse_unknown(parser: argparse.ArgumentParser, argument: str, known: Iterable[str]) -> NoReturn:
+    """Refuse an argument that nobody takes.
+
+    Args:
+      parser: the parser of the command's own flags.
+      argument: the argument, perhaps with a value behind `=`.
+      known: the flags that it may have been meant to be.
+
+    Raises:
+      UsageError: the line names the nearest flag.
+    """
+    flag = argument.partition("=")[0]
+    what = f"unknown flag {flag}{did_you_mean(flag, known)}" if flag.startswith("-") else f"unexpected {flag!r}"
+    raise UsageError(f"{what}; see {parser.prog} --help")
 
 
 def _with_values(argv: Sequence[str]) -> Iterator[list[str]]:

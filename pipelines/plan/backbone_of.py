@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from pipelines.options.settings import Settings
+from pipelines.options.settings import HowToEmbed
 from pipelines.plan.runner import Where
 from transforms.backbones import Backbone, own_backbone
 from transforms.backbones.engines import AUTO
@@ -19,7 +19,7 @@ def has_rewrites() -> bool:
     return os.environ.get(REWRITES, "") != "0"
 
 
-def build_ahead(settings: Settings, beam_args: list[str]) -> None:
+def build_ahead(settings: HowToEmbed, beam_args: list[str]) -> None:
     """Start building the graphs that a run on this machine will need, before Beam is imported.
 
     Does nothing if there are flags for Beam, since another machine may embed, or a weights file, which Beam's
@@ -29,7 +29,7 @@ def build_ahead(settings: Settings, beam_args: list[str]) -> None:
         prebuild.start(backbones_of(settings, Where()))
 
 
-def backbones_of(settings: Settings, where: Where) -> list[Backbone]:
+def backbones_of(settings: HowToEmbed, where: Where) -> list[Backbone]:
     """Return the backbones that the settings name, or the one that is a whole model.
 
     The engine 'auto' is TensorFlow if a GPU is required; where other machines embed, each one chooses.
@@ -47,7 +47,7 @@ def backbones_of(settings: Settings, where: Where) -> list[Backbone]:
     return [backbone.for_this_machine() for backbone in backbones] if where.embeds_here else backbones
 
 
-def _choices(settings: Settings) -> dict[str, Any]:
+def _choices(settings: HowToEmbed) -> dict[str, Any]:
     return {
         "weights_sha256": settings.weights_sha256,
         "pooling": settings.pooling,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pipelines.options.placeholders import filled, filled_output
-from pipelines.options.settings import Settings
+from pipelines.options.settings import HowToEmbed, Settings
 from pipelines.plan.backbone_of import backbones_of
 from pipelines.plan.checks import check_gpu, check_output
 from pipelines.plan.disk import check_disk
@@ -103,7 +103,7 @@ def make_plan(settings: Settings, where: Where) -> Plan:
     largest = max((b.size for b in backbones), key=max)
     if settings.require_gpu and where.embeds_here:
         check_gpu(backbones)
-    specs = [_spec_of(b, settings, where, largest) for b in backbones]
+    specs = [spec_of(b, settings, where, largest) for b in backbones]
     if source.num_inputs is not None and not any(one.manifest for one in found):
         # An update may have little to write.
         check_disk(folder, specs, source.num_inputs, len(settings.output_format))
@@ -127,7 +127,12 @@ def make_plan(settings: Settings, where: Where) -> Plan:
     return Plan(run_id, now(), settings, where, source, targets)
 
 
-def _spec_of(backbone: Backbone, settings: Settings, where: Where, largest: Size) -> EmbeddingSpec:
+def spec_of(backbone: Backbone, settings: HowToEmbed, where: Where, largest: Size) -> EmbeddingSpec:
+    """Return how one of the backbones that the settings name embeds images that are decoded for a largest size.
+
+    Raises:
+      UsageError: its weights cannot be read or do not fit.
+    """
     spec = embedding_spec(
         loadable_here(backbone, where),
         resize=settings.resize,

@@ -5,10 +5,11 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from pipelines.options.settings import Limits
+from pipelines.options.settings import HowToEmbed, Limits
 from pipelines.plan.plan import Plan, Target
 from transforms import DecodeImages, EmbedImages, FetchImages, WriteFailures, WriteManifest
 from transforms.collection.columns import example_features, schema_text
+from transforms.core.elements import Size
 from transforms.decode.canary import decoding_hash
 from transforms.update.compare import Rules
 from transforms.update.fetching import FetchDiffering, Standing
@@ -82,12 +83,17 @@ def decode_of(plan: Plan) -> DecodeImages:
 
 
 def _decode_of(plan: Plan) -> DecodeImages:
+    return decode_within(plan.settings, plan.settings, plan.image_sizes)
+
+
+def decode_within(limits: Limits, how: HowToEmbed, sizes: Sequence[Size]) -> DecodeImages:
+    """Return how images are decoded within limits: each (height, width) of `sizes`, in px."""
     return DecodeImages(
-        image_sizes=plan.image_sizes,
-        resize=plan.settings.resize,
-        resize_filter=plan.settings.resize_filter,
-        color_profile=plan.settings.color_profile,
-        max_image_pixels=plan.settings.max_image_pixels,
+        image_sizes=sizes,
+        resize=how.resize,
+        resize_filter=how.resize_filter,
+        color_profile=how.color_profile,
+        max_image_pixels=limits.max_image_pixels,
     )
 
 

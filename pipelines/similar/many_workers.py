@@ -6,17 +6,19 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from pipelines.console.progress import LiveLine
 from pipelines.console.unexpected import unexpected
 from pipelines.launch.beam_pipeline import BeamOptions, empty_pipeline
 from pipelines.launch.dataflow.contradictions import check_google
 from pipelines.launch.dataflow.job import ship_source
+from pipelines.launch.local_runner import LocalRunner
 from pipelines.launch.portable.launcher import LOOK_SECONDS, cancel, portable_pipeline
 from pipelines.launch.portable.services import find_services
 from pipelines.options.command_line import check_beam_flags
@@ -31,7 +33,9 @@ from transforms.storage.files import delete, opened
 from transforms.storage.paths import canonical_uri, matching_files, scheme_of
 
 
-def pairs_by_beam(collection: Collection, above: float, settings: Settings, beam_args: Sequence[str]) -> Iterator[Pair]:
+def pairs_by_beam(
+    collection: Collection, above: float, settings: Settings, beam_args: Sequence[str]
+) -> Generator[Pair]:
     """Find all pairs on the runner that Beam's flags name: its workers write them to files, which are read here.
 
     Raises:
@@ -116,7 +120,7 @@ def _run(
 
 def _pipeline(runner: NamedRunner, beam_args: Sequence[str]) -> beam.Pipeline:
     if runner.kind is Runner.LOCAL:
-        return empty_pipeline(beam_args, FnApiRunner())
+        return empty_pipeline(beam_args, LocalRunner())
     if runner.kind is Runner.PORTABLE:
         return portable_pipeline(beam_args)
     options = BeamOptions(list(beam_args))
@@ -139,8 +143,10 @@ def _in_a_thread(work: Callable[[], object]) -> None:
 
     thread = threading.Thread(target=attempt, name="pipeline", daemon=True)
     thread.start()
-    while thread.is_alive():
-        thread.join(LOOK_SECONDS)
+    with LiveLine() as line:
+        while thread.is_alive():
+            thread.join(LOOK_SECONDS)
+            line.show(f"the pipeline has run for {time.monotonic() - line.started:.0f} s")
     if failed:
         raise failed[0]
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.console.progress import LiveLine
 from pipelines.similar.collection import Collection
 from transforms.core.errors import UsageError, one_line
 from transforms.measure.cosines import unit_vectors
@@ -92,12 +93,16 @@ def _write(collection: Collection, folder: str) -> None:
         with (
             open(os.path.join(folder, VECTORS), "wb") as vectors,
             pa.ipc.new_file(os.path.join(folder, URIS), SCHEMA) as uris,
+            LiveLine() as line,
         ):
+            done = 0
             np.lib.format.write_array_header_1_0(vectors, header)
             for path, rows in collection.files:
                 for some, found in collection.read.chunks(RowRange(path, 0, rows)):
                     vectors.write(unit_vectors(found).astype("<f4", copy=False).data)
                     uris.write(pa.record_batch([pa.array(some, pa.string())], schema=SCHEMA))
+                    done += len(some)
+                    line.show_share("reading the vectors", done, collection.rows)
     except OSError as e:
         raise UsageError(
             f"cannot write the vectors, {_num_bytes(collection) / 1e9:.1f} GB, to {folder}: {one_line(e)}; make room, "

@@ -1,24 +1,19 @@
 """The images that others are compared with: rows of the collection, or photos that are embedded as its rows were."""
 
-import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from pipelines.options.similar import Settings
-from pipelines.plan.backbone_of import has_rewrites
 from pipelines.plan.stages import fetch_within
 from pipelines.similar.collection import Collection
+from pipelines.similar.embedder import collection_backbone, embedder_of
 from pipelines.similar.matrix import Matrix
-from transforms import Backbone, EmbeddingSpec, EmbedImages, Pixels, embedding_spec
-from transforms.backbones import backbone_from_spec
+from transforms import EmbeddingSpec, Pixels
 from transforms.core.elements import ImageUri
 from transforms.core.errors import ImageError, UsageError
-from transforms.decode.canary import decoding_hash
 from transforms.decode.images import decode_from_spec
-from transforms.embed.canary import Canary
-from transforms.embed.images import EmbedBatch
 from transforms.measure.cosines import unit_vectors
 from transforms.storage.gcs import check_access
 from transforms.storage.paths import canonical_uri, is_file, scheme_of
@@ -45,7 +40,7 @@ def queries_of(settings: Settings, collection: Collection, matrix: Matrix) -> li
       UsageError: an image is not there or cannot be embedded, or the embeddings could not be compared.
       RunError: this machine computes otherwise than the one that made the collection.
     """
-    rows = {to: _row_of(to, matrix) for to in dict.fromkeys(settings.to)}
+    rows = {to: named_row(to, matrix) for to in dict.fromkeys(settings.to)}
     photos = [to for to, (_, row) in rows.items() if row is None]
     embedded = dict(zip(photos, _embedded(photos, settings, collection), strict=True)) if photos else {}
     return [
@@ -54,7 +49,8 @@ def queries_of(settings: Settings, collection: Collection, matrix: Matrix) -> li
     ]
 
 
-def _row_of(to: str, matrix: Matrix) -> tuple[str, int | None]:
+def named_row(to: str, matrix: Matrix) -> tuple[str, int | None]:
+    """Return the one uri of an image that a person names, and its row; None if it has none."""
     uri = canonical_uri(to)
     for name in dict.fromkeys((to, uri)):
         if (row := matrix.row_of(name)) is not None:
@@ -65,19 +61,8 @@ def _row_of(to: str, matrix: Matrix) -> tuple[str, int | None]:
 def _embedded(photos: Sequence[str], settings: Settings, collection: Collection) -> np.ndarray:
     """Embed photos as a collection was: paths -> float32 [N, D], of unit length."""
     pixels = [_pixels_of(photo, settings, collection.spec) for photo in photos]
-    backbone = _backbone_of(settings, collection.spec)
-    _check_spec(backbone, collection)
-    canary = collection.manifest.get("canary")
-    decode = decode_from_spec(collection.spec, settings.max_image_pixels)
-    embed = EmbedBatch(
-        EmbedImages(
-            backbone,
-            embedding_dtype=collection.spec.embedding_dtype,
-            canary=Canary.of(canary) if canary else None,
-            decoding=functools.partial(decoding_hash, decode.decoded, backbone.size),
-        )
-    )
-    outcomes, _ = embed(pixels)
+    backbone = collection_backbone(collection.spec, settings.weights, settings.engine, settings.trust_model)
+    outcomes, _ = embedder_of(collection, backbone, settings.max_image_pixels)(pixels)
     vectors = []
     for photo, (_, outcome) in zip(photos, outcomes, strict=True):
         if isinstance(outcome, ImageError):
@@ -96,38 +81,3 @@ def _pixels_of(photo: str, settings: Settings, spec: EmbeddingSpec) -> Pixels:
         return decode_from_spec(spec, settings.max_image_pixels)(image)
     except ImageError as e:
         raise UsageError(f"--to {photo} cannot be used: {e.reason}: {e}") from e
-
-
-def _backbone_of(settings: Settings, spec: EmbeddingSpec) -> Backbone:
-    return backbone_from_spec(
-        spec,
-        canonical_uri(settings.weights) if settings.weights else "",
-        engine=settings.engine,
-        trust_model=settings.trust_model,
-        rewrites=has_rewrites(),
-    )
-
-
-def _check_spec(backbone: Backbone, collection: Collection) -> None:
-    """Refuse a backbone whose embeddings may not be mixed with those of a collection; raise UsageError."""
-    wanted = collection.spec
-    found = embedding_spec(
-        backbone,
-        resize=wanted.resize,
-        resize_filter=wanted.resize_filter,
-        color_profile=wanted.color_profile,
-        decoded_for=wanted.decoded_for,
-        embedding_dtype=wanted.embedding_dtype,
-    )
-    if found.fingerprint == collection.manifest["embedding_spec_fingerprint"]:
-        return
-    if found.weights_sha256 != wanted.weights_sha256:
-        which = f"--weights {backbone.weights} is" if wanted.weights == "file" else f"the {wanted.weights} weights are"
-        raise UsageError(
-            f"{which} not what the collection was made with: the weights_sha256 is {found.weights_sha256}, not "
-            f"{wanted.weights_sha256}"
-        )
-    raise UsageError(
-        f"a photo would be embedded by the spec {found.fingerprint} here, and the collection's is "
-        f"{collection.manifest['embedding_spec_fingerprint']}: use the version of this project that made it"
-    )

@@ -3,12 +3,14 @@
 similar-images --embeddings embeddings/ --to photo.jpg
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from pipelines.console.exit_codes import DONE
 from pipelines.console.lines import say
+from pipelines.console.progress import LiveLine
 from pipelines.launch.beam_pipeline import billed
 from pipelines.options.command_line import check_beam_flags
 from pipelines.options.similar import ABOVE, PAGE, TOP, Settings, parser
@@ -22,7 +24,7 @@ from pipelines.similar.thumbnails import thumbnails_of
 from transforms.core.errors import UsageError
 from transforms.measure.groups import Groups
 from transforms.measure.nearest import nearest
-from transforms.measure.pairs import Pair, pairs_above, pairs_of
+from transforms.measure.pairs import Pair, comparisons, pairs_above, pairs_of
 
 GROUPS_SHOWN, MEMBERS_SHOWN = 20, 10
 """Groups that are printed, and images of each."""
@@ -50,8 +52,10 @@ def run(settings: Settings, beam_args: list[str]) -> int:
         print_nearest(settings, collection)
     else:
         above = ABOVE if settings.above is None else settings.above
-        pairs = pairs_by_beam(collection, above, settings, beam_args) if beam_args else pairs_here(collection, above)
-        print_groups(settings, collection, above, pairs)
+        found = pairs_by_beam(collection, above, settings, beam_args) if beam_args else pairs_here(collection, above)
+        # So that the live line is gone before an error is told.
+        with contextlib.closing(found) as pairs:
+            print_groups(settings, collection, above, pairs)
     return DONE
 
 
@@ -94,11 +98,13 @@ def write_page(settings: Settings, collection: Collection, matches: dict[str, li
         f.write(page_of(matches, pictures, searched))
 
 
-def pairs_here(collection: Collection, above: float) -> Iterator[Pair]:
+def pairs_here(collection: Collection, above: float) -> Generator[Pair]:
     """Find all pairs in this process."""
-    with matrix_of(collection) as matrix:
-        for some in pairs_above(matrix.vectors, above):
+    total = comparisons(collection.rows, collection.spec.dim)
+    with matrix_of(collection) as matrix, LiveLine() as line:
+        for done, some in enumerate(pairs_above(matrix.vectors, above), 1):
             yield from pairs_of(matrix.uris_of(some.a), matrix.uris_of(some.b), some.cosines)
+            line.show_share("comparing", done, total)
 
 
 def print_groups(settings: Settings, collection: Collection, above: float, pairs: Iterable[Pair]) -> None:

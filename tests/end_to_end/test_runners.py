@@ -34,7 +34,7 @@ LIGHT = ["--weights", "random", "--backbone", "MobileNet", "--backbone_kwargs", 
 POOL = "apache_beam.runners.worker.worker_pool_main"
 SERVICE = "apache_beam.runners.portability.local_job_service_main"
 SERVERS = ["Prism", "job service"]
-HARNESSES = ("SdkHarness", "sdk_worker_main")
+HARNESSES = ("SdkHarness", "sdk_worker_main", "pipelines.local_worker")
 """What tells the workers of a pool, and those of a local run of several processes, by their command lines."""
 OFTEN = (
     "import sys; from transforms.write import shards; shards.PART_SECONDS = -1.0; "
@@ -249,7 +249,7 @@ def test_one_killed_worker_of_three_ends_the_run_and_the_next_update_goes_on(tmp
         workers[1].kill()
         _, said = process.communicate(timeout=120)
     assert_killed(process.returncode, said)
-    assert "a worker process was killed (exit code 137)" in said
+    assert "a worker process was killed (exit code -9)" in said
     assert_an_update_goes_on(tmp_path, *flags)
 
 
@@ -284,7 +284,7 @@ def test_bundles_that_run_three_times_give_the_same_collection(
     for numbers in (range(8), range(5, 12)):
         images = images_in(tmp_path / "images", numbers)
         for name, runner in (("once", FnApiRunner), ("repeated", repeated)):
-            monkeypatch.setattr("pipelines.launch.local.FnApiRunner", runner)
+            monkeypatch.setattr("pipelines.launch.local.LocalRunner", runner)
             given = ["--input", images, "--output", tmp_path / name, *LIGHT, "--existing=update", *flags]
             assert main([*map(str, given)]) == 0
         assert_same(tmp_path / "once", tmp_path / "repeated")

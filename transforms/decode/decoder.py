@@ -7,10 +7,11 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
-from PIL import ExifTags
+from PIL import ExifTags, ImageFile
 
 from transforms.core.elements import ImageFacts, Size
 from transforms.core.errors import ImageError, one_line
@@ -70,22 +71,9 @@ def decode_image(
     """
     if not data:
         raise ImageError("empty", "the file has no bytes")
-    # Pillow itself refuses more than twice this number, also for the images inside some formats.
-    PIL.Image.MAX_IMAGE_PIXELS = max((max_pixels + 1) // 2, 1)
     try:
-        check_parts(data)
-        refuse_long_header(data)
-        file = TimedFile(without_text(data))
-        capacity = max_pixels * BYTES_PER_PIXEL
-        # Pillow decodes an ICO while it opens it, so it is decoded alone; any other image opens without a wait.
-        with PIXELS.share(capacity, capacity) if data.startswith(_ICO) else contextlib.nullcontext():
-            image = open_image(file)
-        file_format, (width, height) = image.format or "", image.size
-        if width * height > max_pixels:
-            raise ImageError("too_many_pixels", f"{width} x {height} is more than {max_pixels} pixels")
-        # A square, so that it is right before an EXIF turn and after it.
-        if may_be_reduced(data):
-            image.draft(None, (REDUCED_TO * max(map(max, sizes)),) * 2)
+        image, file, (width, height) = open_reduced(data, sizes, max_pixels)
+        file_format, capacity = image.format or "", max_pixels * BYTES_PER_PIXEL
         with PIXELS.share(bytes_to_decode(image, (width, height)), capacity):
             rgb = load_rgb(image, file, color_profile)
             turn = _TURNS.get(orientation(image))
@@ -103,6 +91,44 @@ def decode_image(
     if turn in _SWAPPING:
         width, height = height, width
     return ImageFacts(width, height, file_format, hashlib.sha256(data).hexdigest()), by_size
+
+
+class Opened(NamedTuple):
+    """An image that is open, but not decoded yet.
+
+    Attributes:
+      image: the image, whose size is the one at which it will be decoded.
+      file: what it was opened from.
+      full_size: its width and height in the file, in px.
+    """
+
+    image: ImageFile.ImageFile
+    file: TimedFile
+    full_size: tuple[int, int]
+
+
+def open_reduced(data: bytes, sizes: Sequence[Size], max_pixels: int) -> Opened:
+    """Open an image, and choose the scale at which it is decoded; the arguments are those of `decode_image`.
+
+    Raises:
+      ImageError: the bytes are not an image that can be used; Pillow raises nearly anything else.
+    """
+    # Pillow itself refuses more than twice this number, also for the images inside some formats.
+    PIL.Image.MAX_IMAGE_PIXELS = max((max_pixels + 1) // 2, 1)
+    check_parts(data)
+    refuse_long_header(data)
+    file = TimedFile(without_text(data))
+    capacity = max_pixels * BYTES_PER_PIXEL
+    # Pillow decodes an ICO while it opens it, so it is decoded alone; any other image opens without a wait.
+    with PIXELS.share(capacity, capacity) if data.startswith(_ICO) else contextlib.nullcontext():
+        image = open_image(file)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError("too_many_pixels", f"{width} x {height} is more than {max_pixels} pixels")
+    # A square, so that it is right before an EXIF turn and after it.
+    if may_be_reduced(data):
+        image.draft(None, (REDUCED_TO * max(map(max, sizes)),) * 2)
+    return Opened(image, file, (width, height))
 
 
 def orientation(image: PIL.Image.Image) -> int:

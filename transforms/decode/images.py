@@ -13,7 +13,7 @@ from transforms.core.failures import FAILURES, Failure, failures_of
 from transforms.core.spec import COLOR_PROFILES, RESIZE_FILTERS, RESIZES, EmbeddingSpec
 from transforms.core.stage import Stage, sized, typed
 from transforms.core.thread_map import ThreadMap
-from transforms.decode.decoder import decode_image
+from transforms.decode.decoder import Opened, decode_image, open_reduced
 
 
 class Decoded(NamedTuple):
@@ -48,6 +48,10 @@ class Decode:
             resize_filter=self.resize_filter,
             color_profile=self.color_profile,
         )
+
+    def opened(self, data: bytes) -> Opened:
+        """Open encoded bytes as `decoded` does, to see what it decides: see `open_reduced`."""
+        return open_reduced(data, self.sizes, self.max_image_pixels)
 
 
 def decode_from_spec(spec: EmbeddingSpec, max_image_pixels: int) -> Decode:

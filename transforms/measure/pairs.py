@@ -17,7 +17,7 @@ class Pairs(NamedTuple):
 
 
 def pairs_above(vectors: np.ndarray, above: float) -> Iterator[Pairs]:
-    """Find all pairs of rows with at least a cosine, each once, its first row first; some at a time.
+    """Find all pairs of rows with at least a cosine, each once, its first row first; those of two blocks at a time.
 
     Args:
       vectors: `unit_vectors`, float32 [N, D], perhaps in a file; two blocks at a time are read. Zeros are in no pair.
@@ -29,8 +29,13 @@ def pairs_above(vectors: np.ndarray, above: float) -> Iterator[Pairs]:
         for second in parts[i:]:
             b = a if second is first else np.asarray(vectors[second])
             found = pairs_between(a, b, above, same=second is first)
-            if len(found.a):
-                yield Pairs(found.a + first.start, found.b + second.start, found.cosines)
+            yield Pairs(found.a + first.start, found.b + second.start, found.cosines)
+
+
+def comparisons(rows: int, dim: int) -> int:
+    """Return how many times `pairs_above` compares two blocks, and yields what it finds, for vectors float [N, D]."""
+    parts = len(list(blocks(rows, rows_per_block(dim))))
+    return parts * (parts + 1) // 2
 
 
 def pairs_between(a: np.ndarray, b: np.ndarray, above: float, *, same: bool = False) -> Pairs:

@@ -12,9 +12,10 @@ from pipelines.console.completion import complete_if_asked
 def completed(line: str) -> list[str]:
     """Return what a shell would offer behind a line."""
     # The protocol's file descriptor is 8.
+    module = "pipelines.explain.command" if line.startswith("explain") else "pipelines.command"
     code = (
-        "import os, sys\nout = os.dup(1)\nos.dup2(out, 8)\nfrom pipelines.console.completion import complete_if_asked\n"
-        "import atexit\ncomplete_if_asked()\nsys.exit('it was not answered')"
+        f"import os, sys\nout = os.dup(1)\nos.dup2(out, 8)\nfrom {module} import main\n"
+        "main(['--version'])\nsys.exit('it was not answered')"
     )
     environment = {
         **os.environ,
@@ -39,6 +40,8 @@ def completed(line: str) -> list[str]:
         ("embed-images --output_format parquet,t", ["parquet,tfrecord"]),
         ("embed-images --normalize t", ["true"]),
         ("embed-images --batch_size ", []),
+        ("explain-image --ou", ["--out"]),
+        ("explain-image --resize p", ["pad"]),
     ],
 )
 def test_a_shell_is_offered_flags_and_values(line: str, offered: list[str]) -> None:

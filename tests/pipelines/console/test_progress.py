@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.console.progress import PLAIN_EVERY, Progress, progress_line
+from pipelines.console.progress import PLAIN_EVERY, LiveLine, Progress, progress_line, share_line
 from transforms.core.counters import count, reset_tally
 
 
@@ -109,3 +109,28 @@ def test_on_a_terminal_the_line_is_live_and_is_gone_at_the_end(
     assert "reading uris: 5" in printed.err
     # Erases the line.
     assert printed.err.rpartition("reading uris: 5")[2].count("\x1b[2K") >= 1
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "line"),
+    [
+        (0, 10, 3, "comparing: 0%"),
+        (5, 10, 60, "comparing: 50%, 1 min 00 s left"),
+        (999, 1000, 0, "comparing: 99%"),
+        (10, 10, 5, "comparing: 100%, 0 s left"),
+        (0, 0, 0, "comparing: 0%"),
+    ],
+)
+def test_a_share_is_told_with_the_time_that_is_left(done: int, total: int, seconds: float, line: str) -> None:
+    assert share_line("comparing", done, total, seconds) == line
+
+
+def test_a_share_is_that_since_the_block_began(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock(monkeypatch)
+    with LiveLine() as line:
+        clock.now += PLAIN_EVERY
+        line.show_share("reading", 1, 4)
+        line.show_share("reading", 2, 4)
+    assert capsys.readouterr() == ("", "reading: 25%, 1 min 30 s left\n")

@@ -11,6 +11,7 @@ from hypothesis import given as each
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from pipelines.options.arguments import Parser
 from pipelines.options.flags import parser
 from pipelines.options.given import NO_FLAGS, PREFIX, given, is_setting, variable_of
 from transforms.core.errors import UsageError
@@ -124,3 +125,17 @@ def test_each_variable_that_is_read_elsewhere_is_known_to_be_no_flag() -> None:
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
     named = {name for text in texts for name in re.findall(r"EMBED_IMAGES_[A-Z_]*[A-Z]\b", text)}
     assert named - settings == {PREFIX + name for name in NO_FLAGS}
+
+
+def test_a_command_beside_it_takes_what_is_for_its_own_flags(tmp_path: pathlib.Path) -> None:
+    def own() -> Parser:
+        p = Parser(prog="beside")
+        p.add_argument("--pooling", default="avg")
+        p.add_argument("--depth", default="1")
+        return p
+
+    (tmp_path / "run.toml").write_text('pooling = "max"\nbatch_size = 3\n')
+    variables = {"EMBED_IMAGES_CONFIG": str(tmp_path / "run.toml"), "EMBED_IMAGES_RETRY": "all"}
+    found = given(["--depth", "2"], variables, own)
+    assert found.values == {"pooling": "max", "depth": "2"}
+    assert found.origins == {"pooling": "file", "depth": "command line"}

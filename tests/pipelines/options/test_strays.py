@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.options.flags import parser
-from pipelines.options.strays import refuse_strays
+from pipelines.options.strays import refuse_strays, refuse_unknown
 from transforms.core.errors import UsageError
 
 
@@ -39,3 +39,17 @@ def test_the_quoted_value_is_the_one_that_was_meant(words: list[str]) -> None:
     with pytest.raises(UsageError) as refused:
         refuse_strays(parser(), ["--output", *words])
     assert shlex.split(str(refused.value).partition("as in ")[2].partition(";")[0]) == ["--output", " ".join(words)]
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("--inptu=a", "unknown flag --inptu (did you mean '--input'?); see embed-images --help"),
+        ("--xyzzy", "unknown flag --xyzzy; see embed-images --help"),
+        ("a", "unexpected 'a'; see embed-images --help"),
+    ],
+)
+def test_what_nobody_takes_is_refused_with_the_nearest_flag(argument: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        refuse_unknown(parser(), argument, parser()._option_string_actions)
+    assert str(refused.value) == says

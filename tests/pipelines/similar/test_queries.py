@@ -46,7 +46,7 @@ def test_a_row_is_named_by_its_uri_or_by_a_path_that_leads_to_it(made: Made, mon
     def never(*_: object) -> None:
         raise AssertionError("nothing is embedded")
 
-    monkeypatch.setattr("pipelines.similar.queries.embedding_spec", never)
+    monkeypatch.setattr("pipelines.similar.queries.embedder_of", never)
     monkeypatch.chdir(made.photos)
     uri = str(made.photos / "3.jpg")
     names = (uri, "3.jpg", f"../{made.photos.name}/3.jpg", f"file://{uri}")

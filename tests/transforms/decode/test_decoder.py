@@ -15,7 +15,8 @@ from tests.transforms.decode.encoding import decoded, encoded, reason_of, whole
 from transforms import Backbone, ImageError
 from transforms.backbones import load_backbone
 from transforms.decode import decode_image
-from transforms.decode.decoder import REDUCED_TO
+from transforms.decode.color import load_rgb
+from transforms.decode.decoder import REDUCED_TO, open_reduced
 
 SIZE = (48, 64)
 MODEL_SIZE = (224, 224)
@@ -145,6 +146,24 @@ def test_a_reduced_jpeg_gives_the_pixels_of_the_whole_one() -> None:
     expected = np.asarray(ImageOps.fit(full, (224, 224), PIL.Image.Resampling.BILINEAR), int)
     assert np.abs(decoded(data, MODEL_SIZE).astype(int) - expected).mean() < 1.5
     assert REDUCED_TO == 2
+
+
+@pytest.mark.parametrize(
+    ("file_format", "sizes", "size"),
+    [
+        ("JPEG", [(32, 32)], (80, 64)),
+        # Of several the largest side decides.
+        ("JPEG", [(32, 32), (20, 100)], (320, 256)),
+        ("JPEG", [(400, 400)], (640, 512)),
+        ("PNG", [(32, 32)], (640, 512)),
+    ],
+)
+def test_an_opened_image_has_the_size_at_which_it_will_be_decoded(
+    file_format: str, sizes: list[tuple[int, int]], size: tuple[int, int]
+) -> None:
+    image, file, full_size = open_reduced(encoded(sample_image(1, 640, 512), file_format), sizes, 10**6)
+    assert (image.size, full_size) == (size, (640, 512))
+    assert load_rgb(image, file).size == size
 
 
 def cosines_to_full_decode(photos: list[pathlib.Path]) -> np.ndarray:

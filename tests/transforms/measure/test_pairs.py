@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from transforms.measure import cosines
 from transforms.measure.cosines import unit_vectors
-from transforms.measure.pairs import Pair, pairs_above, pairs_between, pairs_of
+from transforms.measure.pairs import Pair, comparisons, pairs_above, pairs_between, pairs_of
 
 
 def by_hand(vectors: np.ndarray, above: float) -> dict[tuple[int, int], float]:
@@ -79,3 +79,11 @@ def test_of_two_blocks_only_pairs_across_are_found() -> None:
 
 def test_a_named_pair_has_the_lesser_uri_first() -> None:
     assert list(pairs_of(["b", "c"], ["a", "d"], np.array([0.5, 1.0]))) == [Pair("a", "b", 0.5), Pair("c", "d", 1.0)]
+
+
+@given(st.integers(1, 40), st.integers(1, 12))
+def test_two_blocks_are_compared_as_often_as_is_foretold(rows: int, block: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cosines, "BLOCK_ROWS", block)
+        found = list(pairs_above(unit_vectors(vectors_of(rows, 3, rows)), 0.5))
+        assert len(found) == comparisons(rows, 3)

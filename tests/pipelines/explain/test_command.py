@@ -1,0 +1,76 @@
+"""The entry: help, version and mistakes before libraries are imported, one line and an exit code for each end."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.explain.command import main
+from pipelines.options.explain import parser
+from tests.pipelines.conftest import LIGHT
+from tests.pipelines.similar.conftest import Made
+
+LIBRARIES = {"apache_beam", "tensorflow", "keras", "pyarrow", "numpy"}
+
+
+def answered(*flags: str, **variables: str) -> tuple[int, str, str, set[str]]:
+    """Run the command by itself: exit code, stdout, stderr, and which of the libraries were imported."""
+    code = (
+        "import sys\nfrom pipelines.explain.command import main\n"
+        "try: rc = main()\nexcept SystemExit as e: rc = e.code\n"
+        f"print(*sorted({LIBRARIES} & set(sys.modules)))\nsys.exit(rc)"
+    )
+    environment = {**os.environ, **variables}
+    result = subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True, env=environment)
+    *printed, imported = result.stdout.splitlines()
+    return result.returncode, "\n".join(printed), result.stderr, set(imported.split())
+
+
+def test_help_names_every_flag_and_imports_no_library() -> None:
+    code, printed, complained, imported = answered("--help", COLUMNS="200")
+    assert (code, complained, imported) == (0, "", set())
+    for action in parser()._actions:
+        assert action.option_strings[-1] in printed
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_the_version_needs_no_image_and_imports_no_library() -> None:
+    code, printed, complained, imported = answered("--version")
+    assert (code, complained, imported) == (0, "", set())
+    assert printed.startswith("explain-image ")
+
+
+def test_a_mistake_is_one_line_before_a_library_is_imported() -> None:
+    code, printed, complained, imported = answered("photo.jpg")
+    assert (code, printed, imported) == (2, "", set())
+    assert complained.startswith("explain-image: unexpected 'photo.jpg': each value needs its flag, as in --input")
+    assert complained.count("\n") == 1
+
+
+def test_stderr_is_json_where_a_variable_asks_for_it() -> None:
+    code, _, complained, _ = answered("--input", "a.zip", EMBED_IMAGES_LOG_FORMAT="json")
+    assert code == 2
+    assert json.loads(complained)["message"] == "--input a.zip is an archive; unpack it, and name the folder"
+
+
+def test_each_way_to_end_has_its_exit_code(
+    made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--input", str(made.photos / "0.jpg"), *LIGHT]) == 0
+    # As of a run of this image alone: all inputs failed.
+    assert main(["--input", str(made.photos / "notes.jpg"), *LIGHT]) == 3
+    assert capsys.readouterr().err == ""
+    assert main(["--input", str(made.photos), *LIGHT]) == 2
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.explain.explain_image.way_of", interrupted)
+    assert main(["--input", str(made.photos / "0.jpg"), *LIGHT]) == 130
+    assert capsys.readouterr().err.splitlines() == [
+        f"explain-image: --input {made.photos} is a folder; name one of its images",
+        "",
+        "explain-image: interrupted",
+    ]
