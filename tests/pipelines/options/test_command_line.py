@@ -57,7 +57,7 @@ def test_allowed_prefixes_add_up_and_an_empty_one_does_not_allow_everything() ->
         (["--output_format", "parket"], "did you mean 'parquet'?"),
         (["--backbone", ","], "--backbone is empty"),
         (["--backbone", "VGG16,VGG19", "--weights", "w.h5"], "a weights file is for one --backbone"),
-        (["--weights_sha256", "ab"], "--weights_sha256 is for a weights file"),
+        (["--weights_sha256", "ab"], "--weights_sha256 is for a file"),
         (["--input"], "expected one argument"),
     ],
 )

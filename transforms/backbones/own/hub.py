@@ -11,7 +11,7 @@ def why_unknown(name: str) -> str:
     if name.endswith(("Tokenizer", "Preprocessor")):
         return "reads files"
     if importlib.util.find_spec("keras_hub") is None:
-        return "is of Keras Hub; pip install 'beam-image-embeddings[hub]'"
+        return "is of Keras Hub; pip install keras-hub"
     importlib.import_module("keras_hub")
     if keras.saving.get_registered_object(f"keras_hub>{name}") is None:
         return "the Keras Hub that is installed does not have"

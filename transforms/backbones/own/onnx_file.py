@@ -73,7 +73,7 @@ def read_model(local: str, backbone: Backbone) -> Any:
     try:
         import onnx
     except ImportError as e:
-        raise UsageError(f"{backbone.given_as} needs onnx; pip install 'beam-image-embeddings[onnx]'") from e
+        raise UsageError(f"{backbone.given_as} needs onnx; pip install onnx") from e
     try:
         model = onnx.load_model(path_in(local), load_external_data=False)
         if not model.graph.node:

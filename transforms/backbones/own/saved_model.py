@@ -25,12 +25,13 @@ def read_header(local: str, backbone: Backbone) -> Header:
     Raises:
       UsageError: the user does not trust it, it cannot be read, or it takes no images.
     """
-    _, signature, argument, _ = _loaded(local, backbone)
+    # Named, so that it lives: the variables go with the program.
+    program, signature, argument, _ = _loaded(local, backbone)
     shape = signature.structured_input_signature[1][argument].shape
     if shape.rank != 4 or shape[3] != 3:
         raise UsageError(f"{backbone.given_as} takes {shape}, not RGB images, (None, height, width, 3)")
     _, height, width, _ = shape
-    weights = sum(int(np.prod(v.shape)) for v in signature.variables)
+    weights = sum(int(np.prod(v.shape)) for v in program.signatures["serving_default"].variables)
     return Header((height, width) if height and width else None, "", weights)
 
 

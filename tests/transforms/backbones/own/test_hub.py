@@ -29,7 +29,7 @@ def test_without_keras_hub_its_layers_are_refused_with_what_installs_it(
 
     monkeypatch.setattr(hub.importlib.util, "find_spec", lambda name: None)
     said = refused(rewritten(tmp_path / "mine.keras", of_hub))
-    assert "holds ViTEncoder, which is of Keras Hub; pip install 'beam-image-embeddings[hub]'" in said
+    assert "holds ViTEncoder, which is of Keras Hub; pip install keras-hub" in said
 
 
 @pytest.mark.parametrize("name", ["ByteTokenizer", "ViTImageClassifierPreprocessor"])
