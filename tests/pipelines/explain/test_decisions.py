@@ -119,5 +119,5 @@ def test_a_failure_is_told_with_the_meaning_of_its_reason(reason: str, attempts:
     failure = Failure(ImageUri("a"), "fetch", reason, "transient", "HTTPError", "busy", attempts)
     assert list(decisions.failed(failure)) == [
         f"failed{tries}: {reason} (transient), HTTPError: busy",
-        f"{reason}: {REASONS[meaning]}",
+        f"which means: {REASONS[meaning]}",
     ]
