@@ -34,7 +34,7 @@ def decided(data: bytes, **changes: Any) -> list[str]:
     values = {
         "sizes": ((32, 32),),
         "resize": "crop",
-        "max_image_pixels": 10**6,
+        "max_image_pixels": 100_000_000,
         "resize_filter": "bilinear",
         "color_profile": "ignore",
     }
