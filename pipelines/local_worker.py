@@ -14,10 +14,16 @@ LOOK_SECONDS = 0.5
 """Seconds between two looks at whether the command still runs."""
 
 
-def worker_command() -> str:
-    """Return the line of a shell that starts a worker of this process."""
+def worker_command(verbose: bool) -> str:
+    """Return the line of a shell that starts a worker of this process.
+
+    Args:
+      verbose: whether the worker has a stderr. What it logs reaches the command without; there it would tell how its
+        threads lose a command that has ended.
+    """
     # Instead of the shell, so that this process is the worker's parent.
-    return f"exec {shlex.quote(sys.executable)} -m pipelines.local_worker {os.getpid()}"
+    line = f"exec {shlex.quote(sys.executable)} -m pipelines.local_worker {os.getpid()}"
+    return line if verbose else f"{line} 2>/dev/null"
 
 
 def end_with(command: int) -> None:

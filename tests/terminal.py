@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 80, 50
 """Columns and rows of the screen."""
 MARK = "TERMINAL_OF_A_TEST"
 """Variable of all processes of a terminal."""
-PATIENCE = 90.0
+PATIENCE = 180.0
 """How long anything may take, in seconds."""
 _PROMPT = re.compile(r"^<(\d+)>$")
 

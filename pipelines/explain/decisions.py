@@ -72,7 +72,7 @@ def failed(failure: Failure) -> Iterator[str]:
     tries = f" after {failure.attempts} attempts" if failure.attempts > 1 else ""
     yield f"failed{tries}: {failure.reason} ({failure.kind}), {failure.error}: {failure.message}"
     meaning = REASONS.get("http_NNN" if failure.reason.startswith("http_") else failure.reason)
-    yield f"{failure.reason}: {meaning}"
+    yield f"which means: {meaning}"
 
 
 def _px(size: tuple[int, int]) -> str:

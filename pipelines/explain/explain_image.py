@@ -4,6 +4,7 @@ explain-image --input photo.jpg
 """
 
 import glob
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 
@@ -94,7 +95,9 @@ def _decisions(stage: str, way: Way, how: How) -> Iterator[str]:
     if stage == "fetch" and way.image:
         yield decisions.fetched(way.image)
     if stage == "decode" and way.image:
-        yield from decisions.decoded(way.image.data, how.decode)
+        # Of an image that fails, what its header says.
+        told = None if way.pixels else 1
+        yield from itertools.islice(decisions.decoded(way.image.data, how.decode), told)
     if stage == "load" and way.computed:
         yield from decisions.loaded(how.backbone, way.computed.worker)
     if stage == "embed" and way.embedding:
@@ -117,9 +120,9 @@ def agreement(way: Way, stored: Stored, precision: str) -> Iterator[str]:
     """Say what a collection holds of an image, and whether it is what comes out now."""
     if stored.embedding:
         facts, now = stored.embedding.facts, way.pixels.facts if way.pixels else None
-        yield f"a row, of {facts.width} x {facts.height} px {facts.format}"
+        yield f"a row: {facts.format} of {facts.width} x {facts.height} px"
         if now and now.sha256 != facts.sha256:
-            yield "of other bytes: the image has changed since"
+            yield "it is of other bytes: the image has changed since"
         if way.embedding:
             cosine = cosine_of(stored.embedding.embedding, way.embedding.embedding)
             agrees = "agrees with" if cosine >= LEAST_COSINE[precision] else "differs from"

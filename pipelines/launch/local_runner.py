@@ -6,6 +6,7 @@ from typing import Any
 from apache_beam.portability import python_urns
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from pipelines.console.lines import STDERR
 from pipelines.local_worker import worker_command
 
 
@@ -19,5 +20,5 @@ class LocalRunner(FnApiRunner):  # type: ignore[misc]
         """Run a pipeline; other platforms than POSIX start Beam's own processes."""
         for environment in pipeline_proto.components.environments.values():
             if environment.urn == python_urns.SUBPROCESS_SDK and os.name == "posix":
-                environment.payload = worker_command().encode()
+                environment.payload = worker_command(STDERR.is_verbose).encode()
         return super().run_via_runner_api(pipeline_proto, options)

@@ -16,10 +16,10 @@ from tests.terminal import WIDTH, Terminal, terminal
 
 LIGHT = "--weights random --backbone MobileNet --backbone_kwargs '{\"alpha\": 0.25}' --image_size 32"
 OUT = "--output out"
-PROGRESS = re.compile(r"\d+ of \d+ images \(\d+%\)|\d+ of more than \d+ images")
+PROGRESS = re.compile(r"^[1-9]\d* of 400 images \(\d+%\), [\d.]+ img/s, 0 failed")
 
 DRIVE = (
-    "is a page of Google Drive or Photos, not an image; download what it shows, or copy it to a bucket, and name that"
+    ": a page of Google Drive or Photos, not an image; download what it shows, or copy it to a bucket, and name that"
 )
 
 MISTAKES = [
@@ -60,7 +60,10 @@ MISTAKES = [
             f"embed-images --input photos {OUT} --backbone MobilNetV2",
             "unknown backbone 'MobilNetV2' (did you mean 'MobileNetV2'?); see --list_backbones",
         ),
-        (f"embed-images --input photos {OUT} --runner Dirct", "(did you mean"),
+        (
+            f"embed-images --input photos {OUT} --runner DirctRunner",
+            "is not a runner of Beam (did you mean 'DirectRunner'?)",
+        ),
     ),
 ]
 
@@ -155,16 +158,16 @@ class Images:
 
 @pytest.fixture
 def images(tmp_path: pathlib.Path) -> Iterator[Images]:
-    """Images of which 20 come at once."""
-    found = Images(20, tmp_path)
+    """Images of which 100 come at once."""
+    found = Images(100, tmp_path)
     yield found
     found.let_go.set()
 
 
 def embedding(images: Images, serve: Callable[..., str], home: pathlib.Path, output: str, flags: str = "") -> str:
-    """Return the command that embeds 100 of them."""
+    """Return the command that embeds 400 of them."""
     there = serve(images)
-    (home / f"{output}.txt").write_text("".join(f"{there}/{i}.jpg\n" for i in range(100)))
+    (home / f"{output}.txt").write_text("".join(f"{there}/{i}.jpg\n" for i in range(400)))
     return f"embed-images --input {output}.txt --output {output} --allow_private_hosts --batch_size 4 {LIGHT} {flags}"
 
 
@@ -178,13 +181,13 @@ def test_progress_is_live_and_leaves_a_clean_screen(
     images: Images, serve: Callable[..., str], shell: Terminal, home: pathlib.Path
 ) -> None:
     shell.type(embedding(images, serve, home, "live"))
-    shell.wait_for(lambda: any("20 of 100 images (20%)" in line for line in shown(shell)))
+    shell.wait_for(lambda: bool(shown(shell)))
     # One line, which is rewritten.
     assert len(shown(shell)) == 1
     images.let_go.set()
     found = shell.ended()
     assert found.code == 0
-    assert found.lines[0] == f"100 of 100 inputs embedded by MobileNet into {home}/live"
+    assert found.lines[0] == f"400 of 400 inputs embedded by MobileNet into {home}/live"
     assert shown(shell) == []
 
 

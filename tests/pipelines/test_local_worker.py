@@ -19,8 +19,10 @@ time.sleep(100)
 """
 
 
-def test_a_shell_starts_this_python_in_its_own_place() -> None:
-    assert shlex.split(worker_command()) == ["exec", sys.executable, "-m", "pipelines.local_worker", str(os.getpid())]
+def test_a_shell_starts_this_python_in_its_own_place_and_silent_unless_verbose() -> None:
+    line = ["exec", sys.executable, "-m", "pipelines.local_worker", str(os.getpid())]
+    assert shlex.split(worker_command(verbose=True)) == line
+    assert shlex.split(worker_command(verbose=False)) == [*line, "2>/dev/null"]
 
 
 def test_a_worker_ends_when_its_command_is_killed_and_not_before() -> None:

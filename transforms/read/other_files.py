@@ -59,8 +59,9 @@ def refuse_pages(uri: str) -> None:
     """
     parts = urllib.parse.urlsplit(uri)
     if parts.hostname in _DRIVE and parts.path != _DRIVE_FILE:
+        # Behind the colon, since the value of a parameter, which is masked, may hold blanks.
         raise UsageError(
-            f"--input {uri} is a page of Google Drive or Photos, not an image; download what it shows, or copy it to a "
+            f"--input {uri}: a page of Google Drive or Photos, not an image; download what it shows, or copy it to a "
             "bucket, and name that"
         )
     # With a query, a server may make an image of anything.

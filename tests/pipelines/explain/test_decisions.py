@@ -34,7 +34,7 @@ def decided(data: bytes, **changes: Any) -> list[str]:
     values = {
         "sizes": ((32, 32),),
         "resize": "crop",
-        "max_image_pixels": 10**6,
+        "max_image_pixels": 100_000_000,
         "resize_filter": "bilinear",
         "color_profile": "ignore",
     }
@@ -119,5 +119,5 @@ def test_a_failure_is_told_with_the_meaning_of_its_reason(reason: str, attempts:
     failure = Failure(ImageUri("a"), "fetch", reason, "transient", "HTTPError", "busy", attempts)
     assert list(decisions.failed(failure)) == [
         f"failed{tries}: {reason} (transient), HTTPError: busy",
-        f"{reason}: {REASONS[meaning]}",
+        f"which means: {REASONS[meaning]}",
     ]

@@ -9,6 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from pipelines.command import main as embed_images
 from pipelines.explain.explain_image import run
 from pipelines.options.explain import parse
 from tests.conftest import answer, exhaustive
@@ -16,6 +17,7 @@ from tests.pipelines.conftest import LIGHT, files_in
 from tests.pipelines.similar.conftest import Made
 from tests.servers.gcs import GcsServer
 from transforms.core.errors import UsageError
+from transforms.core.failures import REASONS
 from transforms.decode.decoder import decode_image
 
 
@@ -93,7 +95,7 @@ def test_a_lost_image_is_told_with_its_stage_and_its_reason(
     assert list(said)[-2:] == [stage, "picture"]
     assert said[stage][0].startswith(first)
     assert said[stage][-2].startswith(f"failed: {reason} (permanent), ")
-    assert said[stage][-1].startswith(f"{reason}: ")
+    assert said[stage][-1] == f"which means: {REASONS[reason]}"
     assert said["picture"] == ["none: it is not decoded"]
     assert files_in(tmp_path) == []
 
@@ -102,7 +104,7 @@ def test_a_row_of_a_collection_is_what_comes_out_now(made: Made, capsys: pytest.
     path = str(made.photos / "large.jpg")
     code, said = explained(capsys, path, "--embeddings", made.folder, "--top=2", "--engine=tensorflow")
     assert code == 0
-    assert said["stands"][0] == "a row, of 480 x 640 px JPEG"
+    assert said["stands"][0] == "a row: JPEG of 480 x 640 px"
     assert said["stands"][1].startswith("it agrees with what comes out now: cosine 1.0000")
     near = sorted(((made.cosine(path, other), other) for other in made.vectors if other != path), reverse=True)[:2]
     assert [line.split() for line in said["nearest"]] == [[f"{cosine:.4f}", other] for cosine, other in near]
@@ -122,14 +124,12 @@ def test_an_image_that_has_changed_since_is_told_from_its_row(
     photos = tmp_path / "photos"
     shutil.copytree(made.photos, photos)
     folder = tmp_path / "out"
-    from pipelines.command import main as embed_images
-
     assert embed_images(["--input", str(photos), "--output", str(folder), *LIGHT]) == 0
     shutil.copy(photos / "1.jpg", photos / "0.jpg")
     shutil.copy(photos / "1.jpg", photos / "notes.jpg")
     capsys.readouterr()
     _, said = explained(capsys, photos / "0.jpg", "--embeddings", folder)
-    assert said["stands"][1] == "of other bytes: the image has changed since"
+    assert said["stands"][1] == "it is of other bytes: the image has changed since"
     assert said["stands"][2].startswith("it differs from what comes out now: cosine 0.")
     code, said = explained(capsys, photos / "notes.jpg", "--embeddings", folder)
     assert code == 0
@@ -179,9 +179,9 @@ def test_what_a_folder_would_leave_out_is_said(
         (["{photos}/*.jpg"], "is a glob; name one of its images"),
         (["list.csv"], "--input list.csv is a uri list; name one of its images"),
         (["photos.zip"], "--input photos.zip is an archive; unpack it, and name the folder"),
-        (["https://drive.google.com/file/d/1/view"], "is a page of Google Drive or Photos, not an image"),
+        (["https://drive.google.com/file/d/1/view"], ": a page of Google Drive or Photos, not an image"),
         (["{photos}/0.jpg", "--out", "http://a/b.png"], "nothing here writes to http://; choose a local file or gs://"),
-        (["{photos}/0.jpg", "--out", "{photos}/no/b.png"], "cannot write --out {photos}/no/b.png: "),
+        (["{photos}/0.jpg", "--out", "{photos}/1.jpg/b.png"], "cannot write --out {photos}/1.jpg/b.png: "),
         (["{photos}/0.jpg", "--embeddings", "{photos}"], "there is no collection in --embeddings {photos}"),
         (["{photos}/0.jpg", "--backbone", "MobilNet"], "unknown backbone 'MobilNet' (did you mean 'MobileNet'?)"),
         (["{photos}/0.jpg", "--weights", "{photos}/gone.h5"], "there is no weights file"),

@@ -21,6 +21,7 @@ def test_the_pixels_are_those_of_the_file(tmp_path: pathlib.Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["seen.png"]
 
 
-def test_a_folder_that_is_not_there_is_one_line(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(UsageError, match=f"^cannot write --out {tmp_path}/gone/seen.png: "):
-        write_picture(f"{tmp_path}/gone/seen.png", PIXELS)
+def test_a_file_in_the_way_is_one_line(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UsageError, match=f"^cannot write --out {tmp_path}/file/seen.png: "):
+        write_picture(f"{tmp_path}/file/seen.png", PIXELS)

@@ -32,7 +32,7 @@ def environments_of(flags: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[s
 
 
 def test_processes_are_started_by_our_line_and_one_process_by_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert environments_of(TWO, monkeypatch) == {python_urns.SUBPROCESS_SDK: worker_command().encode()}
+    assert environments_of(TWO, monkeypatch) == {python_urns.SUBPROCESS_SDK: worker_command(verbose=False).encode()}
     assert python_urns.SUBPROCESS_SDK not in environments_of([], monkeypatch)
 
 

@@ -14,7 +14,7 @@ from transforms.core.errors import RunError, UsageError
 from transforms.decode.images import decode_from_spec
 from transforms.embed.canary import Canary
 
-MAX_PIXELS = 10**6
+MAX_PIXELS = 100_000_000
 
 
 @pytest.mark.parametrize("engine", ["tensorflow", "openvino"])

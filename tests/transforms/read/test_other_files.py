@@ -42,9 +42,9 @@ def test_images_and_lists_are_not_refused(path: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("https://drive.google.com/file/d/1aB/view?usp=sharing", "is a page of Google Drive or Photos, not an image"),
+        ("https://drive.google.com/file/d/1aB/view?usp=sharing", ": a page of Google Drive or Photos, not an image"),
         ("https://drive.google.com/drive/folders/1aB", "copy it to a bucket, and name that"),
-        ("https://photos.app.goo.gl/x", "is a page of Google Drive or Photos, not an image"),
+        ("https://photos.app.goo.gl/x", ": a page of Google Drive or Photos, not an image"),
         ("https://host/photos.ZIP", "is no image; download it, and unpack or convert it"),
         ("https://host/list.csv", "is a uri list, not read over http; download it, and name the copy"),
     ],
