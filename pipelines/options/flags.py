@@ -69,11 +69,11 @@ def parser() -> Parser:
     """Return the parser of all flags."""
     p = Parser(
         prog="embed-images",
+        removed=REMOVED,
         usage=USAGE,
         description=f"{SUMMARY}\n\n{EXAMPLES}",
         epilog=EPILOG,
         formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     _add_data(p.add_argument_group("what goes in and out").add_argument)
     _add_collection(p.add_argument_group("what stands already").add_argument)
@@ -338,24 +338,12 @@ def _add_run(add: Any) -> None:
     )
     alone = {**SWITCH, "action": CommandOnly}
     add("--dry_run", **alone, help="check everything, embed 5 images, write nothing")
-    add_logs(add)
-    add(
-        "--config",
-        action=CommandOnly,
-        type=a_path,
-        default="",
-        metavar="FILE",
-        help="TOML file of flags, e.g. batch_size = 32; the command line counts first, then variables such as "
-        "EMBED_IMAGES_BATCH_SIZE, then the file",
-    )
-    alone = {**SWITCH, "action": PrintsAndEnds}
-    add("--show_config", **alone, help="print every setting with where its value comes from, as a --config file")
-    add("--list_backbones", **alone, help="print the backbones and exit")
-    add("--version", **alone, help="print the version and exit")
+    add_habits(add)
+    add("--list_backbones", **{**SWITCH, "action": PrintsAndEnds}, help="print the backbones and exit")
 
 
-def add_logs(add: Any) -> None:
-    """Add the flags that say what goes to stderr, which every command has."""
+def add_habits(add: Any) -> None:
+    """Add the flags that every command has."""
     add(
         "--log_level",
         action=CommandOnly,
@@ -372,6 +360,18 @@ def add_logs(add: Any) -> None:
         default="text",
         help="text (default), or json: all of stderr as objects, one a line, of time, level, message and run_id",
     )
+    add(
+        "--config",
+        action=CommandOnly,
+        type=a_path,
+        default="",
+        metavar="FILE",
+        help="TOML file of flags, e.g. fetch_threads = 8; the command line counts first, then variables of the "
+        "command's and the flag's name, e.g. EMBED_IMAGES_FETCH_THREADS, then the file",
+    )
+    alone = {**SWITCH, "action": PrintsAndEnds}
+    add("--show_config", **alone, help="print every setting with where its value comes from, as a --config file")
+    add("--version", **alone, help="print the version and exit")
 
 
 def _add_dataflow(add: Any) -> None:

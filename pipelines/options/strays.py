@@ -1,14 +1,18 @@
-"""Bare values that no flag takes: a path with blanks or a glob that was not quoted, or several after one --input."""
+"""What no flag takes: a path with blanks or a glob that was not quoted, several after one --input, unknown flags."""
 
 import argparse
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
+
+from pipelines.options.arguments import Parser
+from transforms.core.errors import did_you_mean
 
 QUOTED = 4
 """Words up to which a value is shown as it would be quoted; more are what a shell made of a glob."""
 
 
-def refuse_strays(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+def refuse_strays(parser: Parser, argv: Sequence[str]) -> None:
     """Refuse a bare value before the first flag, or behind the value of one of the parser's flags.
 
     What stands behind another program's flag is left to that program.
@@ -19,7 +23,8 @@ def refuse_strays(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     for flag, *values in _with_values(argv):
         action = parser._option_string_actions.get(flag)
         if not flag and values:
-            parser.error(f"unexpected {values[0]!r}: each value needs its flag, as in --input {shlex.quote(values[0])}")
+            first = next(flag for flag in parser.flags if flag not in ("-h", "--help"))
+            parser.error(f"unexpected {values[0]!r}: each value needs its flag, as in {first} {shlex.quote(values[0])}")
         if action and len(values) > 1:
             whole = shlex.quote(" ".join(values if len(values) <= QUOTED else values[:2]))
             again = f", or repeat {flag} before each" if isinstance(action, argparse._AppendAction) else ""
@@ -27,6 +32,22 @@ def refuse_strays(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
                 f"unexpected {values[1]!r} after {flag} {values[0]}: quote what has blanks or is a glob, as in "
                 f"{flag} {whole}{again}"
             )
+
+
+def refuse_unknown(parser: Parser, argument: str, others: Iterable[str] = ()) -> NoReturn:
+    """Refuse an argument that nobody takes.
+
+    Args:
+      parser: the parser of the command.
+      argument: the argument.
+      others: flags that it may mean beside those of the parser.
+
+    Raises:
+      UsageError: always; it names the nearest flag.
+    """
+    flag = argument.partition("=")[0]
+    near = did_you_mean(flag, (*parser.flags, *others))
+    parser.error(f"unknown flag {flag}{near}" if flag.startswith("-") else f"unexpected {flag!r}")
 
 
 def _with_values(argv: Sequence[str]) -> Iterator[list[str]]:

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from pipelines.console.completion import complete_if_asked
+from pipelines.options.flags import parser
 
 
 def completed(line: str) -> list[str]:
@@ -14,7 +15,8 @@ def completed(line: str) -> list[str]:
     # The protocol's file descriptor is 8.
     code = (
         "import os, sys\nout = os.dup(1)\nos.dup2(out, 8)\nfrom pipelines.console.completion import complete_if_asked\n"
-        "import atexit\ncomplete_if_asked()\nsys.exit('it was not answered')"
+        "from pipelines.options.flags import parser\n"
+        "complete_if_asked(parser)\nsys.exit('it was not answered')"
     )
     environment = {
         **os.environ,
@@ -53,4 +55,4 @@ def test_a_path_is_completed_from_the_disk(tmp_path: object, monkeypatch: pytest
 
 def test_nothing_is_done_unless_a_shell_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("_ARGCOMPLETE", raising=False)
-    complete_if_asked()
+    complete_if_asked(parser)
