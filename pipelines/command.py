@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import transforms
 from pipelines.console.completion import complete_if_asked
@@ -19,9 +19,11 @@ from pipelines.console.shown_config import shown_config
 from pipelines.console.streams import unfailing_streams
 from pipelines.console.threads import noted_threads
 from pipelines.console.unexpected import unexpected
+from pipelines.options.arguments import Parser, prefix_of
 from pipelines.options.command_line import check_beam_flags, parse
+from pipelines.options.flags import parser
 from pipelines.options.given import peeked
-from pipelines.options.settings import Logs
+from pipelines.options.settings import Habits
 from transforms.core.errors import Interrupted, RunError, UsageError
 
 EXIT_SECONDS = 10.0
@@ -30,7 +32,7 @@ EXIT_SECONDS = 10.0
 
 def main(argv: list[str] | None = None) -> int:
     """Run `embed-images`; return one of `pipelines.console.exit_codes`."""
-    complete_if_asked()
+    complete_if_asked(parser)
     return run_command("embed-images", embed_images, argv)
 
 
@@ -45,8 +47,9 @@ def run_command(name: str, work: Callable[[list[str]], int], argv: list[str] | N
     arguments = sys.argv[1:] if argv is None else argv
     # Before all is parsed, since mistakes are told in this form, too.
     STDERR.command, STDERR.run_id = name, ""
-    STDERR.is_json = peeked("log_format", arguments, os.environ) == "json"
-    STDERR.is_verbose = peeked("log_level", arguments, os.environ) == "debug"
+    prefix = prefix_of(name)
+    STDERR.is_json = peeked("log_format", arguments, os.environ, prefix) == "json"
+    STDERR.is_verbose = peeked("log_level", arguments, os.environ, prefix) == "debug"
     with unfailing_streams(), noted_threads():
         return _ended(name, work, arguments)
 
@@ -89,12 +92,8 @@ def embed_images(argv: list[str]) -> int:
     if settings.list_backbones:
         list_backbones()
         return DONE
-    if settings.show_config:
-        say(*shown_config(settings, beam_args))
-        return DONE
-    if settings.version:
-        say(f"embed-images {transforms.__version__}")
-        return DONE
+    if settings.only_prints:
+        return answer(settings, parser(), beam_args)
     collect_seldom()
     from pipelines.plan.backbone_of import build_ahead
     from pipelines.plan.runner import Runner, runner_of
@@ -108,12 +107,21 @@ def embed_images(argv: list[str]) -> int:
     return run(settings, beam_args)
 
 
-def speak(logs: Logs) -> None:
+def speak(settings: Habits) -> None:
     """Write to stderr in the form and from the level that a command's flags name."""
-    STDERR.is_json, STDERR.is_verbose = logs.log_format == "json", logs.is_verbose
-    log_to_stderr(logs.log_level)
-    if not logs.is_verbose:
+    STDERR.is_json, STDERR.is_verbose = settings.log_format == "json", settings.is_verbose
+    log_to_stderr(settings.log_level)
+    if not settings.is_verbose:
         silence()
+
+
+def answer(settings: Habits, ours: Parser, beam_args: Sequence[str] = ()) -> int:
+    """Print a command's settings or, if it is not asked for them, its version; return the exit code."""
+    if settings.show_config:
+        say(*shown_config(settings, ours, beam_args))
+    else:
+        say(f"{ours.prog} {transforms.__version__}")
+    return DONE
 
 
 def silence() -> None:

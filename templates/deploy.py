@@ -176,7 +176,7 @@ def build_image(template: Template, client: Any) -> None:
 
 def parser() -> Parser:
     """Return the parser of this command's flags."""
-    p = Parser(prog="python -m templates.deploy", description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
+    p = Parser(prog="python -m templates.deploy", description=(__doc__ or "").splitlines()[0])
     add_project(p)
     p.add_argument("--bucket", required=True, help="bucket for the source and the specs, without gs://")
     p.add_argument("--repository", default="embed-images", help="in Artifact Registry (default embed-images)")

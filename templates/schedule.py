@@ -175,7 +175,7 @@ def a_job_name(text: str) -> str:
 
 def parser() -> Parser:
     """Return the parser of this command's flags."""
-    p = Parser(prog="python -m templates.schedule", description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
+    p = Parser(prog="python -m templates.schedule", description=(__doc__ or "").splitlines()[0])
     add_project(p)
     p.add_argument(
         "--name", type=a_job_name, default="embed-images-nightly", help="name of the schedule and of the Dataflow jobs"

@@ -38,6 +38,7 @@ ROOMS = {
     "pipelines.command": ("options", "plan", "console", "launch", "embed_images", "transforms"),
     "pipelines.similar": ("options", "plan", "console", "launch", "command", "transforms"),
     "pipelines.explain": ("options", "plan", "console", "launch", "similar", "command", "transforms"),
+    "pipelines.report": ("options", "plan", "console", "launch", "command", "similar", "transforms"),
     "pipelines.sample_images": ("options",),
 }
 """What each room may import: stages do not know each other, and what composes them is known by none of them."""
@@ -85,6 +86,10 @@ OWNERS = {
         "pipelines/similar/matrix.py",
         "pipelines/similar/tables.py",
     },
+    "altair": {"pipelines/report/charts.py"},
+    "vl_convert": {"pipelines/report/charts.py"},
+    "sklearn": {"pipelines/report/projection.py"},
+    "jinja2": {"pipelines/report/page.py"},
     "apache_beam": {
         "transforms/core",
         "transforms/storage",

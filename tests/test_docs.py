@@ -17,9 +17,10 @@ import transforms
 from pipelines.command import main
 from pipelines.console.exit_codes import OVER_BUDGET, USAGE
 from pipelines.explain.command import main as explain_image
-from pipelines.options import explain, similar
+from pipelines.options import explain, report, similar
 from pipelines.options.command_line import parse
 from pipelines.options.flags import parser
+from pipelines.report.command import main as report_images
 from pipelines.similar.command import main as similar_images
 from tests.conftest import sample_image
 
@@ -46,6 +47,9 @@ NOT_RUN = {
 
 LIGHT = ["--weights", "random", "--image_size", "32"]
 """Added to each command of the docs: ImageNet weights would have to be downloaded."""
+
+READERS = {"similar-images": similar_images, "report-images": report_images}
+"""Commands that read a collection."""
 
 BEAM = {
     "runner",
@@ -102,10 +106,10 @@ def type_in(code: str, folder: pathlib.Path) -> None:
         command, *arguments = shlex.split(line)
         if command == "embed-images":
             assert main([*arguments, *LIGHT]) == 0, line
-        elif command == "similar-images":
+        elif command in READERS:
             if not (folder / "embeddings").exists():
                 assert main(["--input", "photos", "--output", "embeddings", *LIGHT]) == 0
-            assert similar_images(arguments) == 0, line
+            assert READERS[command](arguments) == 0, line
         elif command == "explain-image":
             light = LIGHT if "--embeddings" not in arguments else []
             if "--embeddings" in arguments and not (folder / "embeddings").exists():
@@ -222,8 +226,12 @@ def test_files_that_are_named_exist(page: pathlib.Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_name_only_flags_that_exist(page: pathlib.Path) -> None:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    parsers = {"embed-images": parser(), "similar-images": similar.parser(), "explain-image": explain.parser()}
-    for name, flags in parsers.items():
+    for name, flags in {
+        "embed-images": parser(),
+        "similar-images": similar.parser(),
+        "report-images": report.parser(),
+        "explain-image": explain.parser(),
+    }.items():
         known = {option.removeprefix("--") for action in flags._actions for option in action.option_strings} | BEAM
         for command in re.findall(rf"^(?:\S*/)?{name} (--.*)", text, re.MULTILINE):
             assert set(re.findall(r"--([a-z_0-9]+)", command)) <= known, command

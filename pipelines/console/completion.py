@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pipelines.options import arguments
-from pipelines.options.flags import parser
 from pipelines.options.gpus import GPUS
 from transforms.backbones import catalog_rows
 
@@ -24,17 +23,17 @@ VALUES: Mapping[Any, Iterable[str]] = {
 PATHS = (arguments.a_path, arguments.some_prefixes)
 
 
-def complete_if_asked(own: Callable[[], arguments.Parser] = parser) -> None:
+def complete_if_asked(parser_of: Callable[[], arguments.Parser]) -> None:
     """Answer a shell that asks what may come next, and end the process; else do nothing.
 
     Args:
-      own: function that returns the parser of the command's flags.
+      parser_of: function that returns the parser of the command.
     """
     if "_ARGCOMPLETE" not in os.environ:
         return
     import argcomplete
 
-    completed = own()
+    completed = parser_of()
     for action in completed._actions:
         if not action.choices and action.type not in PATHS:
             action.completer = completer_of(action)  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Iterator
 
 from pipelines.console.exit_codes import EXIT_CODES
-from pipelines.options import explain, similar
+from pipelines.options import explain, report, similar
 from pipelines.options.flags import parser
 from pipelines.options.given import PREFIX
 from pipelines.plan.backbone_of import REWRITES
@@ -16,7 +16,8 @@ from transforms.core.failures import REASONS
 from transforms.storage.cache import VARIABLE as CACHE
 
 VARIABLES = {
-    f"{PREFIX}FLAG": "any setting, e.g. EMBED_IMAGES_BATCH_SIZE=32; see [configuration](configuration.md)",
+    f"{PREFIX}FLAG": "any setting, e.g. EMBED_IMAGES_BATCH_SIZE=32; for the other commands SIMILAR_IMAGES_FLAG and "
+    "REPORT_IMAGES_FLAG; see [configuration](configuration.md)",
     CACHE: "folder of kept graphs and downloaded weights; empty: no cache (default ~/.cache/embed-images)",
     REWRITES: "0 runs each model as Keras built it: slower, to check a doubtful number",
     "KERAS_HOME": "folder of Keras' downloads (default ~/.keras)",
@@ -27,7 +28,7 @@ VARIABLES = {
 
 COMPLETION = (
     "bash and zsh complete flags and their values after `pip install '.[completion]'` and "
-    '`eval "$(register-python-argcomplete embed-images)"`.'
+    '`eval "$(register-python-argcomplete embed-images similar-images report-images)"`.'
 )
 
 
@@ -56,6 +57,8 @@ def _lines() -> Iterator[str]:
         "",
         "Those that decide an embedding or bound an image are the ones of `embed-images`, and so are its logs.",
     )
+    yield from ("", "## Flags of `report-images`")
+    yield from _flags(report.parser())
     yield from ("", "## Environment variables", "", "| variable | meaning |", "|---|---|")
     yield from (f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items())
     yield from ("", "## Exit codes", "", "| code | meaning |", "|---|---|")

@@ -5,18 +5,18 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipelines.options.flags import parser
+from pipelines.options.arguments import Parser
 from pipelines.options.given import DEFAULT, is_setting
-from pipelines.options.settings import Settings
+from pipelines.options.settings import Habits
 from transforms.core.printable import escaped
 
 COLUMN = 40
 """Column of the origins, which long values push to the right."""
 
 
-def shown_config(settings: Settings, beam_args: Sequence[str]) -> Iterator[str]:
+def shown_config(settings: Habits, ours: Parser, beam_args: Sequence[str]) -> Iterator[str]:
     """Yield the lines: TOML, in the order of --help; defaults, and the file's own name, are comments in it."""
-    for action in parser()._actions:
+    for action in ours._actions:
         if is_setting(action):
             name, origin = action.dest, settings.origins[action.dest]
             mark = "# " if origin == DEFAULT or name == "config" else ""

@@ -3,11 +3,8 @@
 
 import sys
 
-import transforms
-from pipelines.command import collect_seldom, run_command, speak
+from pipelines.command import answer, collect_seldom, run_command, speak
 from pipelines.console.completion import complete_if_asked
-from pipelines.console.exit_codes import DONE
-from pipelines.console.lines import say
 from pipelines.options.explain import parse, parser
 
 NAME = "explain-image"
@@ -28,9 +25,8 @@ def explain(argv: list[str]) -> int:
     """
     settings = parse(argv)
     speak(settings)
-    if settings.version:
-        say(f"{NAME} {transforms.__version__}")
-        return DONE
+    if settings.only_prints:
+        return answer(settings, parser())
     collect_seldom()
     # Only now, so that --help and mistakes are answered before Beam is imported.
     from pipelines.explain.explain_image import run

@@ -4,6 +4,8 @@ import argparse
 import json
 import os
 import re
+import types
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from pipelines.options.gpus import GPUS
@@ -14,10 +16,33 @@ FORMATS = tuple(EMBEDDINGS)
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are UsageErrors."""
+    """An ArgumentParser whose errors are UsageErrors, and whose flags are typed whole.
+
+    Args:
+      removed: flags of earlier versions, and what says the same now.
+    """
+
+    def __init__(self, *, removed: Mapping[str, str] = types.MappingProxyType({}), **others: Any):
+        super().__init__(allow_abbrev=False, **others)
+        self.removed = removed
+
+    @property
+    def prefix(self) -> str:
+        """What the variables of its flags begin with: EMBED_IMAGES_."""
+        return prefix_of(self.prog)
+
+    @property
+    def flags(self) -> list[str]:
+        """Every flag, as it is typed."""
+        return [flag for action in self._actions for flag in action.option_strings]
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def prefix_of(command: str) -> str:
+    """Return what the variables of a command's flags begin with."""
+    return f"{command.upper().replace('-', '_')}_"
 
 
 def a_path(text: str) -> str:

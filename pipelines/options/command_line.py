@@ -2,11 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pipelines.options.arguments import Parser
-from pipelines.options.flags import NEEDED, REMOVED, parser
-from pipelines.options.given import DEFAULT, given
+from pipelines.options.flags import NEEDED, parser
+from pipelines.options.given import DEFAULT, Given, given
 from pipelines.options.settings import HowToEmbed, Settings
 from pipelines.options.strays import refuse_strays, refuse_unknown
 from transforms.core.errors import UsageError, did_you_mean
@@ -19,19 +19,15 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Set
       UsageError: an argument is wrong or missing.
     """
     began = time.monotonic()
-    found = given(argv, environ)
+    found = given_to(parser, argv, environ)
     beam_args = found.beam_args
-    for flag, instead in REMOVED.items():
-        if any(argument.partition("=")[0] == flag for argument in beam_args):
-            raise UsageError(f"{flag} is no longer a flag; use {instead}")
-    refuse_strays(parser(), argv)
     settings = Settings.of(found, began)
     if settings.only_prints:
         return settings, beam_args
     for flag in NEEDED:
         value = getattr(settings, flag)
         if not value or not all(value):
-            _refuse_unknown(beam_args)
+            refuse_misspelt(beam_args)
             raise UsageError(f"--{flag} is missing; see embed-images --help")
     if not settings.backbone:
         raise UsageError("--backbone is empty; see --list_backbones")
@@ -56,12 +52,35 @@ def model_contradiction(how: HowToEmbed, origins: Mapping[str, str]) -> str:
     return "--trust_model is for a --model" if how.trust_model and not how.model else ""
 
 
-def _refuse_unknown(beam_args: list[str]) -> None:
-    """Refuse a flag that nobody knows, since it may be a needed one that is misspelt."""
+def given_to(
+    parser_of: Callable[[], Parser],
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    read_by: Callable[[], Parser] | None = None,
+) -> Given:
+    """Return what is given to any command, all of it for a flag or for Beam; the arguments are those of `given`.
+
+    Raises:
+      UsageError: an argument is wrong, no longer a flag, or a bare value.
+    """
+    found, ours = given(argv, environ, parser_of, read_by), parser_of()
+    for flag, instead in ours.removed.items():
+        if any(argument.partition("=")[0] == flag for argument in found.beam_args):
+            raise UsageError(f"{flag} is no longer a flag; use {instead}")
+    refuse_strays(ours, argv)
+    return found
+
+
+def refuse_misspelt(beam_args: list[str], own: Callable[[], Parser] = parser) -> None:
+    """Refuse a flag that nobody knows, where a needed one is missing: it may be that one, misspelt.
+
+    Raises:
+      UsageError: there is one.
+    """
     if beam_args:
         # A job server has flags of its own, and whether the runner is one is not known here.
         has_runner = any(argument.partition("=")[0] == "--runner" for argument in beam_args)
-        check_beam_flags(beam_args, None if has_runner else frozenset())
+        check_beam_flags(beam_args, None if has_runner else frozenset(), own)
 
 
 def check_beam_flags(
@@ -80,12 +99,12 @@ def check_beam_flags(
     """
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    beam = Parser(prog="embed-images", add_help=False, allow_abbrev=False)
+    ours = own()
+    beam = Parser(prog=ours.prog, add_help=False)
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(beam)
     _, unknown = beam.parse_known_args(beam_args)
-    ours = own()
-    known = [name for p in (ours, beam) for action in p._actions for name in action.option_strings]
+    known = (*ours.flags, *beam.flags)
     for i, argument in enumerate(unknown):
         flag = argument.partition("=")[0]
         is_value = not flag.startswith("-") and i > 0 and unknown[i - 1].startswith("--") and "=" not in unknown[i - 1]
@@ -93,4 +112,4 @@ def check_beam_flags(
             continue
         if of_server is None and flag.startswith("--") and not did_you_mean(flag, known):
             continue
-        refuse_unknown(ours, argument, known)
+        refuse_unknown(ours, argument, beam.flags)

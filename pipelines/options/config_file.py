@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipelines.options.arguments import an_object
+from pipelines.options.arguments import Parser, an_object
 from transforms.core.errors import UsageError, did_you_mean, one_line
 
 
@@ -21,15 +21,13 @@ def is_repeatable(action: argparse.Action) -> bool:
     return isinstance(action, argparse._AppendAction)
 
 
-def arguments_of_file(
-    path: str, known: Mapping[str, argparse.Action], removed: Mapping[str, str]
-) -> Iterator[tuple[str, list[str]]]:
+def arguments_of_file(path: str, known: Mapping[str, argparse.Action], ours: Parser) -> Iterator[tuple[str, list[str]]]:
     """Yield each flag that a file gives, with its arguments as they would be typed: ('input', ['--input=a', ...]).
 
     Args:
       path: the file, on the local disk.
       known: the flags that a file may give, by their names.
-      removed: flags of earlier versions, and what says the same now.
+      ours: the parser of the command that reads it.
 
     Raises:
       UsageError: the file cannot be read, a key is unknown, or a value is of a type that no flag has.
@@ -40,10 +38,10 @@ def arguments_of_file(
     except (OSError, ValueError) as e:
         raise UsageError(f"cannot read --config {path}: {one_line(e)}") from e
     for key, value in content.items():
-        if instead := removed.get(f"--{key}"):
+        if instead := ours.removed.get(f"--{key}"):
             raise UsageError(f"--config {path}: {key} is no longer a flag; use {instead}")
         if key not in known:
-            raise UsageError(f"--config {path}: unknown key {key!r}{did_you_mean(key, known)}; see embed-images --help")
+            ours.error(f"--config {path}: unknown key {key!r}{did_you_mean(key, known)}")
         try:
             yield key, [f"--{key}={text}" for text in _texts(known[key], value)]
         except TypeError as e:

@@ -4,14 +4,15 @@ import dataclasses
 import os
 from collections.abc import Mapping
 
+from pipelines.options import flags
 from pipelines.options.arguments import Parser, a_count, a_path
-from pipelines.options.command_line import model_contradiction
-from pipelines.options.flags import add_backbone, add_config, add_images, add_limits, add_logs, add_version
-from pipelines.options.given import COMMAND_LINE, DEFAULT, Given, given
+from pipelines.options.command_line import given_to, model_contradiction
+from pipelines.options.flags import add_backbone, add_habits, add_images, add_limits
+from pipelines.options.given import COMMAND_LINE, DEFAULT, Given
 from pipelines.options.help import HelpFormatter
-from pipelines.options.settings import HowToEmbed, Limits, Logs
+from pipelines.options.settings import Habits, HowToEmbed, Limits
 from pipelines.options.similar import TOP
-from pipelines.options.strays import refuse_strays, refuse_unknown
+from pipelines.options.strays import refuse_unknown
 
 PICTURE = ".png"
 """Suffix of what --out names."""
@@ -33,15 +34,13 @@ EPILOG = "Variables and --config files of embed-images count here as well, but f
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(HowToEmbed, Limits, Logs):
-    """What a person asked for; each field is the flag of its name, explained by its help."""
+class Settings(HowToEmbed, Limits, Habits):
+    """What a person asked for; each field but `origins` is the flag of its name, explained by its help."""
 
     input: str
     embeddings: str
     top: int
     out: str
-    config: str
-    version: bool
 
 
 def parser() -> Parser:
@@ -52,7 +51,6 @@ def parser() -> Parser:
         description=f"{SUMMARY}\n\n{EXAMPLES}",
         epilog=EPILOG,
         formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     add = p.add_argument_group("what to explain").add_argument
     add("--input", action="append", type=a_path, metavar="IMAGE", help="the image: a file, or a uri of a list")
@@ -76,10 +74,7 @@ def parser() -> Parser:
     images = p.add_argument_group("fetching and decoding").add_argument
     add_images(images)
     add_limits(images)
-    add = p.add_argument_group("the command").add_argument
-    add_logs(add)
-    add_config(add)
-    add_version(add)
+    add_habits(p.add_argument_group("the command").add_argument)
     return p
 
 
@@ -89,18 +84,18 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> Settings:
     Raises:
       UsageError: an argument is wrong or missing.
     """
-    p = parser()
-    found = given(argv, environ, parser)
-    refuse_strays(p, argv)
+    found, p = given_to(parser, argv, environ, flags.parser), parser()
     for argument in found.beam_args:
-        refuse_unknown(p, argument, p._option_string_actions)
+        refuse_unknown(p, argument)
     inputs = found.values["input"] if found.origins["input"] == COMMAND_LINE else None
-    wrong = _contradiction(found, inputs or [])
-    if wrong and not found.values["version"]:
-        p.error(wrong)
     repeatable = {"input": (inputs or [""])[0], "allowed_prefix": tuple(found.values["allowed_prefix"] or ())}
-    settings = Settings(**{**found.values, **repeatable})
-    if not settings.embeddings and (wrong := model_contradiction(settings, found.origins)):
+    settings = Settings(**{**found.values, **repeatable}, origins=found.origins)
+    if settings.only_prints:
+        return settings
+    wrong = _contradiction(found, inputs or [])
+    if not settings.embeddings:
+        wrong = wrong or model_contradiction(settings, found.origins)
+    if wrong:
         p.error(wrong)
     return settings
 

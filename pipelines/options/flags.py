@@ -77,11 +77,11 @@ def parser() -> Parser:
     """Return the parser of all flags."""
     p = Parser(
         prog="embed-images",
+        removed=REMOVED,
         usage=USAGE,
         description=f"{SUMMARY}\n\n{EXAMPLES}",
         epilog=EPILOG,
         formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     _add_data(p.add_argument_group("what goes in and out").add_argument)
     _add_collection(p.add_argument_group("what stands already").add_argument)
@@ -361,33 +361,12 @@ def _add_run(add: Any) -> None:
     )
     alone = {**SWITCH, "action": CommandOnly}
     add("--dry_run", **alone, help="check everything, embed 5 images, write nothing")
-    add_logs(add)
-    add_config(add)
-    add("--show_config", **QUESTION, help="print every setting with where its value comes from, as a --config file")
+    add_habits(add)
     add("--list_backbones", **QUESTION, help="print the backbones and exit")
-    add_version(add)
 
 
-def add_config(add: Any) -> None:
-    """Add the flag that names a file of flags."""
-    add(
-        "--config",
-        action=CommandOnly,
-        type=a_path,
-        default="",
-        metavar="FILE",
-        help="TOML file of flags, e.g. batch_size = 32; the command line counts first, then variables such as "
-        "EMBED_IMAGES_BATCH_SIZE, then the file",
-    )
-
-
-def add_version(add: Any) -> None:
-    """Add the flag that asks for the version."""
-    add("--version", **QUESTION, help="print the version and exit")
-
-
-def add_logs(add: Any) -> None:
-    """Add the flags that say what goes to stderr, which every command has."""
+def add_habits(add: Any) -> None:
+    """Add the flags that every command has."""
     add(
         "--log_level",
         action=CommandOnly,
@@ -404,6 +383,17 @@ def add_logs(add: Any) -> None:
         default="text",
         help="text (default), or json: all of stderr as objects, one a line, of time, level, message and run_id",
     )
+    add(
+        "--config",
+        action=CommandOnly,
+        type=a_path,
+        default="",
+        metavar="FILE",
+        help="TOML file of flags, e.g. fetch_threads = 8; the command line counts first, then variables of the "
+        "command's and the flag's name, e.g. EMBED_IMAGES_FETCH_THREADS, then the file",
+    )
+    add("--show_config", **QUESTION, help="print every setting with where its value comes from, as a --config file")
+    add("--version", **QUESTION, help="print the version and exit")
 
 
 def _add_dataflow(add: Any) -> None:

@@ -55,24 +55,37 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Logs:
-    """What a command writes to stderr, and how; each field is the flag of its name."""
+class Habits:
+    """What every command can be asked; each field but the last is the flag of its name.
+
+    Attributes:
+      origins: where the value of each flag comes from, see `pipelines.options.given`.
+    """
 
     log_level: str
     log_format: str
+    config: str
+    show_config: bool
+    version: bool
+
+    origins: Mapping[str, str]
 
     @property
     def is_verbose(self) -> bool:
         """Whether tracebacks and what the libraries say are shown."""
         return self.log_level == "debug"
 
+    @property
+    def only_prints(self) -> bool:
+        """Whether the command only prints what it was asked for, and runs nothing."""
+        return self.show_config or self.version
+
 
 @dataclasses.dataclass(frozen=True)
-class Settings(HowToEmbed, Limits, Logs):
-    """What a person asked for; each field but the last three is the flag of its name, explained by its help.
+class Settings(HowToEmbed, Limits, Habits):
+    """What a person asked for; each field but those below is the flag of its name, explained by its help.
 
     Attributes:
-      origins: where the value of each flag comes from, see `pipelines.options.given`.
       command_line: the arguments as typed, without the command, behind those that stand for variables.
       began: when the command started, in s of time.monotonic().
     """
@@ -93,17 +106,13 @@ class Settings(HowToEmbed, Limits, Logs):
 
     max_failure_ratio: float
     dry_run: bool
-    config: str
-    show_config: bool
     list_backbones: bool
-    version: bool
 
     gpu: str | None
     gpu_count: int | None
     gpu_driver: str | None
     no_wait: bool
 
-    origins: Mapping[str, str]
     command_line: tuple[str, ...]
     began: float
 
@@ -117,4 +126,4 @@ class Settings(HowToEmbed, Limits, Logs):
     @property
     def only_prints(self) -> bool:
         """Whether the command only prints what it was asked for, and runs nothing."""
-        return self.list_backbones or self.show_config or self.version
+        return self.list_backbones or super().only_prints

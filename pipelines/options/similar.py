@@ -2,11 +2,14 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines.options.arguments import Parser, a_cosine, a_count, a_path
-from pipelines.options.flags import SWITCH, add_engine, add_limits, add_logs
-from pipelines.options.settings import Limits, Logs
+from pipelines.options.command_line import given_to, refuse_misspelt
+from pipelines.options.flags import SWITCH, add_engine, add_habits, add_limits
+from pipelines.options.help import HelpFormatter
+from pipelines.options.settings import Habits, Limits
 
 TOP, ABOVE = 10, 0.95
 """Defaults of --top and --above."""
@@ -16,8 +19,8 @@ PAGE = ".html"
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(Limits, Logs):
-    """What a person asked for; each field is the flag of its name, explained by its help."""
+class Settings(Limits, Habits):
+    """What a person asked for; each field but `origins` is the flag of its name, explained by its help."""
 
     embeddings: str
     to: tuple[str, ...]
@@ -34,18 +37,14 @@ def parser() -> Parser:
     """Return the parser of all flags."""
     p = Parser(
         prog="similar-images",
+        usage="similar-images --embeddings FOLDER (--to IMAGE | --pairs) [--FLAG VALUE]",
         description="Find the images of a collection that resemble a photo, or each other, by the cosine of their "
         "embeddings. All are compared: nothing is approximate.",
         epilog="With --pairs, Beam's own flags (--runner, ...) pass through, and its workers share the work.",
-        allow_abbrev=False,
+        formatter_class=HelpFormatter,
     )
     add = p.add_argument_group("what to find").add_argument
-    add(
-        "--embeddings",
-        type=a_path,
-        metavar="FOLDER",
-        help="the collection: an --output of embed-images, local or gs://",
-    )
+    add_embeddings(add)
     add(
         "--to",
         action="append",
@@ -76,25 +75,35 @@ def parser() -> Parser:
     add("--trust_model", **SWITCH, help="accept a SavedModel, a program that can do anything")
     add_engine(add)
     add_limits(p.add_argument_group("fetching and decoding").add_argument)
-    add_logs(p.add_argument_group("the command").add_argument)
+    add_habits(p.add_argument_group("the command").add_argument)
     return p
 
 
-def parse(argv: list[str]) -> tuple[Settings, list[str]]:
-    """Split a command line into our settings and Beam's flags.
+def add_embeddings(add: Any) -> None:
+    """Add the flag that names a collection, which every command has that reads one."""
+    add(
+        "--embeddings",
+        type=a_path,
+        default="",
+        metavar="FOLDER",
+        help="the collection: an --output of embed-images, local or gs://",
+    )
+
+
+def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Settings, list[str]]:
+    """Split a command line into our settings, which the environment and a file add to, and Beam's flags.
 
     Raises:
       UsageError: an argument is wrong or missing.
     """
-    p = parser()
-    parsed, beam_args = p.parse_known_args(argv)
-    values: dict[str, Any] = vars(parsed)
-    repeatable = {flag: tuple(values[flag] or ()) for flag in ("to", "allowed_prefix")}
-    settings = Settings(**{**values, **repeatable})
-    wrong = _contradiction(settings)
+    found = given_to(parser, argv, environ)
+    repeatable = {flag: tuple(found.values[flag] or ()) for flag in ("to", "allowed_prefix")}
+    settings = Settings(**{**found.values, **repeatable}, origins=found.origins)
+    wrong = "" if settings.only_prints else _contradiction(settings)
     if wrong:
-        p.error(wrong)
-    return settings, beam_args
+        refuse_misspelt(found.beam_args, parser)
+        parser().error(wrong)
+    return settings, found.beam_args
 
 
 def _contradiction(settings: Settings) -> str:

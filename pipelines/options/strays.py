@@ -1,17 +1,18 @@
-"""What no flag takes: paths with blanks and globs that were not quoted, values after one --input, mistyped flags."""
+"""What no flag takes: a path with blanks or a glob that was not quoted, several after one --input, unknown flags."""
 
 import argparse
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
-from transforms.core.errors import UsageError, did_you_mean
+from pipelines.options.arguments import Parser
+from transforms.core.errors import did_you_mean
 
 QUOTED = 4
 """Words up to which a value is shown as it would be quoted; more are what a shell made of a glob."""
 
 
-def refuse_strays(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+def refuse_strays(parser: Parser, argv: Sequence[str]) -> None:
     """Refuse a bare value before the first flag, or behind the value of one of the parser's flags.
 
     What stands behind another program's flag is left to that program.
@@ -22,7 +23,8 @@ def refuse_strays(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     for flag, *values in _with_values(argv):
         action = parser._option_string_actions.get(flag)
         if not flag and values:
-            parser.error(f"unexpected {values[0]!r}: each value needs its flag, as in --input {shlex.quote(values[0])}")
+            first = next(flag for flag in parser.flags if flag not in ("-h", "--help"))
+            parser.error(f"unexpected {values[0]!r}: each value needs its flag, as in {first} {shlex.quote(values[0])}")
         if action and len(values) > 1:
             whole = shlex.quote(" ".join(values if len(values) <= QUOTED else values[:2]))
             again = f", or repeat {flag} before each" if isinstance(action, argparse._AppendAction) else ""
@@ -32,20 +34,20 @@ def refuse_strays(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
             )
 
 
-def refuse_unknown(parser: argparse.ArgumentParser, argument: str, known: Iterable[str]) -> NoReturn:
+def refuse_unknown(parser: Parser, argument: str, others: Iterable[str] = ()) -> NoReturn:
     """Refuse an argument that nobody takes.
 
     Args:
-      parser: the parser of the command's own flags.
-      argument: the argument, perhaps with a value behind `=`.
-      known: the flags that it may have been meant to be.
+      parser: the parser of the command.
+      argument: the argument.
+      others: flags that it may mean beside those of the parser.
 
     Raises:
-      UsageError: the line names the nearest flag.
+      UsageError: always; it names the nearest flag.
     """
     flag = argument.partition("=")[0]
-    what = f"unknown flag {flag}{did_you_mean(flag, known)}" if flag.startswith("-") else f"unexpected {flag!r}"
-    raise UsageError(f"{what}; see {parser.prog} --help")
+    near = did_you_mean(flag, (*parser.flags, *others))
+    parser.error(f"unknown flag {flag}{near}" if flag.startswith("-") else f"unexpected {flag!r}")
 
 
 def _with_values(argv: Sequence[str]) -> Iterator[list[str]]:

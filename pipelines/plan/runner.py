@@ -63,7 +63,7 @@ def named_runner(beam_args: Sequence[str]) -> NamedRunner:
     Raises:
       UsageError: there is no such runner, or nothing is promised for it.
     """
-    parser = Parser(prog="embed-images", add_help=False, allow_abbrev=False)
+    parser = Parser(prog="embed-images", add_help=False)
     parser.add_argument("--runner", default="DirectRunner")
     given = parser.parse_known_args(list(beam_args))[0].runner
     module, _, name = given.rpartition(".")
@@ -84,7 +84,7 @@ def named_runner(beam_args: Sequence[str]) -> NamedRunner:
 
 def has_workers(beam_args: Sequence[str]) -> bool:
     """Whether Beam's in-process runner would divide the work among several workers: --direct_running_mode."""
-    parser = Parser(prog="embed-images", add_help=False, allow_abbrev=False)
+    parser = Parser(prog="embed-images", add_help=False)
     parser.add_argument("--direct_running_mode", default="in_memory")
     return bool(parser.parse_known_args(list(beam_args))[0].direct_running_mode != "in_memory")
 

@@ -78,10 +78,22 @@ class Collection(NamedTuple):
 
 
 def open_collection(path: str) -> Collection:
-    """Return the collection in a folder; of two formats, Parquet is read, which is faster.
+    """Return the collection in a folder, with rows.
 
     Raises:
       UsageError: there is none, it is empty, or cannot be read.
+    """
+    collection = open_any_collection(path)
+    if not collection.files:
+        raise UsageError(f"the collection in --embeddings {path} has no embeddings")
+    return collection
+
+
+def open_any_collection(path: str) -> Collection:
+    """Return the collection in a folder, perhaps without rows; of two formats, Parquet is read, which is faster.
+
+    Raises:
+      UsageError: there is none, or it cannot be read.
     """
     check_access([path])
     folder = canonical_uri(path)
@@ -93,14 +105,13 @@ def open_collection(path: str) -> Collection:
         by_format = {
             name: [file for file in manifest["files"] if format_of(file["name"]) == name] for name in EMBEDDINGS
         }
-        format_, entries = next(((name, found) for name, found in by_format.items() if found), ("", []))
+        format_ = next((name for name, found in by_format.items() if found), next(iter(EMBEDDINGS)))
+        entries = by_format[format_]
         files = [(path_of(folder, file["name"]), int(file["rows"])) for file in entries]
     except UsageError:
         raise
     except (OSError, ValueError, KeyError, TypeError, ImportError) as e:
         raise UsageError(f"cannot read the collection in --embeddings {path}: {one_line(e)}{install_hint(path)}") from e
-    if not files:
-        raise UsageError(f"the collection in --embeddings {path} has no embeddings")
     reader = cast(EmbeddingsFormat, SINKS[format_](folder, manifest["run_id"], spec).format())
     return Collection(manifest, spec, entries, files, ReadRows(reader, spec.dim))
 

@@ -16,7 +16,7 @@ from transforms.core.errors import ImageError
 from transforms.decode.images import decode_from_spec
 
 HEIGHT = 160
-"""Height of a thumbnail, in px."""
+"""Height of a thumbnail, in px, unless another is asked for."""
 QUALITY = 85
 """Of its JPEG."""
 
@@ -36,9 +36,16 @@ class Thumbnail:
     lack: str = ""
 
 
-def thumbnails_of(uris: Iterable[str], limits: Limits, spec: EmbeddingSpec) -> dict[str, Thumbnail]:
-    """Return a thumbnail of each image: uris -> Thumbnail by uri."""
-    fetch, size = fetch_within(limits).function, _size_of(spec)
+def thumbnails_of(uris: Iterable[str], limits: Limits, spec: EmbeddingSpec, tall: int = HEIGHT) -> dict[str, Thumbnail]:
+    """Return a thumbnail of each image: uris -> Thumbnail by uri.
+
+    Args:
+      uris: the images.
+      limits: what bounds their fetch and their decoding.
+      spec: what says how they are cut.
+      tall: height of a thumbnail, in px.
+    """
+    fetch, size = fetch_within(limits).function, _size_of(spec, tall)
     decode = dataclasses.replace(decode_from_spec(spec, limits.max_image_pixels), sizes=(size,))
 
     def thumbnail(uri: str) -> Thumbnail:
@@ -55,7 +62,7 @@ def thumbnails_of(uris: Iterable[str], limits: Limits, spec: EmbeddingSpec) -> d
         return dict(zip(wanted, threads.map(thumbnail, wanted), strict=True))
 
 
-def _size_of(spec: EmbeddingSpec) -> Size:
-    """Return height and width of a thumbnail: HEIGHT, and the sides' ratio of what the backbone takes."""
+def _size_of(spec: EmbeddingSpec, tall: int) -> Size:
+    """Return height and width of a thumbnail, in the sides' ratio of what the backbone takes."""
     height, width = spec.image_size
-    return HEIGHT, max(round(HEIGHT * width / height), 1)
+    return tall, max(round(tall * width / height), 1)

@@ -52,6 +52,10 @@ def test_help_names_every_flag_and_imports_no_library() -> None:
         assert action.option_strings[-1] in printed
 
 
+def test_without_an_argument_a_line_says_what_is_missing() -> None:
+    assert answered() == (2, "", "embed-images: --input is missing; see embed-images --help\n", [])
+
+
 def test_a_mistake_in_a_flag_of_ours_is_answered_before_a_library_is_imported() -> None:
     code, printed, complained, imported = answered("--input", "photos", "--output", "out", "--batch_size=0")
     assert (code, printed, imported) == (2, "", [])

@@ -86,6 +86,12 @@ class ParquetFormat(EmbeddingsFormat):
                 uris, versions, sha256 = (table.column(name).to_pylist() for name in names[:3])
                 yield RowKeys(uris, versions, sha256, list(rows))
 
+    def facts(self, path: str) -> Iterator[list[ImageFacts]]:
+        names = [field.name for field in dataclasses.fields(ImageFacts)]
+        with opened(path) as f:
+            for batch in pq.ParquetFile(f).iter_batches(KEY_ROWS, columns=names):
+                yield list(map(ImageFacts, *(batch.column(name).to_pylist() for name in names)))
+
     def comparable(self, columns: Mapping[str, Any]) -> Any:
         return tuple(map(columns.get, self.carried))
 

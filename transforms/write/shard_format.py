@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transforms.collection.layout import FileKind
-from transforms.core.elements import Embedding, ImageUri
+from transforms.core.elements import Embedding, ImageFacts, ImageUri
 from transforms.storage.files import read_locally
 
 PART_BYTES = 8 << 20
@@ -76,6 +76,10 @@ class EmbeddingsFormat(ShardFormat):
     @abc.abstractmethod
     def keys(self, path: str) -> Iterator[RowKeys]:
         """Read what tells the rows of a file on any Beam filesystem from others, in order, a chunk at a time."""
+
+    @abc.abstractmethod
+    def facts(self, path: str) -> Iterator[list[ImageFacts]]:
+        """Read what is known of the images of a file on any Beam filesystem, in order, a chunk at a time."""
 
     @abc.abstractmethod
     def comparable(self, columns: Mapping[str, Any]) -> Any:

@@ -105,6 +105,11 @@ class TFRecordFormat(EmbeddingsFormat):
                 )
                 yield RowKeys(uris, versions, sha256, [self._carried(e) for e in found])
 
+    def facts(self, path: str) -> Iterator[list[ImageFacts]]:
+        with read_locally(path) as local:
+            for chunk in self.read(local):
+                yield list(map(_facts, _parsed(chunk)))
+
     def comparable(self, columns: Mapping[str, Any]) -> Any:
         from transforms.core.tensorflow_setup import tf
 
@@ -125,10 +130,8 @@ class TFRecordFormat(EmbeddingsFormat):
         with read_locally(path) as local:
             for example in _parsed(itertools.chain.from_iterable(self.read(local))):
                 if source := wanted.get(_one(example, "uri").decode()):
-                    width, height, format_, sha256 = (_one(example, f.name) for f in dataclasses.fields(ImageFacts))
-                    facts = ImageFacts(width, height, format_.decode(), sha256.decode())
                     vector = np.array(example.features.feature["embedding"].float_list.value, np.float32)
-                    yield Embedding(source, facts, vector, _top(example))
+                    yield Embedding(source, _facts(example), vector, _top(example))
 
     def vectors(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[tuple[list[str], np.ndarray]]:
         from transforms.core.tensorflow_setup import tf
@@ -175,6 +178,11 @@ def _parsed(chunk: Iterable[bytes]) -> Iterator[Any]:
 def _one(example: Any, name: str) -> Any:
     feature = example.features.feature[name]
     return getattr(feature, feature.WhichOneof("kind")).value[0]
+
+
+def _facts(example: Any) -> ImageFacts:
+    width, height, format_, sha256 = (_one(example, field.name) for field in dataclasses.fields(ImageFacts))
+    return ImageFacts(width, height, format_.decode(), sha256.decode())
 
 
 def _top(example: Any) -> tuple[tuple[str, str, float], ...]:

@@ -7,15 +7,17 @@ import sys
 import pytest
 
 from pipelines.console.completion import complete_if_asked
+from pipelines.options.flags import parser
 
 
 def completed(line: str) -> list[str]:
     """Return what a shell would offer behind a line."""
     # The protocol's file descriptor is 8.
-    module = "pipelines.explain.command" if line.startswith("explain") else "pipelines.command"
+    module = "pipelines.options.explain" if line.startswith("explain") else "pipelines.options.flags"
     code = (
-        f"import os, sys\nout = os.dup(1)\nos.dup2(out, 8)\nfrom {module} import main\n"
-        "main(['--version'])\nsys.exit('it was not answered')"
+        "import os, sys\nout = os.dup(1)\nos.dup2(out, 8)\nfrom pipelines.console.completion import complete_if_asked\n"
+        f"from {module} import parser\n"
+        "complete_if_asked(parser)\nsys.exit('it was not answered')"
     )
     environment = {
         **os.environ,
@@ -34,7 +36,7 @@ def completed(line: str) -> list[str]:
     ("line", "offered"),
     [
         ("embed-images --uri", ["--uri_column"]),
-        ("embed-images --pooling ", ["avg", "max", "flatten"]),
+        ("embed-images --pooling ", ["avg", "max", "flatten", "cls"]),
         ("embed-images --backbone VGG16,ResNet50", ["VGG16,ResNet50", "VGG16,ResNet50V2"]),
         ("embed-images --gpu nvidia-l", ["nvidia-l4"]),
         ("embed-images --output_format parquet,t", ["parquet,tfrecord"]),
@@ -56,4 +58,4 @@ def test_a_path_is_completed_from_the_disk(tmp_path: object, monkeypatch: pytest
 
 def test_nothing_is_done_unless_a_shell_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("_ARGCOMPLETE", raising=False)
-    complete_if_asked()
+    complete_if_asked(parser)

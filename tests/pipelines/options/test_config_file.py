@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from pipelines.options.config_file import arguments_of_file
-from pipelines.options.flags import REMOVED, parser
+from pipelines.options.flags import parser
 from transforms.core.errors import UsageError
 
 KNOWN = {action.dest: action for action in parser()._actions}
@@ -15,7 +15,7 @@ def typed(folder: pathlib.Path, text: str) -> list[str]:
     """Return the arguments of a file with this text."""
     path = folder / "run.toml"
     path.write_text(text)
-    return [text for _, texts in arguments_of_file(str(path), KNOWN, REMOVED) for text in texts]
+    return [text for _, texts in arguments_of_file(str(path), KNOWN, parser()) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_wrong_file_is_one_line_that_names_it(text: str, says: str, tmp_path: 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read --config .*none.toml"):
-        list(arguments_of_file(str(tmp_path / "none.toml"), KNOWN, REMOVED))
+        list(arguments_of_file(str(tmp_path / "none.toml"), KNOWN, parser()))
     (tmp_path / "image.toml").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(UsageError, match="cannot read --config"):
-        list(arguments_of_file(str(tmp_path / "image.toml"), KNOWN, REMOVED))
+        list(arguments_of_file(str(tmp_path / "image.toml"), KNOWN, parser()))

@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import given as each
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from pipelines.options import report, similar
 from pipelines.options.arguments import Parser
 from pipelines.options.flags import parser
-from pipelines.options.given import NO_FLAGS, PREFIX, given, is_setting, variable_of
+from pipelines.options.given import NO_FLAGS, PREFIX, given, is_setting, peeked, variable_of
 from transforms.core.errors import UsageError
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -105,6 +107,37 @@ def test_a_wrong_variable_is_named(environ: dict[str, str], says: str) -> None:
     assert says in str(refused.value)
 
 
+@pytest.mark.parametrize("parser_of", [parser, similar.parser, report.parser], ids=lambda of: of().prog)
+def test_each_command_has_its_own_variables_and_reads_a_file(
+    parser_of: Callable[[], Parser], tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "run.toml").write_text('fetch_threads = 3\nfetch_timeout = 4\nallowed_prefix = ["/a", "/b"]')
+    prefix = parser_of().prog.upper().replace("-", "_") + "_"
+    others = {f"{other}_IMAGES_QQQ": "1" for other in ("EMBED", "SIMILAR", "REPORT") if not prefix.startswith(other)}
+    environ = {f"{prefix}FETCH_TIMEOUT": "5", f"{prefix}CONFIG": str(tmp_path / "run.toml"), **others}
+    found = given([], environ, parser_of)
+    assert [found.values[name] for name in ("fetch_threads", "fetch_timeout", "allowed_prefix")] == [3, 5, ["/a", "/b"]]
+    assert (found.origins["fetch_threads"], found.origins["fetch_timeout"]) == ("file", "environment")
+    for environ in ({f"{prefix}QQQ": "1"}, {f"{prefix}CONFIG": str(tmp_path / "wrong.toml")}):
+        (tmp_path / "wrong.toml").write_text("qqq = 1")
+        with pytest.raises(UsageError, match=rf"; see {parser_of().prog} --help$"):
+            given([], environ, parser_of)
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "expected"),
+    [
+        ([], {}, ""),
+        ([], {"REPORT_IMAGES_LOG_FORMAT": "json", "EMBED_IMAGES_LOG_FORMAT": "text"}, "json"),
+        (["--log_format", "text"], {"REPORT_IMAGES_LOG_FORMAT": "json"}, "text"),
+        (["--log_format=text", "--log_format=json", "--wrong"], {}, "json"),
+        (["--log_format"], {}, ""),
+    ],
+)
+def test_a_flag_is_peeked_at_before_all_is_parsed(argv: list[str], environ: dict[str, str], expected: str) -> None:
+    assert peeked("log_format", argv, environ, "REPORT_IMAGES_") == expected
+
+
 def test_what_is_none_of_ours_is_let_be() -> None:
     # Kubernetes sets the last two for a service of the command's name.
     environ = {"PATH": "x", "embed_images_x": "1", "EMBED_IMAGES_LAYER": "", "EMBED_IMAGES_SERVICE_HOST": "10.0.0.1"}
@@ -136,6 +169,6 @@ def test_a_command_beside_it_takes_what_is_for_its_own_flags(tmp_path: pathlib.P
 
     (tmp_path / "run.toml").write_text('pooling = "max"\nbatch_size = 3\n')
     variables = {"EMBED_IMAGES_CONFIG": str(tmp_path / "run.toml"), "EMBED_IMAGES_RETRY": "all"}
-    found = given(["--depth", "2"], variables, own)
+    found = given(["--depth", "2"], variables, own, parser)
     assert found.values == {"pooling": "max", "depth": "2"}
     assert found.origins == {"pooling": "file", "depth": "command line"}

@@ -4,15 +4,18 @@ import shlex
 
 import pytest
 
+from pipelines.options import flags, report, similar
+from pipelines.options.arguments import Parser
 from pipelines.options.command_line import parse
 from pipelines.options.flags import parser
 from pipelines.options.help import EXAMPLES, SUMMARY
 
 
 @pytest.mark.parametrize("columns", [80, 200])
-def test_every_line_fits(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ours", [flags.parser(), similar.parser(), report.parser()], ids=lambda ours: ours.prog)
+def test_every_line_fits(ours: Parser, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    lines = [line for line in parser().format_help().splitlines() if line not in EXAMPLES]
+    lines = [line for line in ours.format_help().splitlines() if line not in EXAMPLES]
     assert max(map(len, lines)) <= 80
     assert max(map(len, EXAMPLES.splitlines())) <= 80
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.options import report
 from pipelines.options.flags import parser
 from pipelines.options.strays import refuse_strays, refuse_unknown
 from transforms.core.errors import UsageError
@@ -32,6 +33,26 @@ def test_the_line_says_what_to_type(typed: str, says: str) -> None:
 )
 def test_values_of_flags_of_ours_and_what_is_for_beam_pass(typed: str) -> None:
     refuse_strays(parser(), shlex.split(typed))
+
+
+def test_a_value_without_a_flag_is_told_the_first_flag_of_its_command() -> None:
+    with pytest.raises(UsageError, match=r"as in --embeddings out; see report-images --help$"):
+        refuse_strays(report.parser(), ["out"])
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("--abve=1", "unknown flag --abve (did you mean '--above'?)"),
+        ("--regoin", "unknown flag --regoin (did you mean '--region'?)"),
+        ("--qqq=secret", "unknown flag --qqq"),
+        ("stray", "unexpected 'stray'"),
+    ],
+)
+def test_an_argument_that_nobody_takes_is_named_with_the_nearest_flag(argument: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        refuse_unknown(report.parser(), argument, ["--region"])
+    assert str(refused.value) == f"{says}; see report-images --help"
 
 
 @given(st.lists(st.text(st.characters(codec="ascii", categories=["L"]), min_size=1), min_size=2, max_size=4))

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from pipelines.similar.collection import open_collection
+from pipelines.similar.collection import open_any_collection, open_collection
 from tests.collection_files import collection, embedding, parquet, tfrecord
 from tests.pipelines.similar.conftest import Made
 from transforms.collection.layout import EMBEDDINGS
@@ -44,6 +44,8 @@ def test_a_collection_without_rows_is_refused(tmp_path: pathlib.Path) -> None:
     collection(tmp_path, [])
     with pytest.raises(UsageError, match="has no embeddings"):
         open_collection(str(tmp_path))
+    found = open_any_collection(str(tmp_path))
+    assert (found.rows, found.files, found.spec.dim) == (0, [], 4)
 
 
 @pytest.mark.parametrize("text", ["{half", "7", '{"run_id": "a"}', '{"run_id": "a", "embedding_spec": {"dim": 3}}'])

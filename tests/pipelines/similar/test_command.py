@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import transforms
 from pipelines.options.similar import parser
 from pipelines.similar.command import main
 from tests.pipelines.similar.conftest import Made
@@ -31,6 +32,18 @@ def test_help_names_every_flag_and_imports_no_library() -> None:
     assert (code, complained, imported) == (0, "", set())
     for action in parser()._actions:
         assert action.option_strings[-1] in printed
+
+
+def test_the_version_is_printed_without_a_library() -> None:
+    assert answered("--version") == (0, f"similar-images {transforms.__version__}", "", set())
+
+
+def test_a_shell_is_offered_what_completes_a_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"_ARGCOMPLETE": "1", "COMP_LINE": "similar-images --embed", "COMP_POINT": "22"}.items():
+        monkeypatch.setenv(name, value)
+    code = "import os\nos.dup2(1, 8)\nfrom pipelines.similar.command import main\nmain([])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "--embeddings", "")
 
 
 def test_a_mistake_is_one_line_before_a_library_is_imported() -> None:

@@ -85,3 +85,11 @@ def test_a_range_of_rows_is_read_with_its_vectors_whatever_the_chunks_are(
 def test_an_empty_file_has_no_vectors(name: str, tmp_path: pathlib.Path) -> None:
     format_ = FORMATS[name](LABEL)
     assert list(format_.vectors(write(format_, tmp_path / "file", []))) == []
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_facts_of_images_are_those_that_were_written(name: str, tmp_path: pathlib.Path) -> None:
+    rows = [embedding(f"/{i}.jpg", label=i) for i in range(7)]
+    format_ = FORMATS[name](LABEL)
+    found = format_.facts(write(format_, tmp_path / "file", rows))
+    assert [one for some in found for one in some] == [row.facts for row in rows]

@@ -1,0 +1,70 @@
+"""The failures that stand in a collection, by reason, with examples."""
+
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from transforms.collection.layout import FAILURES, path_of
+from transforms.collection.manifest import Manifest
+from transforms.core.errors import RunError, one_line
+from transforms.core.failures import REASONS
+from transforms.core.printable import printable
+from transforms.storage.files import read_locally
+from transforms.write.failures import FailuresFormat
+
+EXAMPLES = 3
+"""Examples of each reason."""
+SHOWN = 300
+"""Maximum characters of a uri or a message."""
+
+
+class Example(NamedTuple):
+    """A lost image, printable and without secrets."""
+
+    uri: str
+    message: str
+
+
+class Reason(NamedTuple):
+    """A reason, its meaning, whether another attempt may succeed, how many it lost, and some of them."""
+
+    name: str
+    meaning: str
+    kind: str
+    images: int
+    examples: list[Example]
+
+
+def reasons_of(folder: str, manifest: Manifest) -> list[Reason]:
+    """Read the failures of a collection, also those that the last run did not try again; the most frequent first.
+
+    Raises:
+      RunError: a file cannot be read.
+    """
+    paths = [path_of(folder, file["name"]) for file in manifest["files"] if FAILURES.names(file["name"])]
+    counts: dict[tuple[str, str], int] = {}
+    examples: dict[tuple[str, str], list[Example]] = {}
+    for line in _lines(paths):
+        of = line["reason"], line["kind"]
+        counts[of] = counts.get(of, 0) + 1
+        shown = examples.setdefault(of, [])
+        if len(shown) < EXAMPLES:
+            shown.append(Example(printable(line["uri"], SHOWN), printable(line["message"], SHOWN)))
+    return [
+        Reason(name, _meaning(name), kind, count, examples[name, kind])
+        for (name, kind), count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    ]
+
+
+def _lines(paths: Iterable[str]) -> Iterable[dict[str, str]]:
+    for path in paths:
+        try:
+            with read_locally(path) as local:
+                for lines in FailuresFormat().read(local):
+                    yield from map(json.loads, lines)
+        except (OSError, ValueError) as e:
+            raise RunError(f"cannot read {path}; if a run has just replaced it, try again: {one_line(e)}") from e
+
+
+def _meaning(reason: str) -> str:
+    return REASONS.get("http_NNN" if reason.startswith("http_") else reason, "")
