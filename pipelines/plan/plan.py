@@ -15,7 +15,6 @@ from pipelines.plan.runner import Where
 from pipelines.plan.standing import Standing, standing_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
 from transforms.backbones import name_classes
-from transforms.collection.columns import Schema
 from transforms.collection.layout import new_run_id, owner_path
 from transforms.collection.manifest import now
 from transforms.core.elements import Size
@@ -48,10 +47,6 @@ class Target:
     def canary(self) -> Canary | None:
         """What the first run of the collection computed; None if this is the first."""
         return self.standing.canary
-
-    def is_rewritten(self, columns: Schema) -> bool:
-        """Whether all files of the collection are written again, since it carries other columns now."""
-        return self.standing.manifest is not None and self.standing.columns != columns
 
 
 @dataclasses.dataclass(frozen=True)

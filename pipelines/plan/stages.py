@@ -124,8 +124,9 @@ def sinks_of(plan: Plan, target: Target, merged: Merged = NOTHING_STANDS) -> Ite
                 num_shards=plan.settings.num_shards,
                 shard_bytes=plan.settings.shard_bytes,
                 standing=files_of(merged, format_),
-                rewrites=target.is_rewritten(plan.source.columns),
+                rewrites=target.standing.differs(format_, plan.source.columns, plan.settings.vector_type),
                 more=merged.embeddings,
+                vector_type=plan.settings.vector_type,
             ),
         )
 
@@ -161,6 +162,7 @@ def manifest_of(plan: Plan, target: Target) -> WriteManifest:
         replaceable=target.replaceable,
         claimed=True,
         columns=schema_text(plan.source.columns),
+        vector_type=plan.settings.vector_type,
         top_k=target.backbone.top_k,
         updates=target.standing.manifest is not None,
         resumes=target.standing.resumes,

@@ -45,6 +45,20 @@ class Standing:
         """The columns that the collection carries."""
         return schema_of(self.manifest["collection"]["columns"] if self.manifest else "")
 
+    def differs(self, format_: str, columns: Schema, vector_type: str) -> bool:
+        """Whether the files of a format that stand have other columns than a run writes.
+
+        Args:
+          format_: name of the format.
+          columns: the columns that the run carries.
+          vector_type: how it writes vectors to Parquet; other formats have one way.
+        """
+        if self.manifest is None:
+            return False
+        # Earlier versions knew only lists.
+        made_with = self.manifest["collection"].get("vector_type", "list")
+        return self.columns != columns or (format_ == "parquet" and made_with != vector_type)
+
     def files(self) -> list[StandingFile]:
         """Return the files of the collection."""
         entries = self.manifest["files"] if self.manifest else []
