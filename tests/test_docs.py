@@ -1,12 +1,16 @@
 """The docs: their code runs, their links lead somewhere, the README stays short."""
 
+import ast
+import importlib.util
 import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 
 import pyarrow.parquet as pq
 import pytest
@@ -37,8 +41,18 @@ NOT_RUN = {
     r"terraform -": "needs Terraform and Google Cloud",
     r"get_prism|prism": "needs Prism, which Go has to build; tests/end_to_end/test_runners.py runs the same",
     r"git (tag|push)|-m build|twine|gh release": "makes a release",
+    r"embedding-atlas": "starts a server for a browser",
 }
 """Blocks that cannot run in a test, by what they hold, with the reason."""
+
+NOT_INSTALLED = {
+    "autofaiss": "it asks for NumPy 1, and this project for NumPy 2",
+    "chromadb": "it brings clients of Kubernetes and OpenTelemetry, and ONNX Runtime",
+    "lancedb": "it takes 180 MB",
+    "pyspark": "it takes 500 MB, and Java",
+    "torch": "it installs CUDA, gigabytes of it",
+}
+"""Libraries that the tests do not install, with the reason: code of the docs that imports them runs where they are."""
 
 LIGHT = ["--weights", "random", "--image_size", "32"]
 """Added to each command of the docs: ImageNet weights would have to be downloaded."""
@@ -75,6 +89,14 @@ def is_run(code: str) -> bool:
 SHELL, PYTHON = blocks("sh"), blocks("python")
 
 
+def libraries(code: str) -> set[str]:
+    """Return the packages that a block of Python imports."""
+    nodes = list(ast.walk(ast.parse(code)))
+    imported = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    imported += [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in imported}
+
+
 @pytest.fixture
 def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """A working folder as the docs have it: `photos/`, and what one run made of them in `embeddings/`."""
@@ -104,10 +126,27 @@ def test_commands_of_the_docs_run(name: str, code: str, folder: pathlib.Path) ->
         assert sum(pq.read_metadata(path).num_rows for path in folder.rglob("*.parquet")) == 3
 
 
+@pytest.fixture(scope="module", params=["list", pytest.param("fixed_size_list", marks=pytest.mark.exhaustive)])
+def embeddings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """What one run makes of some photos, in both formats, with vectors of each type."""
+    photos, output = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("run") / "embeddings"
+    for i in range(3):
+        sample_image(i).save(photos / f"{i}.jpg")
+    flags = ["--output_format", "parquet,tfrecord", "--vector_type", request.param]
+    assert main(["--input", str(photos), "--output", str(output), *flags, *LIGHT]) == 0
+    return output
+
+
 @pytest.mark.parametrize(("name", "code"), [block for block in PYTHON if is_run(block[1])])
-def test_python_of_the_docs_runs(name: str, code: str, folder: pathlib.Path) -> None:
-    assert main(["--input", "photos", "--output", "embeddings", "--output_format", "parquet,tfrecord", *LIGHT]) == 0
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def test_python_of_the_docs_runs(name: str, code: str, folder: pathlib.Path, embeddings: pathlib.Path) -> None:
+    for library in libraries(code) & NOT_INSTALLED.keys():
+        if not importlib.util.find_spec(library):
+            pytest.skip(f"{library} is not installed: {NOT_INSTALLED[library]}")
+        if library == "pyspark" and not shutil.which("java"):
+            pytest.skip("there is no Java, which Spark runs on")
+    shutil.copytree(embeddings, folder / "embeddings")
+    here = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "cache"), "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment = {**os.environ, **here, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for path in folder.glob("out/parquet/*.parquet"):
@@ -141,6 +180,13 @@ def test_what_is_not_run_has_a_reason_that_still_holds() -> None:
     code = "\n".join(code for _, code in [*SHELL, *PYTHON])
     for pattern in NOT_RUN:
         assert re.search(pattern, code), pattern
+
+
+def test_what_is_skipped_is_imported_by_the_docs_and_not_installed_for_the_tests() -> None:
+    """So that no block is skipped because a library that the tests install is missing."""
+    assert set().union(*(libraries(code) for _, code in PYTHON)) >= NOT_INSTALLED.keys()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert not NOT_INSTALLED.keys() & set(extras["test"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
