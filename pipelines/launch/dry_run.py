@@ -31,7 +31,7 @@ def print_dry_run(plan: Plan, launcher: Launcher) -> int:
         embedded += count
         num_bytes, free = bytes_of([spec], trial.inputs, 1), free_bytes(target.output)
         files = settings.num_shards or -(-num_bytes // settings.shard_bytes)
-        schema = embeddings_schema(spec, plan.source.columns, target.backbone.top_k, settings.vector_type)
+        schema = embeddings_schema(spec, plan.source.columns, target.backbone.top_k, plan.vector_type_of(target))
         say(f"{spec.backbone}: {count} of {len(trial.pixels)} embedded, {spec.dim} x {spec.embedding_dtype}")
         size = f"about {files:,} files, {num_bytes / 1e6:,.1f} MB before compression, each format"
         say(f"  output  {target.output}: {size}")

@@ -126,9 +126,8 @@ def _add_data(add: Any) -> None:
     add(
         "--vector_type",
         choices=VECTOR_TYPES,
-        default="list",
-        help="type of the vectors in Parquet: list (default), which every reader knows, or fixed_size_list, which "
-        "tells Arrow, Polars and LanceDB their width",
+        help="type of the vectors in Parquet: list, which every reader knows, or fixed_size_list, which tells Arrow, "
+        "Polars and LanceDB their width (default: what an updated collection has, else list)",
     )
     add(
         "--num_shards",

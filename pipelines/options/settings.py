@@ -49,7 +49,7 @@ class Settings(Limits, Logs):
     version_column: str
     output: str
     output_format: tuple[str, ...]
-    vector_type: str
+    vector_type: str | None
     num_shards: int | None
     shard_bytes: int
 

@@ -74,6 +74,10 @@ class Plan:
         """Each (height, width) in px that a backbone takes, once."""
         return tuple(dict.fromkeys(target.backbone.size for target in self.targets))
 
+    def vector_type_of(self, target: Target) -> str:
+        """Return the type of a target's vectors in Parquet: the one that is asked for, else the one that stands."""
+        return self.settings.vector_type or target.standing.vector_type
+
 
 def make_plan(settings: Settings, where: Where) -> Plan:
     """Check the settings, cheap things first and the weights last, and return the plan.

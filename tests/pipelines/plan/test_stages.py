@@ -159,6 +159,18 @@ def test_the_type_of_vectors_is_for_parquet_and_no_part_of_the_spec(photos: path
     assert manifest_of(plan, target).vector_type == "fixed_size_list"
 
 
+def test_an_update_keeps_the_type_of_vectors_unless_another_is_given(photos: pathlib.Path) -> None:
+    for given, expected in (("", "fixed_size_list"), ("--vector_type=list", "list")):
+        plan, target = updated(photos, *filter(None, [given]))
+        collection = {**target.standing.manifest["collection"], "vector_type": "fixed_size_list"}  # type: ignore[index]
+        stands = dataclasses.replace(target.standing, manifest={**target.standing.manifest, "collection": collection})
+        target = dataclasses.replace(target, standing=stands)
+        plan.source.carry(files.LABEL)
+        assert rewrites(plan, target) == {"tfrecord": False, "parquet": expected == "list"}
+        sink = dict(sinks_of(plan, target))["parquet"]
+        assert (sink.vector_type, manifest_of(plan, target).vector_type) == (expected, expected)
+
+
 @pytest.mark.parametrize(("existing", "keeps"), [("update", True), ("replace", False), ("refuse", True)])
 def test_the_commit_is_that_of_an_update(existing: str, keeps: bool, photos: pathlib.Path) -> None:
     plan, target = updated(photos)
