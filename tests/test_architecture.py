@@ -36,6 +36,7 @@ ROOMS = {
     "pipelines.embed_images": ("options", "plan", "console", "launch", "transforms"),
     "pipelines.command": ("options", "plan", "console", "launch", "embed_images", "transforms"),
     "pipelines.similar": ("options", "plan", "console", "launch", "command", "transforms"),
+    "pipelines.projector": ("options", "plan", "console", "launch", "command", "similar", "transforms"),
     "pipelines.sample_images": ("options",),
 }
 """What each room may import: stages do not know each other, and what composes them is known by none of them."""
@@ -53,7 +54,12 @@ OWNERS = {
     "keras": {"transforms/backbones/graph/keras_applications.py"},
     "h5py": {"transforms/backbones/weights/containers.py"},
     "openvino": {"transforms/backbones/engines/openvino.py"},
-    "PIL": {"transforms/decode", "pipelines/similar/thumbnails.py", "pipelines/sample_images.py"},
+    "PIL": {
+        "transforms/decode",
+        "pipelines/similar/thumbnails.py",
+        "pipelines/projector/sprite.py",
+        "pipelines/sample_images.py",
+    },
     "pillow_heif": {"transforms/decode/opening.py"},
     "filelock": {"transforms/storage/locks.py"},
     "urllib3": {"transforms/fetch", "transforms/storage/gcs_download.py"},

@@ -18,9 +18,10 @@ import yaml
 
 from pipelines.command import main
 from pipelines.console.exit_codes import OVER_BUDGET, USAGE
-from pipelines.options import similar
+from pipelines.options import projector, similar
 from pipelines.options.command_line import parse
 from pipelines.options.flags import parser
+from pipelines.projector.command import main as projector_files
 from pipelines.similar.command import main as similar_images
 from tests.conftest import sample_image
 
@@ -56,6 +57,9 @@ NOT_INSTALLED = {
 
 LIGHT = ["--weights", "random", "--image_size", "32"]
 """Added to each command of the docs: ImageNet weights would have to be downloaded."""
+
+READERS = {"similar-images": similar_images, "projector-files": projector_files}
+"""Commands that read a collection."""
 
 BEAM = {
     "runner",
@@ -114,10 +118,10 @@ def test_commands_of_the_docs_run(name: str, code: str, folder: pathlib.Path) ->
         command, *arguments = shlex.split(line)
         if command == "embed-images":
             assert main([*arguments, *LIGHT]) == 0, line
-        elif command == "similar-images":
+        elif command in READERS:
             if not (folder / "embeddings").exists():
                 assert main(["--input", "photos", "--output", "embeddings", *LIGHT]) == 0
-            assert similar_images(arguments) == 0, line
+            assert READERS[command](arguments) == 0, line
         else:
             assert command == "python", line
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -206,9 +210,9 @@ def test_files_that_are_named_exist(page: pathlib.Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_name_only_flags_that_exist(page: pathlib.Path) -> None:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    for name, flags in {"embed-images": parser(), "similar-images": similar.parser()}.items():
+    for flags in (parser(), similar.parser(), projector.parser()):
         known = {option.removeprefix("--") for action in flags._actions for option in action.option_strings} | BEAM
-        for command in re.findall(rf"^(?:\S*/)?{name} (--.*)", text, re.MULTILINE):
+        for command in re.findall(rf"^(?:\S*/)?{flags.prog} (--.*)", text, re.MULTILINE):
             assert set(re.findall(r"--([a-z_0-9]+)", command)) <= known, command
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pipelines.options import arguments
+from pipelines.options.arguments import Parser
 from pipelines.options.flags import parser
 from pipelines.options.gpus import GPUS
 from transforms.backbones import catalog_rows
@@ -24,13 +25,17 @@ VALUES: Mapping[Any, Iterable[str]] = {
 PATHS = (arguments.a_path, arguments.some_prefixes)
 
 
-def complete_if_asked() -> None:
-    """Answer a shell that asks what may come next, and end the process; else do nothing."""
+def complete_if_asked(of: Callable[[], Parser] = parser) -> None:
+    """Answer a shell that asks what may come next, and end the process; else do nothing.
+
+    Args:
+      of: function that returns the parser of the command's flags.
+    """
     if "_ARGCOMPLETE" not in os.environ:
         return
     import argcomplete
 
-    completed = parser()
+    completed = of()
     for action in completed._actions:
         if not action.choices and action.type not in PATHS:
             action.completer = completer_of(action)  # type: ignore[attr-defined]

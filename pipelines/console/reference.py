@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Iterator
 
 from pipelines.console.exit_codes import EXIT_CODES
-from pipelines.options import similar
+from pipelines.options import projector, similar
 from pipelines.options.flags import parser
 from pipelines.options.given import PREFIX
 from pipelines.plan.backbone_of import REWRITES
@@ -50,6 +50,8 @@ def _lines() -> Iterator[str]:
     yield from ("", "## Flags of `similar-images`")
     yield from _flags(similar.parser())
     yield from ("", "With `--pairs`, Beam's own flags pass through.")
+    yield from ("", "## Flags of `projector-files`")
+    yield from _flags(projector.parser())
     yield from ("", "## Environment variables", "", "| variable | meaning |", "|---|---|")
     yield from (f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items())
     yield from ("", "## Exit codes", "", "| code | meaning |", "|---|---|")

@@ -357,7 +357,7 @@ def _add_run(add: Any) -> None:
     alone = {**SWITCH, "action": PrintsAndEnds}
     add("--show_config", **alone, help="print every setting with where its value comes from, as a --config file")
     add("--list_backbones", **alone, help="print the backbones and exit")
-    add("--version", **alone, help="print the version and exit")
+    add_version(add)
 
 
 def add_logs(add: Any) -> None:
@@ -378,6 +378,11 @@ def add_logs(add: Any) -> None:
         default="text",
         help="text (default), or json: all of stderr as objects, one a line, of time, level, message and run_id",
     )
+
+
+def add_version(add: Any) -> None:
+    """Add the flag that asks for the version."""
+    add("--version", **{**SWITCH, "action": PrintsAndEnds}, help="print the version and exit")
 
 
 def _add_dataflow(add: Any) -> None:

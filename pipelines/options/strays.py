@@ -19,7 +19,8 @@ def refuse_strays(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     for flag, *values in _with_values(argv):
         action = parser._option_string_actions.get(flag)
         if not flag and values:
-            parser.error(f"unexpected {values[0]!r}: each value needs its flag, as in --input {shlex.quote(values[0])}")
+            first = next(one for one in parser._option_string_actions if one not in ("-h", "--help"))
+            parser.error(f"unexpected {values[0]!r}: each value needs its flag, as in {first} {shlex.quote(values[0])}")
         if action and len(values) > 1:
             whole = shlex.quote(" ".join(values if len(values) <= QUOTED else values[:2]))
             again = f", or repeat {flag} before each" if isinstance(action, argparse._AppendAction) else ""

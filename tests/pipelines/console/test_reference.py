@@ -9,7 +9,7 @@ import sys
 
 from pipelines.console.exit_codes import EXIT_CODES
 from pipelines.console.reference import VARIABLES, reference
-from pipelines.options import similar
+from pipelines.options import projector, similar
 from pipelines.options.flags import parser
 from pipelines.options.given import PREFIX, variable_of
 from transforms.backbones import catalog_rows
@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).parents[3]
 
 
 def actions() -> list[argparse.Action]:
-    return [action for one in (parser(), similar.parser()) for action in one._actions]
+    return [action for one in (parser(), similar.parser(), projector.parser()) for action in one._actions]
 
 
 def test_the_reference_is_what_the_code_says() -> None:

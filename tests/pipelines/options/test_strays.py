@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.options import projector
 from pipelines.options.flags import parser
 from pipelines.options.strays import refuse_strays
 from transforms.core.errors import UsageError
@@ -25,6 +26,11 @@ def test_the_line_says_what_to_type(typed: str, says: str) -> None:
     with pytest.raises(UsageError) as refused:
         refuse_strays(parser(), shlex.split(typed))
     assert says in str(refused.value)
+
+
+def test_a_value_without_a_flag_is_told_the_first_flag_of_its_command() -> None:
+    with pytest.raises(UsageError, match="as in --embeddings out; see projector-files --help"):
+        refuse_strays(projector.parser(), ["out"])
 
 
 @pytest.mark.parametrize(
