@@ -26,7 +26,8 @@ class Sprite(NamedTuple):
     """A sprite image.
 
     Attributes:
-      pixels: uint8 [H, W, 3], H and W multiples of `side`; the pictures stand row by row.
+      pixels: uint8 [H, H, 3], H a multiple of `side`; the pictures stand row by row, as many in each as there are rows:
+        the projector mistakes the one number for the other.
       side: side of each picture, in px: the projector draws squares.
       lacks: how many images could not be had, by the reason.
     """
@@ -48,10 +49,10 @@ def sprite_of(uris: Sequence[str], limits: Limits, spec: EmbeddingSpec) -> Sprit
       limits: what bounds their fetch and their decoding.
       spec: what says how they are cut.
     """
-    rows, columns, side = grid_of(len(uris))
+    columns, side = grid_of(len(uris))
     height, width = size = _within(side, spec.image_size)
     top, left = (side - height) // 2, (side - width) // 2
-    pixels = np.full((rows * side, columns * side, 3), GREY, np.uint8)
+    pixels = np.full((columns * side, columns * side, 3), GREY, np.uint8)
     lacks: Counter[str] = Counter()
     for i, picture in enumerate(pixels_of(uris, limits, spec, size)):
         if isinstance(picture, ImageError):
@@ -62,10 +63,10 @@ def sprite_of(uris: Sequence[str], limits: Limits, spec: EmbeddingSpec) -> Sprit
     return Sprite(pixels, side, lacks)
 
 
-def grid_of(points: int) -> tuple[int, int, int]:
-    """Return rows and columns of the pictures of so many points, and the side of each in px."""
+def grid_of(points: int) -> tuple[int, int]:
+    """Return the number of rows, and of columns, for so many pictures, and the side of each in px."""
     columns = math.isqrt(points - 1) + 1
-    return -(-points // columns), columns, min(SIDE, LARGEST // columns)
+    return columns, min(SIDE, LARGEST // columns)
 
 
 def _within(side: int, size: Size) -> Size:
