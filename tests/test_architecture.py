@@ -39,6 +39,7 @@ ROOMS = {
     "pipelines.similar": ("options", "plan", "console", "launch", "command", "transforms"),
     "pipelines.explain": ("options", "plan", "console", "launch", "similar", "command", "transforms"),
     "pipelines.report": ("options", "plan", "console", "launch", "command", "similar", "transforms"),
+    "pipelines.projector": ("options", "plan", "console", "launch", "command", "similar", "transforms"),
     "pipelines.sample_images": ("options",),
 }
 """What each room may import: stages do not know each other, and what composes them is known by none of them."""
@@ -61,6 +62,7 @@ OWNERS = {
         "transforms/decode",
         "pipelines/similar/thumbnails.py",
         "pipelines/explain/picture.py",
+        "pipelines/projector/sprite.py",
         "pipelines/sample_images.py",
     },
     "pillow_heif": {"transforms/decode/opening.py"},

@@ -1,5 +1,7 @@
 """The docs: their code runs, their links lead somewhere, the README stays short."""
 
+import ast
+import importlib.util
 import os
 import pathlib
 import re
@@ -8,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 
 import pyarrow.parquet as pq
 import pytest
@@ -17,9 +20,10 @@ import transforms
 from pipelines.command import main
 from pipelines.console.exit_codes import OVER_BUDGET, USAGE
 from pipelines.explain.command import main as explain_image
-from pipelines.options import explain, report, similar
+from pipelines.options import explain, projector, report, similar
 from pipelines.options.command_line import parse
 from pipelines.options.flags import parser
+from pipelines.projector.command import main as projector_files
 from pipelines.report.command import main as report_images
 from pipelines.similar.command import main as similar_images
 from tests.conftest import sample_image
@@ -42,13 +46,23 @@ NOT_RUN = {
     r"-m sphinx": "`test_the_pages_build_without_a_warning` runs it",
     r"get_prism|prism": "needs Prism, which Go has to build; tests/end_to_end/test_runners.py runs the same",
     r"git (tag|push)|-m build|twine|gh release": "makes a release",
+    r"embedding-atlas": "starts a server for a browser",
 }
 """Blocks that cannot run in a test, by what they hold, with the reason."""
+
+NOT_INSTALLED = {
+    "autofaiss": "it asks for NumPy 1, and this project for NumPy 2",
+    "chromadb": "it brings clients of Kubernetes and OpenTelemetry, and ONNX Runtime",
+    "lancedb": "it takes 180 MB",
+    "pyspark": "it takes 500 MB, and Java",
+    "torch": "it installs CUDA, gigabytes of it",
+}
+"""Libraries that the tests do not install, with the reason: code of the docs that imports them runs where they are."""
 
 LIGHT = ["--weights", "random", "--image_size", "32"]
 """Added to each command of the docs: ImageNet weights would have to be downloaded."""
 
-READERS = {"similar-images": similar_images, "report-images": report_images}
+READERS = {"similar-images": similar_images, "report-images": report_images, "projector-files": projector_files}
 """Commands that read a collection."""
 
 BEAM = {
@@ -87,6 +101,14 @@ TUTORIAL = "docs/tutorial.md"
 
 def alone(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, code) for name, code in found if is_run(code) and not name.startswith(TUTORIAL)]
+
+
+def libraries(code: str) -> set[str]:
+    """Return the packages that a block of Python imports."""
+    nodes = list(ast.walk(ast.parse(code)))
+    imported = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    imported += [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in imported}
 
 
 @pytest.fixture
@@ -128,10 +150,27 @@ def test_commands_of_the_docs_run(name: str, code: str, folder: pathlib.Path) ->
         assert sum(pq.read_metadata(path).num_rows for path in folder.rglob("*.parquet")) == 3
 
 
+@pytest.fixture(scope="module", params=["list", pytest.param("fixed_size_list", marks=pytest.mark.exhaustive)])
+def embeddings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """What one run makes of some photos, in both formats, with vectors of each type."""
+    photos, output = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("run") / "embeddings"
+    for i in range(3):
+        sample_image(i).save(photos / f"{i}.jpg")
+    flags = ["--output_format", "parquet,tfrecord", "--vector_type", request.param]
+    assert main(["--input", str(photos), "--output", str(output), *flags, *LIGHT]) == 0
+    return output
+
+
 @pytest.mark.parametrize(("name", "code"), alone(PYTHON))
-def test_python_of_the_docs_runs(name: str, code: str, folder: pathlib.Path) -> None:
-    assert main(["--input", "photos", "--output", "embeddings", "--output_format", "parquet,tfrecord", *LIGHT]) == 0
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def test_python_of_the_docs_runs(name: str, code: str, folder: pathlib.Path, embeddings: pathlib.Path) -> None:
+    for library in libraries(code) & NOT_INSTALLED.keys():
+        if not importlib.util.find_spec(library):
+            pytest.skip(f"{library} is not installed: {NOT_INSTALLED[library]}")
+        if library == "pyspark" and not shutil.which("java"):
+            pytest.skip("there is no Java, which Spark runs on")
+    shutil.copytree(embeddings, folder / "embeddings")
+    here = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "cache"), "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment = {**os.environ, **here, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for path in folder.glob("out/parquet/*.parquet"):
@@ -209,6 +248,13 @@ def test_what_is_not_run_has_a_reason_that_still_holds() -> None:
         assert re.search(pattern, code), pattern
 
 
+def test_what_is_skipped_is_imported_by_the_docs_and_not_installed_for_the_tests() -> None:
+    """So that no block is skipped because a library that the tests install is missing."""
+    assert set().union(*(libraries(code) for _, code in PYTHON)) >= NOT_INSTALLED.keys()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert not NOT_INSTALLED.keys() & set(extras["test"])
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: pathlib.Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
@@ -226,14 +272,9 @@ def test_files_that_are_named_exist(page: pathlib.Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_name_only_flags_that_exist(page: pathlib.Path) -> None:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    for name, flags in {
-        "embed-images": parser(),
-        "similar-images": similar.parser(),
-        "report-images": report.parser(),
-        "explain-image": explain.parser(),
-    }.items():
+    for flags in (parser(), similar.parser(), report.parser(), explain.parser(), projector.parser()):
         known = {option.removeprefix("--") for action in flags._actions for option in action.option_strings} | BEAM
-        for command in re.findall(rf"^(?:\S*/)?{name} (--.*)", text, re.MULTILINE):
+        for command in re.findall(rf"^(?:\S*/)?{flags.prog} (--.*)", text, re.MULTILINE):
             assert set(re.findall(r"--([a-z_0-9]+)", command)) <= known, command
 
 

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Iterator
 
 from pipelines.console.exit_codes import EXIT_CODES
-from pipelines.options import explain, report, similar
+from pipelines.options import explain, projector, report, similar
 from pipelines.options.flags import parser
 from pipelines.options.given import PREFIX
 from pipelines.plan.backbone_of import REWRITES
@@ -59,6 +59,8 @@ def _lines() -> Iterator[str]:
     )
     yield from ("", "## Flags of `report-images`")
     yield from _flags(report.parser())
+    yield from ("", "## Flags of `projector-files`")
+    yield from _flags(projector.parser())
     yield from ("", "## Environment variables", "", "| variable | meaning |", "|---|---|")
     yield from (f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items())
     yield from ("", "## Exit codes", "", "| code | meaning |", "|---|---|")

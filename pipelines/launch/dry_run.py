@@ -31,7 +31,7 @@ def print_dry_run(plan: Plan, launcher: Launcher) -> int:
         embedded += count
         num_bytes, free = bytes_of([spec], trial.inputs, 1), free_bytes(target.output)
         files = settings.num_shards or -(-num_bytes // settings.shard_bytes)
-        schema = embeddings_schema(spec, plan.source.columns, target.backbone.top_k)
+        schema = embeddings_schema(spec, plan.source.columns, target.backbone.top_k, plan.vector_type_of(target))
         say(f"{target.backbone.name}: {count} of {len(trial.pixels)} embedded, {spec.dim} x {spec.embedding_dtype}")
         if target.note:
             say(f"  model   {target.note}")

@@ -57,6 +57,13 @@ def a_count(text: str) -> int:
     return int(text)
 
 
+def some_points(text: str) -> int:
+    """Parse how many points are shown: the projector takes the first 100,000, whatever there are."""
+    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 100000, is {text!r}")
+    return int(text)
+
+
 def seconds(text: str) -> float:
     """Parse a positive number of seconds."""
     try:

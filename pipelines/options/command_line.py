@@ -39,6 +39,8 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Set
         raise UsageError("--weights_sha256 is for a file; give its path as --weights or --model")
     if settings.resume and settings.existing == "replace":
         raise UsageError("--resume takes over what a run has finished, and --existing replace begins anew; give one")
+    if settings.vector_type and "parquet" not in settings.output_format:
+        raise UsageError("--vector_type is for --output_format parquet")
     if settings.remove_missing and settings.existing != "update":
         raise UsageError("--remove_missing is for --existing update")
     return settings, beam_args

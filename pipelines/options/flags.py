@@ -24,7 +24,7 @@ from pipelines.options.arguments import (
 from pipelines.options.gpus import GPUS
 from pipelines.options.help import EPILOG, EXAMPLES, SUMMARY, USAGE, HelpFormatter
 from transforms.backbones.engines import AUTO, ENGINES
-from transforms.collection.choices import EXISTING, RETRIES
+from transforms.collection.choices import EXISTING, RETRIES, VECTOR_TYPES
 from transforms.core import retries
 from transforms.core.spec import (
     ACTIVATIONS,
@@ -130,6 +130,12 @@ def _add_data(add: Any) -> None:
         default=("parquet",),
         metavar="FORMAT",
         help="parquet, tfrecord, or parquet,tfrecord (default parquet)",
+    )
+    add(
+        "--vector_type",
+        choices=VECTOR_TYPES,
+        help="type of the vectors in Parquet: list, which every reader knows, or fixed_size_list, which tells Arrow, "
+        "Polars and LanceDB their width (default: what an updated collection has, else list)",
     )
     add(
         "--num_shards",

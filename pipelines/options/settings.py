@@ -95,6 +95,7 @@ class Settings(HowToEmbed, Limits, Habits):
     version_column: str
     output: str
     output_format: tuple[str, ...]
+    vector_type: str | None
     num_shards: int | None
     shard_bytes: int
 

@@ -15,7 +15,6 @@ from pipelines.plan.runner import Where
 from pipelines.plan.standing import Standing, standing_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
 from transforms.backbones import model_note, name_classes
-from transforms.collection.columns import Schema
 from transforms.collection.layout import new_run_id, owner_path
 from transforms.collection.manifest import now
 from transforms.core.elements import Size
@@ -51,10 +50,6 @@ class Target:
         """What the first run of the collection computed; None if this is the first."""
         return self.standing.canary
 
-    def is_rewritten(self, columns: Schema) -> bool:
-        """Whether all files of the collection are written again, since it carries other columns now."""
-        return self.standing.manifest is not None and self.standing.columns != columns
-
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -80,6 +75,10 @@ class Plan:
     def image_sizes(self) -> tuple[Size, ...]:
         """Each (height, width) in px that a backbone takes, once."""
         return tuple(dict.fromkeys(target.backbone.size for target in self.targets))
+
+    def vector_type_of(self, target: Target) -> str:
+        """Return the type of a target's vectors in Parquet: the one that is asked for, else the one that stands."""
+        return self.settings.vector_type or target.standing.vector_type
 
 
 def make_plan(settings: Settings, where: Where) -> Plan:

@@ -118,6 +118,7 @@ def sinks_of(plan: Plan, target: Target, merged: Merged = NOTHING_STANDS) -> Ite
       target: one of its targets.
       merged: what stands, and is written again with the embeddings to which a sink is applied.
     """
+    vector_type = plan.vector_type_of(target)
     for format_ in plan.settings.output_format:
         yield (
             format_,
@@ -130,8 +131,9 @@ def sinks_of(plan: Plan, target: Target, merged: Merged = NOTHING_STANDS) -> Ite
                 num_shards=plan.settings.num_shards,
                 shard_bytes=plan.settings.shard_bytes,
                 standing=files_of(merged, format_),
-                rewrites=target.is_rewritten(plan.source.columns),
+                rewrites=target.standing.differs(format_, plan.source.columns, vector_type),
                 more=merged.embeddings,
+                vector_type=vector_type,
             ),
         )
 
@@ -167,6 +169,7 @@ def manifest_of(plan: Plan, target: Target) -> WriteManifest:
         replaceable=target.replaceable,
         claimed=True,
         columns=schema_text(plan.source.columns),
+        vector_type=plan.vector_type_of(target),
         top_k=target.backbone.top_k,
         updates=target.standing.manifest is not None,
         resumes=target.standing.resumes,

@@ -45,6 +45,23 @@ class Standing:
         """The columns that the collection carries."""
         return schema_of(self.manifest["collection"]["columns"] if self.manifest else "")
 
+    @property
+    def vector_type(self) -> str:
+        """The type of its vectors in Parquet; earlier versions knew only lists."""
+        return self.manifest["collection"].get("vector_type", "list") if self.manifest else "list"
+
+    def differs(self, format_: str, columns: Schema, vector_type: str) -> bool:
+        """Whether the files of a format that stand have other columns than a run writes.
+
+        Args:
+          format_: name of the format.
+          columns: the columns that the run carries.
+          vector_type: how it writes vectors to Parquet; other formats have one way.
+        """
+        if self.manifest is None:
+            return False
+        return self.columns != columns or (format_ == "parquet" and self.vector_type != vector_type)
+
     def files(self) -> list[StandingFile]:
         """Return the files of the collection."""
         entries = self.manifest["files"] if self.manifest else []

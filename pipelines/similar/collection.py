@@ -1,5 +1,6 @@
 """The collection that is searched: its manifest, its files, and how their rows are read."""
 
+import contextlib
 import dataclasses
 import glob
 import os
@@ -9,13 +10,14 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from transforms import EmbeddingSpec
+from transforms.collection.columns import schema_of
 from transforms.collection.layout import EMBEDDINGS, MANIFEST, format_of, path_of
 from transforms.collection.manifest import FileEntry, Manifest, read_manifest
 from transforms.core.errors import RunError, UsageError, one_line
 from transforms.measure.near_duplicates import RowRange, Rows
 from transforms.storage.gcs import check_access, install_hint
 from transforms.storage.paths import canonical_uri, first_match
-from transforms.write.shard_format import EmbeddingsFormat
+from transforms.write.shard_format import EmbeddingsFormat, RowKeys
 from transforms.write.sinks import SINKS
 
 
@@ -42,16 +44,22 @@ class ReadRows:
           RunError: they cannot be read, or are not what the manifest says.
         """
         left = rows.stop - rows.start
-        try:
+        with _reading(rows.path):
             for uris, vectors in self.format.vectors(rows.path, rows.start, rows.stop):
                 if vectors.shape[1:] != (self.dim,):
                     break
                 left -= len(uris)
                 yield uris, vectors
-        except (OSError, ValueError) as e:
-            raise RunError(f"cannot read {rows.path}; if a run has just replaced it, try again: {one_line(e)}") from e
         if left:
             raise RunError(f"{rows.path} does not hold the rows that {MANIFEST} says; a run may have made it anew")
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as e:
+        raise RunError(f"cannot read {path}; if a run has just replaced it, try again: {one_line(e)}") from e
 
 
 class Collection(NamedTuple):
@@ -63,6 +71,7 @@ class Collection(NamedTuple):
       entries: the manifest's entries of the files that are read, all of one format.
       files: the path of each, and its number of rows.
       read: function that reads rows of them.
+      carried: names of the columns that it carries.
     """
 
     manifest: Manifest
@@ -70,11 +79,18 @@ class Collection(NamedTuple):
     entries: list[FileEntry]
     files: list[tuple[str, int]]
     read: ReadRows
+    carried: list[str]
 
     @property
     def rows(self) -> int:
         """Number of all rows."""
         return sum(rows for _, rows in self.files)
+
+    def row_keys(self) -> Iterator[RowKeys]:
+        """Read what tells the rows from others, with what they carry, some at a time; raise RunError."""
+        for path, _ in self.files:
+            with _reading(path):
+                yield from self.read.format.keys(path)
 
 
 def open_collection(path: str) -> Collection:
@@ -108,12 +124,13 @@ def open_any_collection(path: str) -> Collection:
         format_ = next((name for name, found in by_format.items() if found), next(iter(EMBEDDINGS)))
         entries = by_format[format_]
         files = [(path_of(folder, file["name"]), int(file["rows"])) for file in entries]
+        columns = schema_of(manifest.get("collection", {}).get("columns", ""))
     except UsageError:
         raise
     except (OSError, ValueError, KeyError, TypeError, ImportError) as e:
         raise UsageError(f"cannot read the collection in --embeddings {path}: {one_line(e)}{install_hint(path)}") from e
-    reader = cast(EmbeddingsFormat, SINKS[format_](folder, manifest["run_id"], spec).format())
-    return Collection(manifest, spec, entries, files, ReadRows(reader, spec.dim))
+    reader = cast(EmbeddingsFormat, SINKS[format_](folder, manifest["run_id"], spec, columns).format())
+    return Collection(manifest, spec, entries, files, ReadRows(reader, spec.dim), columns.names)
 
 
 def _one_below(folder: str) -> str:

@@ -89,9 +89,24 @@ def check_out(path: str) -> None:
     Raises:
       UsageError: nothing can be written there.
     """
-    scheme = scheme_of(path)
-    if scheme and (scheme not in SCHEMES or scheme in WEB):
-        raise UsageError(f"--out {path}: nothing here writes to {scheme}://; choose a local file or gs://")
-    check_access([path])
+    _check_writable(path)
     if os.path.isdir(path):
         raise UsageError(f"--out {path} is a folder; give the name of a file")
+
+
+def check_out_folder(path: str) -> None:
+    """Refuse a folder in which no file could be written once the work is done.
+
+    Raises:
+      UsageError: nothing can be written there.
+    """
+    _check_writable(path)
+    if os.path.isfile(path):
+        raise UsageError(f"--out {path} is a file; give the name of a folder")
+
+
+def _check_writable(path: str) -> None:
+    scheme = scheme_of(path)
+    if scheme and (scheme not in SCHEMES or scheme in WEB):
+        raise UsageError(f"--out {path}: nothing here writes to {scheme}://; choose a local path or gs://")
+    check_access([path])

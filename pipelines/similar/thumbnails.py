@@ -4,8 +4,9 @@ import base64
 import concurrent.futures
 import dataclasses
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import PIL.Image
 
 from pipelines.options.settings import Limits
@@ -37,29 +38,44 @@ class Thumbnail:
 
 
 def thumbnails_of(uris: Iterable[str], limits: Limits, spec: EmbeddingSpec, tall: int = HEIGHT) -> dict[str, Thumbnail]:
-    """Return a thumbnail of each image: uris -> Thumbnail by uri.
+    """Return a thumbnail of each image, so tall in px: uris -> Thumbnail by uri."""
+    wanted, size = list(dict.fromkeys(uris)), _size_of(spec, tall)
+    return {
+        uri: Thumbnail("", size, f"{found.reason}: {found}")
+        if isinstance(found, ImageError)
+        else Thumbnail(_data_uri(found), size)
+        for uri, found in zip(wanted, pixels_of(wanted, limits, spec, size), strict=True)
+    }
+
+
+def pixels_of(
+    uris: Sequence[str], limits: Limits, spec: EmbeddingSpec, size: Size
+) -> Iterator[np.ndarray | ImageError]:
+    """Fetch and decode images as the backbone sees them: uris -> uint8 [H, W, 3] for each, or why there is none.
 
     Args:
       uris: the images.
       limits: what bounds their fetch and their decoding.
       spec: what says how they are cut.
-      tall: height of a thumbnail, in px.
+      size: H and W, in px.
     """
-    fetch, size = fetch_within(limits).function, _size_of(spec, tall)
+    fetch = fetch_within(limits).function
     decode = dataclasses.replace(decode_from_spec(spec, limits.max_image_pixels), sizes=(size,))
 
-    def thumbnail(uri: str) -> Thumbnail:
+    def pixels(uri: str) -> np.ndarray | ImageError:
         try:
-            _, by_size = decode.decoded(fetch(ImageUri(uri)).data)
+            return decode.decoded(fetch(ImageUri(uri)).data)[1][size]
         except ImageError as e:
-            return Thumbnail("", size, f"{e.reason}: {e}")
-        encoded = io.BytesIO()
-        PIL.Image.fromarray(by_size[size]).save(encoded, "JPEG", quality=QUALITY)
-        return Thumbnail(f"data:image/jpeg;base64,{base64.b64encode(encoded.getvalue()).decode()}", size)
+            return e
 
-    wanted = list(dict.fromkeys(uris))
     with concurrent.futures.ThreadPoolExecutor(limits.fetch_threads) as threads:
-        return dict(zip(wanted, threads.map(thumbnail, wanted), strict=True))
+        yield from threads.map(pixels, uris)
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    encoded = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(encoded, "JPEG", quality=QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded.getvalue()).decode()}"
 
 
 def _size_of(spec: EmbeddingSpec, tall: int) -> Size:

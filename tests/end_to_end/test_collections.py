@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -21,6 +22,7 @@ from pipelines.command import main
 from tests.conftest import sample_image
 from tests.forked_runs import ForkedRuns
 from tests.servers.gcs import GcsServer
+from transforms.collection.choices import VECTOR_TYPES
 
 LIGHT = ["--weights", "random", "--backbone", "MobileNet", "--backbone_kwargs", '{"alpha": 0.25}', "--image_size", "32"]
 LIGHT += ["--engine", "tensorflow"]
@@ -128,6 +130,8 @@ def found_in(store: Disk | Bucket, vectors: dict[int, np.ndarray]) -> Found | No
                 failures += [named(line["uri"]) for line in lines]
                 assert len(lines) == file["rows"]
                 continue
+            if kind == "parquet":
+                assert vector_type_of(data) == manifest["collection"]["vector_type"]
             read = list(parquet_rows(data) if kind == "parquet" else tfrecord_rows(data))
             assert len(read) == file["rows"]
             for name, sha256, label, vector in read:
@@ -144,6 +148,10 @@ def parquet_rows(data: bytes) -> Iterator[tuple[str, str, str | None, np.ndarray
     for row in table:
         label = row.get("label")
         yield named(row["uri"]), row["sha256"], None if label is None else str(label), np.array(row["embedding"])
+
+
+def vector_type_of(data: bytes) -> str:
+    return str(pq.read_schema(io.BytesIO(data)).field("embedding").type).partition("<")[0]
 
 
 def tfrecord_rows(data: bytes) -> Iterator[tuple[str, str, str | None, np.ndarray]]:
@@ -186,6 +194,7 @@ def machine(
     new_store: Any, runner: Runner, formats: str, vectors: dict[int, np.ndarray], kills: bool
 ) -> type[RuleBasedStateMachine]:
     """Return a state machine whose model is a dictionary of files and one of rows."""
+    vector_types = st.sampled_from(["", *VECTOR_TYPES] if "parquet" in formats else [""])
 
     class Collections(RuleBasedStateMachine):
         def __init__(self) -> None:
@@ -196,6 +205,7 @@ def machine(
             self.rows: dict[str, Row] = {}
             self.failures: set[str] = set()
             self.stands = False
+            self.vector_type = "list"
 
         @initialize(name=st.sampled_from(NAMES), number=st.integers(0, GOOD - 1))
         def begin(self, name: str, number: int) -> None:
@@ -230,19 +240,26 @@ def machine(
         def label(self, name: str, label: str) -> None:
             self.labels[name] = label
 
-        @rule(remove_missing=st.booleans(), repeated=st.booleans())
-        def update(self, remove_missing: bool, repeated: bool) -> None:
-            self.run("update", remove_missing, repeated)
+        @rule(remove_missing=st.booleans(), repeated=st.booleans(), vector_type=vector_types)
+        def update(self, remove_missing: bool, repeated: bool, vector_type: str) -> None:
+            self.run("update", remove_missing, repeated, vector_type=vector_type)
 
-        @rule(remove_missing=st.booleans(), kill_at=st.integers(1, 40))
-        def update_killed(self, remove_missing: bool, kill_at: int) -> None:
-            self.run("update", remove_missing, kill_at=kill_at if kills else 0)
+        @rule(remove_missing=st.booleans(), kill_at=st.integers(1, 40), vector_type=vector_types)
+        def update_killed(self, remove_missing: bool, kill_at: int, vector_type: str) -> None:
+            self.run("update", remove_missing, kill_at=kill_at if kills else 0, vector_type=vector_type)
 
         @rule(kill_at=st.integers(0, 40))
         def replace(self, kill_at: int) -> None:
             self.run("replace", kill_at=kill_at if kills else 0)
 
-        def run(self, existing: str, remove_missing: bool = False, repeated: bool = False, kill_at: int = 0) -> None:
+        def run(
+            self,
+            existing: str,
+            remove_missing: bool = False,
+            repeated: bool = False,
+            kill_at: int = 0,
+            vector_type: str = "",
+        ) -> None:
             listed = [*self.files, *(list(self.files)[:1] if repeated else [])]
             lines = ["uri,label", *(f'{name},"{self.labels.get(name, "")}"' for name in listed)]
             self.store.put("list.csv", "\n".join(lines).encode())
@@ -250,7 +267,8 @@ def machine(
             if remove_missing and existing == "update":
                 flags.append("--remove_missing")
             argv = ["--input", f"{self.store.input}/list.csv", "--output", self.store.output, *LIGHT, *flags]
-            code = runner([*argv, f"--output_format={formats}"], kill_at, self.store.output)
+            argv += [f"--output_format={formats}", *([f"--vector_type={vector_type}"] if vector_type else [])]
+            code = runner(argv, kill_at, self.store.output)
             before = (dict(self.rows), set(self.failures), self.stands)
             self.predict(existing, remove_missing)
             found = found_in(self.store, vectors)
@@ -261,6 +279,11 @@ def machine(
             assert code in (0, 3) or code == -9, code
             assert self.agrees(found), (found, self.rows, self.failures)
             assert found is not None
+            asked = vector_type or (self.vector_type if existing == "update" else "list")
+            # What a killed run leaves may be both old and new, but for this.
+            possible = {asked} if code != -9 else {asked, self.vector_type}
+            self.vector_type = found.manifest["collection"]["vector_type"]
+            assert self.vector_type in possible
             counts = found.manifest["counts"]
             assert counts["inputs"] == len(listed)
             assert counts["duplicates"] == len(listed) - len(self.files)
@@ -394,6 +417,31 @@ def test_an_update_by_two_worker_processes_is_the_local_one(tmp_path: pathlib.Pa
     assert counts[0]["counts"] == counts[1]["counts"]
     assert counts[0]["changes"] == counts[1]["changes"]
     assert counts[0]["changes"]["removed"] == 1
+
+
+def test_another_type_of_vectors_changes_the_files_of_parquet_alone(tmp_path: pathlib.Path) -> None:
+    store, output = Disk(tmp_path), tmp_path / "out"
+    for number, name in enumerate(NAMES[:3]):
+        store.put(name, CONTENTS[number])
+    argv = ["--input", store.input, "--output", store.output, *LIGHT, "--output_format=parquet,tfrecord"]
+    found: list[tuple[set[str], dict[str, list[float]]]] = []
+    for given, vector_type in (
+        ([], "list"),
+        (["--vector_type=fixed_size_list"], "fixed_size_list"),
+        ([], "fixed_size_list"),
+        (["--vector_type=list"], "list"),
+    ):
+        assert main([*argv, "--existing=update", *given]) == 0
+        (path,) = output.glob("parquet/*.parquet")
+        assert vector_type_of(path.read_bytes()) == vector_type
+        rows = {row["uri"]: row["embedding"] for row in pq.read_table(path).to_pylist()}
+        found.append((store.names(), rows))
+    changed = [{name.split("/")[0] for name in before ^ now} for (before, _), (now, _) in itertools.pairwise(found)]
+    assert changed == [{"parquet"}, set(), {"parquet"}]
+    assert len(found[0][1]) == 3
+    assert all(rows == found[0][1] for _, rows in found)
+    manifest = json.loads(store.read("manifest.json"))
+    assert (manifest["counts"]["embedded"], manifest["counts"]["skipped"]) == (0, 3)
 
 
 def test_an_image_is_fetched_if_any_of_several_collections_lacks_it(tmp_path: pathlib.Path) -> None:

@@ -43,18 +43,20 @@ class Column:
     nullable: bool = True
 
 
-def embedding_columns(dim: int, dtype: str, top_k: int = 0) -> tuple[Column, ...]:
+def embedding_columns(dim: int, dtype: str, top_k: int = 0, vector_type: str = "list") -> tuple[Column, ...]:
     """Return our own columns in their order.
 
     Args:
       dim: width of the vectors.
       dtype: type of the vectors, 'float32' or 'float16'.
       top_k: number of classes for each image; 0 leaves their columns out.
+      vector_type: one of `transforms.collection.choices.VECTOR_TYPES`.
     """
     element = pa.field("element", pa.from_numpy_dtype(np.dtype(dtype)), nullable=False)
+    vector = {"list": pa.list_(element), "fixed_size_list": pa.list_(element, dim)}[vector_type]
     own = (
         Column("uri", pa.string(), "string", (), lambda e: e.source.uri, nullable=False),
-        Column("embedding", pa.list_(element), "float32", (dim,), lambda e: e.embedding, nullable=False),
+        Column("embedding", vector, "float32", (dim,), lambda e: e.embedding, nullable=False),
         Column("width", pa.int32(), "int64", (), lambda e: e.facts.width),
         Column("height", pa.int32(), "int64", (), lambda e: e.facts.height),
         Column("format", pa.string(), "string", (), lambda e: e.facts.format),
@@ -94,9 +96,11 @@ def carried_names(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def embeddings_schema(spec: EmbeddingSpec, carried: pa.Schema | None = None, top_k: int = 0) -> pa.Schema:
+def embeddings_schema(
+    spec: EmbeddingSpec, carried: pa.Schema | None = None, top_k: int = 0, vector_type: str = "list"
+) -> pa.Schema:
     """Return the Arrow schema of a file: our own columns, then the carried ones, and the spec as metadata."""
-    own = embedding_columns(spec.dim, spec.embedding_dtype, top_k)
+    own = embedding_columns(spec.dim, spec.embedding_dtype, top_k, vector_type)
     return pa.schema(
         [*(pa.field(column.name, column.arrow, column.nullable) for column in own), *(carried or ())],
         metadata={"embedding_spec": spec.to_json(), "embedding_spec_fingerprint": spec.fingerprint},

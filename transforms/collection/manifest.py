@@ -69,10 +69,14 @@ class RunEntry(TypedDict):
 
 
 class Collection(TypedDict):
-    """All rows, and the runs that made them: the last RUNS_KEPT; `columns` is the Arrow schema of what lists carry."""
+    """All rows, and the runs that made them: the last RUNS_KEPT.
+
+    `columns` is the Arrow schema of what lists carry, `vector_type` how Parquet holds the vectors.
+    """
 
     rows: int
     columns: str
+    vector_type: str
     runs: list[RunEntry]
 
 

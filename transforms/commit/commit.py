@@ -63,6 +63,7 @@ class Commit:
     replaceable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     claimed: bool = False
     columns: str = ""
+    vector_type: str = "list"
     top_k: int = 0
     updates: bool = False
     resumes: tuple[str, ...] = ()
@@ -108,7 +109,12 @@ class Commit:
             counts=accounted.counts,
             embedding_spec=dataclasses.asdict(self.spec),
             embedding_spec_fingerprint=self.spec.fingerprint,
-            collection={"rows": accounted.rows, "columns": self.columns, "runs": [*earlier, run][-RUNS_KEPT:]},
+            collection={
+                "rows": accounted.rows,
+                "columns": self.columns,
+                "vector_type": self.vector_type,
+                "runs": [*earlier, run][-RUNS_KEPT:],
+            },
             changes=accounted.changes,
             top_k=self.top_k,
             files=files,
@@ -185,6 +191,7 @@ class WriteManifest(beam.PTransform):
       replaceable: the `replaceable_versions` before the run began; None looks them up on construction.
       claimed: whether the run has claimed the folder, and is not to be committed once its claim is gone.
       columns: the carried columns' Arrow schema as text, see `transforms.collection.columns.schema_text`.
+      vector_type: Arrow's type of the vectors in Parquet: 'list' or 'fixed_size_list'.
       top_k: number of classes that each row has.
       updates: whether the run changes the collection that stands, rather than replacing it.
       resumes: runs that ended early, of which this one has taken over what they had finished.
@@ -200,6 +207,7 @@ class WriteManifest(beam.PTransform):
     replaceable: Mapping[str, str] | None = None
     claimed: bool = False
     columns: str = ""
+    vector_type: str = "list"
     top_k: int = 0
     updates: bool = False
     resumes: tuple[str, ...] = ()

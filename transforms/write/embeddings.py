@@ -31,8 +31,9 @@ class WriteEmbeddings(Stage, abc.ABC):
       num_shards: number of files; None lets `shard_bytes` decide.
       shard_bytes: target size of a file, in bytes.
       standing: a PCollection of the StandingFiles of the format that earlier runs wrote; None if there are none.
-      rewrites: whether all of these are written again, since they hold other carried columns.
+      rewrites: whether all of these are written again, since they have other columns.
       more: further PCollections of embeddings, see `WriteShards`.
+      vector_type: Arrow's type of the vectors in Parquet: 'list' or 'fixed_size_list'.
     """
 
     takes = Embedding
@@ -47,6 +48,7 @@ class WriteEmbeddings(Stage, abc.ABC):
     standing: Any = None
     rewrites: bool = False
     more: Sequence[Any] = ()
+    vector_type: str = "list"
 
     @abc.abstractmethod
     def format(self) -> ShardFormat:

@@ -38,10 +38,12 @@ def to_table(embeddings: list[Embedding], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays([column(field) for field in schema], schema=schema)
 
 
-def _vectors(embeddings: list[Embedding], type_: pa.ListType) -> pa.ListArray:
+def _vectors(embeddings: list[Embedding], type_: pa.ListType | pa.FixedSizeListType) -> pa.Array:
     matrix = np.stack([e.embedding for e in embeddings])
-    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
     values = pa.array(matrix.ravel()).cast(type_.value_type)
+    if pa.types.is_fixed_size_list(type_):
+        return pa.FixedSizeListArray.from_arrays(values, type=type_)
+    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
     return pa.ListArray.from_arrays(pa.array(offsets), values, type=type_)
 
 
@@ -162,5 +164,5 @@ class WriteEmbeddingsToParquet(WriteEmbeddings):
     """
 
     def format(self) -> ParquetFormat:
-        schema = embeddings_schema(self.spec, self.columns, self.top_k)
+        schema = embeddings_schema(self.spec, self.columns, self.top_k, self.vector_type)
         return ParquetFormat(schema, rows_per_part(self.spec.dim))

@@ -9,7 +9,7 @@ import sys
 
 from pipelines.console.exit_codes import EXIT_CODES
 from pipelines.console.reference import VARIABLES, reference
-from pipelines.options import explain, report, similar
+from pipelines.options import explain, projector, report, similar
 from pipelines.options.flags import parser
 from pipelines.options.given import PREFIX, variable_of
 from transforms.backbones import catalog_rows
@@ -22,7 +22,14 @@ def actions() -> list[argparse.Action]:
     """All flags that have a row of their own: those that explain-image shares with a run have one there."""
     shared = {action.dest for action in parser()._actions} - {"input"}
     own = [action for action in explain.parser()._actions if action.dest not in shared]
-    return [*(action for one in (parser(), similar.parser(), report.parser()) for action in one._actions), *own]
+    return [
+        *(
+            action
+            for one in (parser(), similar.parser(), report.parser(), projector.parser())
+            for action in one._actions
+        ),
+        *own,
+    ]
 
 
 def test_the_reference_is_what_the_code_says() -> None:

@@ -70,12 +70,13 @@ def test_each_backbone_has_its_lines_and_carried_columns_are_in_the_schema(
     photos: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (photos / "list.csv").write_text("uri,label\na/1.jpg,7\nb/2.jpg,8\n")
-    plan = planned(photos / "list.csv", "--backbone=MobileNet,MobileNetV2")
+    plan = planned(photos / "list.csv", "--backbone=MobileNet,MobileNetV2", "--vector_type=fixed_size_list")
     assert print_dry_run(plan, LocalLauncher([])) == 0
     printed = capsys.readouterr().out
     assert "MobileNet: 2 of 2 embedded, 1024 x float32" in printed
     assert "MobileNetV2: 2 of 2 embedded, 1280 x float32" in printed
     assert printed.count(", label int64") == 2
+    assert "embedding fixed_size_list<element: float not null>[1280]" in printed
 
 
 def test_what_a_launcher_needs_comes_first_and_what_it_costs_last(

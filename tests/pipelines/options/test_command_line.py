@@ -58,6 +58,9 @@ def test_allowed_prefixes_add_up_and_an_empty_one_does_not_allow_everything() ->
         (["--backbone", ","], "--backbone is empty"),
         (["--backbone", "VGG16,VGG19", "--weights", "w.h5"], "a weights file is for one --backbone"),
         (["--weights_sha256", "ab"], "--weights_sha256 is for a file"),
+        (["--vector_type", "fixed_size_list", "--output_format", "tfrecord"], "is for --output_format parquet"),
+        (["--vector_type", "list", "--output_format", "tfrecord"], "is for --output_format parquet"),
+        (["--vector_type", "array"], "invalid choice: 'array'"),
         (["--input"], "expected one argument"),
     ],
 )

@@ -135,12 +135,40 @@ def test_rows_are_compared_by_the_first_format_as_the_flags_say(photos: pathlib.
     assert list(merge.formats) == ["", "tfrecord", "parquet"] == list(formats_of(plan, target))
 
 
+def rewrites(plan: Plan, target: Target) -> dict[str, bool]:
+    return {format_: sink.rewrites for format_, sink in sinks_of(plan, target)}
+
+
 def test_a_collection_that_carries_other_columns_is_written_again(photos: pathlib.Path) -> None:
     plan, target = updated(photos)
-    assert [sink.rewrites for _, sink in sinks_of(plan, target)] == [True, True]
-    assert target.is_rewritten(plan.source.columns)
-    assert not target.is_rewritten(files.LABEL)
-    assert not dataclasses.replace(target, standing=type(target.standing)()).is_rewritten(files.LABEL)
+    assert rewrites(plan, target) == {"tfrecord": True, "parquet": True}
+    nothing = dataclasses.replace(target, standing=type(target.standing)())
+    plan.source.carry(files.LABEL)
+    for one in (target, nothing):
+        assert rewrites(plan, one) == {"tfrecord": False, "parquet": False}
+
+
+def test_the_type_of_vectors_is_for_parquet_and_no_part_of_the_spec(photos: pathlib.Path) -> None:
+    plain, fixed = planned(photos), planned(photos, "--vector_type=fixed_size_list")
+    assert plain.targets[0].spec == fixed.targets[0].spec
+    plan, target = updated(photos, "--vector_type=fixed_size_list")
+    plan.source.carry(files.LABEL)
+    assert rewrites(plan, target) == {"tfrecord": False, "parquet": True}
+    sink = dict(sinks_of(plan, target))["parquet"]
+    assert sink.format().schema.field("embedding").type.list_size == target.spec.dim  # type: ignore[attr-defined]
+    assert manifest_of(plan, target).vector_type == "fixed_size_list"
+
+
+def test_an_update_keeps_the_type_of_vectors_unless_another_is_given(photos: pathlib.Path) -> None:
+    for given, expected in (("", "fixed_size_list"), ("--vector_type=list", "list")):
+        plan, target = updated(photos, *filter(None, [given]))
+        collection = {**target.standing.manifest["collection"], "vector_type": "fixed_size_list"}  # type: ignore[index]
+        stands = dataclasses.replace(target.standing, manifest={**target.standing.manifest, "collection": collection})
+        target = dataclasses.replace(target, standing=stands)
+        plan.source.carry(files.LABEL)
+        assert rewrites(plan, target) == {"tfrecord": False, "parquet": expected == "list"}
+        sink = dict(sinks_of(plan, target))["parquet"]
+        assert (sink.vector_type, manifest_of(plan, target).vector_type) == (expected, expected)
 
 
 @pytest.mark.parametrize(("existing", "keeps"), [("update", True), ("replace", False), ("refuse", True)])

@@ -72,6 +72,26 @@ def test_what_stands_is_what_the_manifest_names(tmp_path: pathlib.Path) -> None:
     ]
 
 
+def test_files_differ_by_carried_columns_and_those_of_parquet_by_the_type_of_vectors(tmp_path: pathlib.Path) -> None:
+    manifest = files.collection(tmp_path, ROWS, vector_type="fixed_size_list")
+    found = standing_in(str(tmp_path), manifest, files.SPEC, settings_for(tmp_path))
+    other = pa.schema([("label", pa.string())])
+    for format_ in ("parquet", "tfrecord"):
+        assert not found.differs(format_, files.LABEL, "fixed_size_list")
+        assert found.differs(format_, other, "fixed_size_list")
+        assert not Standing().differs(format_, other, "list")
+    assert found.differs("parquet", files.LABEL, "list")
+    assert not found.differs("tfrecord", files.LABEL, "list")
+
+
+def test_a_collection_whose_manifest_tells_no_type_of_vectors_has_lists(tmp_path: pathlib.Path) -> None:
+    manifest = files.collection(tmp_path, ROWS)
+    del manifest["collection"]["vector_type"]  # type: ignore[misc]
+    found = standing_in(str(tmp_path), manifest, files.SPEC, settings_for(tmp_path))
+    differs = [found.differs("parquet", files.LABEL, vector_type) for vector_type in ("list", "fixed_size_list")]
+    assert differs == [False, True]
+
+
 def test_rows_are_compared_with_one_format_and_its_parts(tmp_path: pathlib.Path) -> None:
     both = {"parquet": files.parquet(), "tfrecord": files.tfrecord()}
     manifest = files.collection(tmp_path, ROWS, formats=both)

@@ -31,6 +31,10 @@ def test_rows_are_read_whatever_the_format_is(formats: dict, tmp_path: pathlib.P
     uris, vectors = found.read(RowRange(path, 1, 4))
     assert uris == ["/1.jpg", "/2.jpg", "/3.jpg"]
     np.testing.assert_array_equal(vectors, [row.embedding for row in ROWS[1:4]])
+    assert found.carried == ["label"]
+    keys = [(uri, carried) for some in found.row_keys() for uri, carried in zip(some.uris, some.carried, strict=True)]
+    assert [uri for uri, _ in keys] == [row.source.uri for row in ROWS]
+    assert [np.ravel(carried).tolist() for _, carried in keys] == [[i] for i in range(5)]
 
 
 def test_a_folder_without_a_collection_is_refused_with_the_one_that_may_be_meant(made: Made) -> None:

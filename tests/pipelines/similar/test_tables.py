@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.similar.tables import Match, check_out, replaced, write_table
+from pipelines.similar.tables import Match, check_out, check_out_folder, replaced, write_table
 from tests.pipelines.conftest import files_in
 from transforms.core.errors import UsageError
 from transforms.measure.pairs import Pair
@@ -59,3 +59,9 @@ def test_what_cannot_be_written_is_one_line(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UsageError, match="nothing here writes to https://"):
         check_out("https://host/found.jsonl")
     check_out(str(tmp_path / "new.jsonl"))
+    with pytest.raises(UsageError, match=r"--out .* is a file; give the name of a folder"):
+        check_out_folder(str(tmp_path / "file"))
+    with pytest.raises(UsageError, match="nothing here writes to https://"):
+        check_out_folder("https://host/found")
+    check_out_folder(str(tmp_path))
+    check_out_folder(str(tmp_path / "new"))

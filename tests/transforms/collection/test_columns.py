@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fake_backbone import spec
+from transforms.collection.choices import VECTOR_TYPES
 from transforms.collection.columns import (
     FAILURE_COLUMNS,
     OWN_NAMES,
@@ -93,6 +94,17 @@ def test_the_features_have_the_declared_shapes_and_kinds() -> None:
 def test_vectors_of_float16_are_such_in_parquet_and_float32_in_an_example() -> None:
     assert embeddings_schema(spec(dim=3, embedding_dtype="float16")).field("embedding").type.value_type == pa.float16()
     assert example_features(spec(dim=3, embedding_dtype="float16"))["embedding"] == feature("float32", 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_the_width_of_a_vector_may_be_part_of_its_type(dtype: str) -> None:
+    spec_ = spec(dim=3, embedding_dtype=dtype)
+    plain, fixed = (embeddings_schema(spec_, vector_type=vector_type) for vector_type in VECTOR_TYPES)
+    assert fixed.field("embedding").type.list_size == 3
+    for schema in (plain, fixed):
+        assert str(schema.field("embedding").type.value_type) == {"float32": "float", "float16": "halffloat"}[dtype]
+        assert not schema.field("embedding").type.value_field.nullable
+    assert fixed.remove(1).equals(plain.remove(1), check_metadata=True)
 
 
 def test_carried_columns_come_after_our_own_with_their_types() -> None:

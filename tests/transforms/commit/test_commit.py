@@ -414,12 +414,13 @@ def updates(folder: pathlib.Path, run_id: str, rows: str, **arguments: Any) -> t
 
 def test_a_run_that_updates_adds_itself_to_those_that_made_the_collection(tmp_path: pathlib.Path) -> None:
     for run_id, rows in (("A", "abc"), ("B", "de"), ("C", "f")):
-        commit, found = updates(tmp_path, run_id, rows, columns="schema", top_k=3)
+        commit, found = updates(tmp_path, run_id, rows, columns="schema", vector_type="fixed_size_list", top_k=3)
         commit(found)
     manifest = read_manifest(str(tmp_path))
     assert manifest is not None
     assert (manifest["run_id"], manifest["top_k"]) == ("C", 3)
-    assert (manifest["collection"]["rows"], manifest["collection"]["columns"]) == (6, "schema")
+    collection = manifest["collection"]
+    assert (collection["rows"], collection["columns"], collection["vector_type"]) == (6, "schema", "fixed_size_list")
     runs = manifest["collection"]["runs"]
     assert [(run["run_id"], run["counts"]["embedded"], run["changes"]["rows_before"]) for run in runs] == [
         ("A", 3, 0),

@@ -1,6 +1,7 @@
 """Parquet files have the schema that is promised, and other readers read the vectors that were put in."""
 
 import datetime
+import itertools
 import json
 import pathlib
 from typing import Any
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from transforms.collection.choices import VECTOR_TYPES
 from transforms.collection.columns import embeddings_schema
 from transforms.core.elements import Embedding, ImageFacts, ImageUri
 from transforms.core.spec import EmbeddingSpec
@@ -133,6 +135,47 @@ def test_duckdb_computes_similarities(written: tuple[pathlib.Path, np.ndarray]) 
     wide = matrix.astype(np.float64)
     expected = wide @ wide[0] / np.linalg.norm(wide, axis=1) / np.linalg.norm(wide[0])
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, np.ndarray]:
+    """A file of 50 embeddings whose type tells their width, and the vectors."""
+    folder, matrix = tmp_path_factory.mktemp("fixed"), vectors(50)
+    rows = [embedding(i, v) for i, v in enumerate(matrix)]
+    (path,) = write(folder, rows, spec(), num_shards=1, vector_type="fixed_size_list")
+    return path, matrix
+
+
+def test_arrow_and_polars_know_the_width_of_fixed_vectors(fixed: tuple[str, np.ndarray]) -> None:
+    path, matrix = fixed
+    type_ = pq.read_schema(path).field("embedding").type
+    assert (type_.list_size, type_.value_type) == (DIM, pa.float32())
+    frame = polars.read_parquet(path).sort("uri")
+    assert frame.schema["embedding"] == polars.Array(polars.Float32, DIM)
+    np.testing.assert_array_equal(frame["embedding"].to_numpy(), matrix)
+
+
+def test_readers_that_know_only_lists_read_fixed_vectors_too(fixed: tuple[str, np.ndarray]) -> None:
+    path, matrix = fixed
+    frame = pandas.read_parquet(path).sort_values("uri")
+    np.testing.assert_array_equal(np.stack(list(frame["embedding"])), matrix)
+    rows = duckdb.sql(f"SELECT embedding FROM '{path}' ORDER BY uri").fetchall()
+    np.testing.assert_array_equal(np.array([vector for (vector,) in rows], np.float32), matrix)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize(("old", "new"), itertools.permutations(VECTOR_TYPES), ids=" becomes ".join)
+def test_vectors_of_one_type_are_read_as_the_other(old: str, new: str, dtype: str, tmp_path: pathlib.Path) -> None:
+    matrix, spec_ = vectors(5).astype(dtype), spec(dtype=dtype)
+    before, now = (ParquetFormat(embeddings_schema(spec_, vector_type=one), 2) for one in (old, new))
+    rows = [embedding(i, v) for i, v in enumerate(matrix)]
+    before.write(str(tmp_path / "old"), [before.encode(rows)])
+    now.write(str(tmp_path / "new"), now.read(str(tmp_path / "old")))
+    assert pq.read_schema(tmp_path / "new").equals(now.schema)
+    for path in (tmp_path / "old", tmp_path / "new"):
+        found = list(now.embeddings(str(path), {row.source.uri: row.source for row in rows}))
+        np.testing.assert_array_equal(np.stack([one.embedding for one in found]), matrix)
+        assert {one.embedding.dtype for one in found} == {np.dtype(dtype)}
 
 
 def test_carried_columns_keep_types_values_and_nulls(tmp_path: pathlib.Path) -> None:
