@@ -86,7 +86,7 @@ def summary_lines(target: Target, manifest: Manifest, stats: RunStats, settings:
         *_version_lines(stats.counters.get("uris-in-two-versions", 0)),
         *_reason_lines(manifest["failures"], manifest["changes"]["known_failures"]),
         f"  files     {len(manifest['files'])}, {_bytes(size)}, run {manifest['run_id']}",
-        f"  vectors   {spec['dim']} x {spec['embedding_dtype']}, {spec['weights']} weights, output {spec['output']}, "
+        f"  vectors   {spec['dim']} x {spec['embedding_dtype']}, {target.weights}, output {spec['output']}, "
         f"fingerprint {manifest['embedding_spec_fingerprint']}",
         f"  health    {_health(health)}",
         f"  speed     {rate:.1f} img/s, {stats.seconds:.1f} s, {engines} in {spec['precision']} on {device}",

@@ -33,6 +33,8 @@ def print_dry_run(plan: Plan, launcher: Launcher) -> int:
         files = settings.num_shards or -(-num_bytes // settings.shard_bytes)
         schema = embeddings_schema(spec, plan.source.columns, target.backbone.top_k)
         say(f"{spec.backbone}: {count} of {len(trial.pixels)} embedded, {spec.dim} x {spec.embedding_dtype}")
+        if target.found_in:
+            say(f"  weights {target.weights}")
         size = f"about {files:,} files, {num_bytes / 1e6:,.1f} MB before compression, each format"
         say(f"  output  {target.output}: {size}")
         if free is not None:

@@ -189,7 +189,8 @@ def _add_backbone(add: Any) -> None:
         type=a_path,
         default="imagenet",
         metavar="WEIGHTS",
-        help="imagenet (default), random (seeded), a .weights.h5, .h5 or .keras file, or a SavedModel",
+        help="imagenet (default), random (seeded), a .weights.h5, .h5 or .keras file of the backbone or of a model "
+        "that holds it, or a SavedModel",
     )
     add(
         "--weights_sha256",

@@ -14,7 +14,7 @@ from pipelines.plan.disk import check_disk
 from pipelines.plan.runner import Where
 from pipelines.plan.standing import Standing, standing_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
-from transforms.backbones import name_classes
+from transforms.backbones import found_in, name_classes
 from transforms.collection.columns import Schema
 from transforms.collection.layout import new_run_id, owner_path
 from transforms.collection.manifest import now
@@ -36,6 +36,7 @@ class Target:
       output: folder that the embeddings go to.
       replaceable: versions of the files there that the run may replace.
       standing: what stands there before the run.
+      found_in: name of the nested model of a weights file that the backbone was found in; '' if in none.
     """
 
     backbone: Backbone
@@ -43,11 +44,17 @@ class Target:
     output: str
     replaceable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     standing: Standing = dataclasses.field(default_factory=Standing)
+    found_in: str = ""
 
     @property
     def canary(self) -> Canary | None:
         """What the first run of the collection computed; None if this is the first."""
         return self.standing.canary
+
+    @property
+    def weights(self) -> str:
+        """Which weights the backbone has, in words."""
+        return f"{self.spec.weights} weights" + (f" (found in {self.found_in})" if self.found_in else "")
 
     def is_rewritten(self, columns: Schema) -> bool:
         """Whether all files of the collection are written again, since it carries other columns now."""
@@ -110,7 +117,14 @@ def make_plan(settings: Settings, where: Where) -> Plan:
             # Now, since the names of the classes may have to be downloaded.
             name_classes(np.zeros((1, spec.dim), np.float32), backbone.top_k)
     targets = tuple(
-        Target(backbone, spec, path, one.replaceable, standing_in(path, one.manifest, spec, settings))
+        Target(
+            backbone,
+            spec,
+            path,
+            one.replaceable,
+            standing_in(path, one.manifest, spec, settings),
+            found_in(loadable_here(backbone, where)),
+        )
         for backbone, spec, path, one in zip(backbones, specs, outputs, found, strict=True)
     )
     source.carry(widened([*(target.standing.columns for target in targets), source.columns]))

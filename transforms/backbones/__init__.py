@@ -28,6 +28,7 @@ __all__ = [
     "count_gpus",
     "embedding_spec",
     "find_backbone",
+    "found_in",
     "has_gpu",
     "load_backbone",
     "name_classes",
@@ -69,6 +70,17 @@ def name_classes(scores: "np.ndarray", k: int) -> "list[Classes]":
     from transforms.backbones.graph.classes import top_classes
 
     return top_classes(scores, k)
+
+
+def found_in(backbone: "Backbone") -> str:
+    """Read a backbone's weights and return the name of the nested model that held them; '' if the file is of it alone.
+
+    Raises:
+      UsageError: the weights cannot be read or do not fit.
+    """
+    from transforms.backbones import loaded
+
+    return loaded.facts_of(backbone).found_in
 
 
 def embedding_spec(

@@ -35,10 +35,12 @@ class WeightsFacts(NamedTuple):
     Attributes:
       dim: width of its vectors.
       weights_sha256: hash of the weights' values in the model's order, in hex; for a SavedModel, of its files.
+      found_in: name of the nested model of a weights file that the backbone was found in; '' if in none.
     """
 
     dim: int
     weights_sha256: str
+    found_in: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -93,6 +93,16 @@ def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: 
     assert retry == ["embed-images", *COMMAND, "--existing", "update", "--retry", "all"]
 
 
+def test_where_the_weights_were_found_is_told(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
+    own = dataclasses.replace(spec, weights="file")
+    found = manifest(own, 8, {}, (PARQUET,))
+    alone = target(tmp_path, own)
+    nested = dataclasses.replace(alone, found_in="encoder/mobilenet_1.00_224")
+    told = [summary_lines(one, found, STATS, SETTINGS)[4] for one in (alone, nested)]
+    assert ", file weights, output avg, " in told[0]
+    assert ", file weights (found in encoder/mobilenet_1.00_224), output avg, " in told[1]
+
+
 @pytest.mark.parametrize(("vectors", "told"), [(1, False), (29, False), (30, True)])
 def test_constant_dimensions_are_told_of_enough_vectors(
     vectors: int, told: bool, spec: EmbeddingSpec, tmp_path: pathlib.Path

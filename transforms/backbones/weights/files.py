@@ -6,12 +6,13 @@ anything parses it.
 
 import contextlib
 import os
-import re
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 
 from transforms.backbones.backbone import Backbone, KerasModel
-from transforms.backbones.weights.containers import first_difference, refuse_inflated
+from transforms.backbones.weights.containers import refuse_inflated
+from transforms.backbones.weights.nested import is_alone, taken_out
 from transforms.core.errors import UsageError, one_line
 from transforms.storage.gcs import check_access, generations_of, is_gcs
 from transforms.storage.hashing import check_regular, sha256_of_files
@@ -35,12 +36,12 @@ def is_saved_model(path: str) -> bool:
         raise UsageError(f"cannot read --weights {path}: {one_line(e)}") from e
 
 
-def load_file(model: KerasModel, backbone: Backbone) -> None:
-    """Load a weights file into a model.
+def load_file(model: KerasModel, backbone: Backbone) -> str:
+    """Load a weights file into a model, and return the name of the nested model that it was found in; '' if in none.
 
     Raises:
-      UsageError: the file cannot be read, has a wrong sha256, or holds far more than the model needs; or it does not
-        fit, and the message names the first layer.
+      UsageError: the file cannot be read, has a wrong sha256, or holds far more than the model needs; or the backbone
+        is not in it, or more than once, and the message names what is.
     """
     path = backbone.weights
     if not path.endswith(SUFFIXES):
@@ -48,11 +49,18 @@ def load_file(model: KerasModel, backbone: Backbone) -> None:
     with local_copy(path, lambda local: check_sha256(local, backbone)) as local:
         try:
             refuse_inflated(local, path, model)
-            model.load_weights(local)
+            if is_alone(local, path, model):
+                # What Keras finds wrong with it is said better of its layers.
+                with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
+                    model.load_weights(local)
+                    return ""
+            with taken_out(local, backbone, model) as (alone, place):
+                model.load_weights(alone)
+            return place
         except UsageError:
             raise
         except Exception as e:
-            raise UsageError(f"--weights {path} does not fit {backbone.name}: {_misfit(model, local, e)}") from e
+            raise UsageError(f"--weights {path} does not fit {backbone.name}: {one_line(e)}") from e
 
 
 @contextlib.contextmanager
@@ -98,14 +106,3 @@ def check_sha256(local: str, backbone: Backbone) -> None:
         raise UsageError(
             f"--weights {backbone.weights} has sha256 {found}, not the --weights_sha256 {backbone.weights_sha256}"
         )
-
-
-def _misfit(model: KerasModel, local: str, error: Exception) -> str:
-    """Return which layer is the first that differs, in words."""
-    text = " ".join(str(error).split())
-    named = re.search(
-        r"(Shape mismatch in layer.*?\.|Layer '.*?' expected .*? during loading|Layer #\d+ \(named.*)", text
-    )
-    if named:
-        return one_line(ValueError(named.group()))
-    return first_difference(local, model) or one_line(error)
