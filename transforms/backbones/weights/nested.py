@@ -216,7 +216,9 @@ def _places(f: h5py.File) -> list[_Place]:
     listed = listed_layers(group)
     if listed:
         places = [_Place(name, name, _layers_of(group[name], names)) for name, names in listed if names]
-        return [*places, _Place("", "", [layer for place in places for layer in place.layers])]
+        whole = _Place("", "", [layer for place in places for layer in place.layers])
+        # A layer of one is no model.
+        return [*(place for place in places if len(place.layers) > 1), whole]
     found: dict[str, list[_Layer]] = collections.defaultdict(list)
     names: dict[str, str] = {}
 

@@ -105,7 +105,7 @@ def test_a_backbone_is_found_in_a_model_of_a_model(suffix: str, tmp_path: pathli
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_head_on_the_backbone_s_own_layers_is_no_obstacle(suffix: str, tmp_path: pathlib.Path) -> None:
     base = mobilenet()
-    x = keras.layers.Conv2D(9, 3)(base.output)
+    x = keras.layers.Conv2D(9, 1)(base.output)
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.BatchNormalization()(x))
     save(keras.Model(base.input, keras.layers.Dense(5)(x)), tmp_path / f"own{suffix}")
     assert found_in(Backbone(weights=str(tmp_path / f"own{suffix}"), **SMALL)) == ""
@@ -248,7 +248,7 @@ def test_a_layer_that_could_be_the_backbone_s_is_not_taken_for_it(suffix: str, t
     before.build((None, 64, 64, 3))
     base = keras.applications.EfficientNetB0(weights=None, include_top=False, input_tensor=before(inputs))
     save(keras.Model(base.input, keras.layers.Dense(2)(base.output)), tmp_path / f"own{suffix}")
-    error = usage_error("EfficientNetB0", weights=str(tmp_path / f"own{suffix}"), image_size=(64, 64))
+    error = usage_error(name="EfficientNetB0", weights=str(tmp_path / f"own{suffix}"), image_size=(64, 64))
     assert "holds more than one EfficientNetB0, or layers like its own: normalization" in error
 
 
