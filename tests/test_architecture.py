@@ -55,7 +55,7 @@ OPTIONS_TAKE = {
 OWNERS = {
     "tensorflow": {"transforms/core/tensorflow_setup.py"},
     "keras": {"transforms/backbones/graph/keras_applications.py"},
-    "h5py": {"transforms/backbones/weights/containers.py"},
+    "h5py": {"transforms/backbones/weights/containers.py", "transforms/backbones/weights/nested.py"},
     "openvino": {"transforms/backbones/engines/openvino.py"},
     "onnx": {"transforms/backbones/own/onnx_file.py"},
     "PIL": {

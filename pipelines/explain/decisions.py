@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from transforms import Backbone, EmbeddingSpec
-from transforms.backbones import find_backbone, model_note
+from transforms.backbones import find_backbone, note_of
 from transforms.core.elements import Embedding, Image
 from transforms.core.failures import REASONS, Failure
 from transforms.core.spec import OWN_PREPROCESSING
@@ -41,7 +41,7 @@ def decoded(data: bytes, decode: Decode) -> Iterator[str]:
 def loaded(backbone: Backbone, worker: Worker) -> Iterator[str]:
     """Say what computes."""
     if backbone.model:
-        yield f"{backbone.name}, {model_note(backbone)}, in {backbone.precision}"
+        yield f"{backbone.name}, {note_of(backbone)}, in {backbone.precision}"
     else:
         yield f"{backbone.name}, {backbone.weights} weights, output {backbone.output}, in {backbone.precision}"
     yield str(worker)

@@ -14,7 +14,7 @@ from pipelines.plan.disk import check_disk
 from pipelines.plan.runner import Where
 from pipelines.plan.standing import Standing, standing_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
-from transforms.backbones import model_note, name_classes
+from transforms.backbones import name_classes, note_of
 from transforms.collection.layout import new_run_id, owner_path
 from transforms.collection.manifest import now
 from transforms.core.elements import Size
@@ -35,7 +35,7 @@ class Target:
       output: folder that the embeddings go to.
       replaceable: versions of the files there that the run may replace.
       standing: what stands there before the run.
-      note: which output of a whole model is taken, in words; '' for a backbone of Keras.
+      note: what was taken of a model of the user's own, in words; '' for a backbone of Keras.
     """
 
     backbone: Backbone
@@ -117,7 +117,7 @@ def make_plan(settings: Settings, where: Where) -> Plan:
             path,
             one.replaceable,
             standing_in(path, one.manifest, spec, settings),
-            model_note(loadable_here(backbone, where)),
+            note_of(loadable_here(backbone, where)),
         )
         for backbone, spec, path, one in zip(backbones, specs, outputs, found, strict=True)
     )

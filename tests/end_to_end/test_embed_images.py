@@ -129,6 +129,29 @@ print(len(table), worst)
     assert float(worst) >= 0.99999
 
 
+def test_a_fine_tuned_model_gives_the_vectors_of_its_backbone(
+    photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(96, 96, 3))
+    inputs = keras.Input((96, 96, 3))
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(keras.layers.RandomFlip("horizontal")(inputs))
+    features = keras.layers.GlobalAveragePooling2D()(base(x, training=False))
+    keras.Model(inputs, keras.layers.Dense(5)(features)).save(tmp_path / "tuned.keras")
+    base.save_weights(tmp_path / "alone.weights.h5")
+    arguments = ["--input", photos, "--image_size", 96, "--weights"]
+    assert run(*arguments, tmp_path / "tuned.keras", "--output", tmp_path / "tuned") == 0
+    assert "  model     the weights of mobilenetv2_1.00_96 in it\n" in capsys.readouterr().out
+    table = table_of(tmp_path / "tuned")
+    forward = keras.Model(inputs, features)
+    for uri, vector in zip(table.uri, table.embedding, strict=True):
+        assert cosine(vector, forward.predict(pixels_of(uri, 96)[None], verbose=0)[0]) >= 0.99999
+    # A collection is brought in step with the backbone in either file.
+    assert run(*arguments, tmp_path / "alone.weights.h5", "--output", tmp_path / "tuned", "--existing", "update") == 0
+    assert ", file weights, output avg, " in capsys.readouterr().out
+    assert run(*arguments, tmp_path / "tuned.keras", "--output", tmp_path / "none", "--dry_run") == 0
+    assert "  model   the weights of mobilenetv2_1.00_96 in it\n" in capsys.readouterr().out
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "engine"), [("MobileNetV2", "tensorflow")])
 def test_without_rewrites_the_vectors_are_the_same_under_the_same_fingerprint(

@@ -31,8 +31,8 @@ __all__ = [
     "find_backbone",
     "has_gpu",
     "load_backbone",
-    "model_note",
     "name_classes",
+    "note_of",
     "own_backbone",
 ]
 
@@ -68,17 +68,19 @@ def load_backbone(backbone: "Backbone") -> "Engine":
     return loaded.get(backbone).engine
 
 
-def model_note(backbone: "Backbone") -> str:
-    """Say in words which output of a whole model was taken and what makes its input; '' for a backbone of Keras.
+def note_of(backbone: "Backbone") -> str:
+    """Say in words what was taken of a model of the user's own: the place of the weights in it, or its output.
 
     Raises:
       UsageError: as `load_backbone`.
     """
     from transforms.backbones import loaded
 
+    facts = loaded.facts_of(backbone)
+    if facts.found_in:
+        return f"the weights of {facts.found_in} in it"
     if not backbone.model:
         return ""
-    facts = loaded.facts_of(backbone)
     output = (
         f"the output of {facts.layer}" if facts.layer else "its own output" if not backbone.layer else backbone.output
     )

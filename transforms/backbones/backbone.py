@@ -41,12 +41,14 @@ class WeightsFacts(NamedTuple):
       weights_sha256: hash of the weights' values in the model's order, in hex; for a SavedModel or ONNX, of its files.
       layer: the layer of a whole model whose output was taken where the user named none; '' for its own output.
       why: what of a whole model was left off, in words; '' if nothing.
+      found_in: name of the nested model of a weights file that the backbone was found in; '' if in none.
     """
 
     dim: int
     weights_sha256: str
     layer: str = ""
     why: str = ""
+    found_in: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -93,6 +93,14 @@ def test_the_lines_say_what_became_of_the_inputs(spec: EmbeddingSpec, tmp_path: 
     assert retry == ["embed-images", *COMMAND, "--existing", "update", "--retry", "all"]
 
 
+def test_what_was_taken_of_a_model_of_one_s_own_is_told(spec: EmbeddingSpec, tmp_path: pathlib.Path) -> None:
+    found = manifest(spec, 8, {}, (PARQUET,))
+    plain = target(tmp_path, spec)
+    told = summary_lines(dataclasses.replace(plain, note="the weights of encoder in it"), found, STATS, SETTINGS)
+    lines = summary_lines(plain, found, STATS, SETTINGS)
+    assert [line for line in told if line not in lines] == ["  model     the weights of encoder in it"]
+
+
 @pytest.mark.parametrize(("vectors", "told"), [(1, False), (29, False), (30, True)])
 def test_constant_dimensions_are_told_of_enough_vectors(
     vectors: int, told: bool, spec: EmbeddingSpec, tmp_path: pathlib.Path

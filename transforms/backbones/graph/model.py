@@ -39,7 +39,7 @@ def keras_source(backbone: Backbone) -> GraphSource:
     keras.config.set_dtype_policy(dtype_policy(backbone.engine, backbone.precision))
     try:
         with of_one_name():
-            model = build_model(backbone)
+            model, found_in = build_model(backbone)
     finally:
         keras.config.set_dtype_policy(found)
     dim = width_of(model.output_shape, backbone)
@@ -49,15 +49,15 @@ def keras_source(backbone: Backbone) -> GraphSource:
 
     def facts() -> WeightsFacts:
         check_values(variables_of(model.weights), backbone)
-        return WeightsFacts(dim, sha256_of_values(model))
+        return WeightsFacts(dim, sha256_of_values(model), found_in=found_in)
 
     return GraphSource(facts, prepare)
 
 
-def build_model(backbone: Backbone) -> KerasModel:
-    """Build the architecture and fill it with weights; random ones are seeded: Backbone -> keras.Model.
+def build_model(backbone: Backbone) -> tuple[KerasModel, str]:
+    """Build the architecture and fill it with weights; random ones are seeded: Backbone -> keras.Model, `found_in`.
 
-    The model takes what its `preprocess_input` gives, float32 [B, H, W, 3].
+    The model takes what its `preprocess_input` gives, float32 [B, H, W, 3]; `found_in` is as in `WeightsFacts`.
 
     Raises:
       UsageError: Keras refuses an argument, or the weights cannot be read or do not fit.
@@ -76,6 +76,7 @@ def build_model(backbone: Backbone) -> KerasModel:
     }
     if backbone.include_top:
         arguments["classifier_activation"] = backbone.classifier_activation
+    found_in = ""
     try:
         if backbone.weights == "imagenet":
             with keras_download(f"the ImageNet weights of {backbone.name}", "use --weights random or --weights FILE"):
@@ -84,8 +85,8 @@ def build_model(backbone: Backbone) -> KerasModel:
             model = _seeded(lambda: build(weights=None, **arguments))
             if backbone.weights != "random":
                 # Before the model is cut: Keras counts a file's layers, so those of a part would get wrong weights.
-                load_file(model, backbone)
-        return _output(model, backbone)
+                found_in = load_file(model, backbone)
+        return _output(model, backbone), found_in
     except (ValueError, TypeError) as e:
         if isinstance(e, UsageError):
             raise

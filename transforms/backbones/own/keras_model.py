@@ -19,7 +19,7 @@ from transforms.backbones.rewrites import rewrite
 from transforms.backbones.rewrites.flatten import flat
 from transforms.backbones.rewrites.variables import of_one_name
 from transforms.backbones.weights.containers import MAX_INFLATION
-from transforms.backbones.weights.files import check_sha256, load_local, local_copy
+from transforms.backbones.weights.files import check_sha256, load_whole, local_copy
 from transforms.backbones.weights.values import check_values, sha256_of_values, variables_of
 from transforms.core.errors import UsageError, did_you_mean, one_line
 
@@ -57,7 +57,7 @@ def keras_model_source(backbone: Backbone) -> GraphSource:
         with _building(backbone):
             _refuse_larger(config, num_bytes, backbone)
             whole = _built(config)
-        load_local(whole, local, backbone)
+        load_whole(whole, local, backbone)
     with _building(backbone):
         of_one_level, rescale = flat(whole, backbone.size)
         model, layer, why = _output(of_one_level, backbone)

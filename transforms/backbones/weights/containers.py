@@ -1,4 +1,4 @@
-"""Weights files as containers: how much they hold, where they differ from a model; no array is read."""
+"""Weights files as containers: how much they hold, and what they list; no array is read."""
 
 import contextlib
 import io
@@ -37,29 +37,19 @@ def refuse_inflated(local: str, given_as: str, model: KerasModel) -> None:
       OSError: the file is no HDF5.
     """
     needed = sum(_num_bytes(weight) for weight in model.weights)
-    with _opened(local, given_as) as f:
+    with opened(local, given_as) as f:
         if f.visititems_links(lambda _, link: None if isinstance(link, h5py.HardLink) else link):
             raise UsageError(f"{given_as} has links, which weights do not need")
+        if f.visititems(lambda _, found: _is_elsewhere(found) or None):
+            raise UsageError(f"{given_as} has arrays in other files, which weights do not need")
         held = max(_num_bytes_of_arrays(f), _num_bytes_of_names(f.get("model_weights", f)))
     if held > MAX_INFLATION * max(needed, os.path.getsize(local)):
         raise UsageError(f"{given_as} would inflate to {held} bytes, where the backbone has {needed}")
 
 
-def first_difference(local: str, model: KerasModel) -> str:
-    """Say in words which layer of a `.h5` file is the first that the model does not have; '' if none, or unknown."""
-    with contextlib.suppress(Exception), h5py.File(local) as f:
-        group = f.get("model_weights", f)
-        saved = [name for name in _names(group, "layer_names") if _names(group[name], "weight_names")]
-        wanted = [layer.name for layer in model.layers if layer.weights]
-        # A .weights.h5 names no layers, and Keras' own words tell more.
-        for i, (a, b) in enumerate(zip([*wanted, "(none)"], [*saved, "(none)"] if saved else [], strict=False)):
-            if a != b:
-                return f"layer {i} with weights is {a} in the backbone and {b} in the file"
-    return ""
-
-
 @contextlib.contextmanager
-def _opened(local: str, given_as: str) -> Iterator[h5py.File]:
+def opened(local: str, given_as: str) -> Iterator[h5py.File]:
+    """Open a file, or the container of arrays in a `.keras` file; takes and raises what `refuse_inflated` does."""
     if not local.endswith(".keras"):
         with h5py.File(local) as f:
             yield f
@@ -76,6 +66,10 @@ def _opened(local: str, given_as: str) -> Iterator[h5py.File]:
         yield f
 
 
+def _is_elsewhere(found: Any) -> bool:
+    return isinstance(found, h5py.Dataset) and bool(found.external or found.is_virtual)
+
+
 def _num_bytes(array: Any) -> int:
     """Return the size of an array once it is read, in bytes: a file may declare many, and hold none of them."""
     num_bytes: int = math.prod(array.shape or ()) * np.dtype(array.dtype).itemsize
@@ -90,8 +84,12 @@ def _num_bytes_of_arrays(f: h5py.File) -> int:
 
 def _num_bytes_of_names(group: Any) -> int:
     """Return the size of all that a `.h5` file names as weights: an array may have many names, and is read for each."""
-    layers = [group[name] for name in _names(group, "layer_names")]
-    return sum(_num_bytes(layer[name]) for layer in layers for name in _names(layer, "weight_names"))
+    return sum(_num_bytes(group[layer][name]) for layer, names in listed_layers(group) for name in names)
+
+
+def listed_layers(group: Any) -> list[tuple[str, list[str]]]:
+    """Return the layers that a `.h5` file lists, each with the names of its weights; none where no list is."""
+    return [(name, _names(group[name], "weight_names")) for name in _names(group, "layer_names")]
 
 
 def _names(group: Any, attribute: str) -> list[str]:

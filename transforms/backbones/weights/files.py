@@ -6,12 +6,13 @@ anything parses it.
 
 import contextlib
 import os
-import re
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 
 from transforms.backbones.backbone import Backbone, KerasModel
-from transforms.backbones.weights.containers import first_difference, refuse_inflated
+from transforms.backbones.weights.containers import refuse_inflated
+from transforms.backbones.weights.nested import is_alone, taken_out
 from transforms.core.errors import UsageError, one_line
 from transforms.storage.gcs import check_access, is_gcs
 from transforms.storage.hashing import check_regular, sha256_of_files
@@ -20,30 +21,43 @@ from transforms.storage.schemes import how_to_install
 SUFFIXES = (".weights.h5", ".h5", ".keras")
 
 
-def load_file(model: KerasModel, backbone: Backbone) -> None:
-    """Load a weights file into a model.
+def load_file(model: KerasModel, backbone: Backbone) -> str:
+    """Load a weights file into a model, and return the name of the nested model that it was found in; '' if in none.
 
     Raises:
-      UsageError: the file cannot be read, has a wrong sha256, or holds far more than the model needs; or it does not
-        fit, and the message names the first layer.
+      UsageError: the file cannot be read, has a wrong sha256, or holds far more than the model needs; or the backbone
+        is not in it, or more than once, and the message names what is.
     """
     path = backbone.weights
     if not path.endswith(SUFFIXES):
         hint = "; a SavedModel is a whole model: give it as --model" if os.path.isdir(path) else ""
         raise UsageError(f"--weights {path} must be imagenet, random or a file ending in {', '.join(SUFFIXES)}{hint}")
     with local_copy(path, lambda local: check_sha256(local, backbone)) as local:
-        load_local(model, local, backbone)
+        try:
+            refuse_inflated(local, backbone.given_as, model)
+            if is_alone(local, backbone.given_as, model):
+                # What Keras finds wrong with it is said better of its layers.
+                with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
+                    model.load_weights(local)
+                    return ""
+            with taken_out(local, backbone, model) as (alone, place):
+                model.load_weights(alone)
+            return place
+        except UsageError:
+            raise
+        except Exception as e:
+            raise UsageError(f"{backbone.given_as} does not fit {backbone.name}: {one_line(e)}") from e
 
 
-def load_local(model: KerasModel, local: str, backbone: Backbone) -> None:
-    """Load a weights file of this machine into a model; raise UsageError if it does not fit."""
+def load_whole(model: KerasModel, local: str, backbone: Backbone) -> None:
+    """Load a file's weights into the whole model that it describes; raise UsageError if they do not fit."""
     try:
         refuse_inflated(local, backbone.given_as, model)
         model.load_weights(local)
     except UsageError:
         raise
     except Exception as e:
-        raise UsageError(f"{backbone.given_as} does not fit {backbone.name}: {_misfit(model, local, e)}") from e
+        raise UsageError(f"{backbone.given_as} does not fit {backbone.name}: {one_line(e)}") from e
 
 
 @contextlib.contextmanager
@@ -88,14 +102,3 @@ def check_sha256(local: str, backbone: Backbone) -> None:
     found = sha256_of_files(local)
     if found != backbone.weights_sha256.lower():
         raise UsageError(f"{backbone.given_as} has sha256 {found}, not the --weights_sha256 {backbone.weights_sha256}")
-
-
-def _misfit(model: KerasModel, local: str, error: Exception) -> str:
-    """Return which layer is the first that differs, in words."""
-    text = " ".join(str(error).split())
-    named = re.search(
-        r"(Shape mismatch in layer.*?\.|Layer '.*?' expected .*? during loading|Layer #\d+ \(named.*)", text
-    )
-    if named:
-        return one_line(ValueError(named.group()))
-    return first_difference(local, model) or one_line(error)

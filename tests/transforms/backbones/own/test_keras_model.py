@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import exhaustive
 from tests.transforms.backbones.own.conftest import PIXELS, SIDE, cosine, fine_tuned, refused, rewritten, up_to
 from transforms import embedding_spec
-from transforms.backbones import load_backbone, model_note, own_backbone
+from transforms.backbones import load_backbone, note_of, own_backbone
 from transforms.backbones.engines import ENGINES
 
 layers = keras.layers
@@ -41,7 +41,7 @@ def test_a_fine_tuned_model_gives_the_vectors_before_its_classifier(
     # Its name in the file, since Keras gives it on one level.
     assert spec.output == "layer:pooled:avg"
     says = "the output of pooled, without classes (softmax); its input is made by Rescaling in it"
-    assert model_note(backbone) == says
+    assert note_of(backbone) == says
 
 
 def test_any_layer_can_be_asked_for_also_one_in_a_model_in_the_model(model: keras.Model, path: pathlib.Path) -> None:
@@ -64,7 +64,7 @@ def test_a_model_without_a_classifier_is_taken_whole(tmp_path: pathlib.Path) -> 
     backbone = own_backbone(str(tmp_path / "maps.keras"))
     assert cosine(load_backbone(backbone)(PIXELS), expected.mean((1, 2))) > 0.99999
     assert embedding_spec(backbone).output == "avg"
-    assert model_note(backbone).startswith("its own output; ")
+    assert note_of(backbone).startswith("its own output; ")
     flat = load_backbone(own_backbone(str(tmp_path / "maps.keras"), pooling="flatten"))(PIXELS)
     assert cosine(flat, expected.reshape(len(expected), -1)) > 0.99999
 
@@ -92,7 +92,7 @@ def test_what_classifies_is_left_off_and_nothing_else(
     without = keras.Sequential(model.layers[: -len(end)] if left_off else model.layers)
     backbone = own_backbone(str(tmp_path / "m.keras"))
     assert cosine(load_backbone(backbone)(PIXELS), without.predict(PIXELS.astype(np.float32), verbose=0)) > 0.99999
-    assert (f"without {left_off};" in model_note(backbone)) == bool(left_off)
+    assert (f"without {left_off};" in note_of(backbone)) == bool(left_off)
 
 
 def test_the_fingerprint_is_the_model_s_not_the_file_s(path: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from tests.transforms.backbones.own.conftest import PIXELS, SIDE, cosine, fine_tuned, network, refused, saved, up_to
 from transforms import embedding_spec
-from transforms.backbones import load_backbone, model_note, own_backbone
+from transforms.backbones import load_backbone, note_of, own_backbone
 from transforms.backbones.own import header
 from transforms.core.errors import UsageError
 
@@ -42,7 +42,7 @@ def test_an_exported_classifier_gives_the_vectors_before_its_classes(
     assert cosine(load_backbone(backbone)(PIXELS), reference(model, "vector", images)) > 0.99999
     assert embedding_spec(backbone).output == "layer:vector:avg"
     says = "the output of vector, without the classifier scores and softmax; its input is made by --preprocess tf"
-    assert model_note(backbone) == says
+    assert note_of(backbone) == says
 
 
 @pytest.mark.parametrize(

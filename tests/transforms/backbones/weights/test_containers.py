@@ -15,7 +15,6 @@ from tests.conftest import exhaustive
 from tests.transforms.backbones.conftest import SMALL, SUFFIXES, save, usage_error
 from transforms import Backbone
 from transforms.backbones import load_backbone
-from transforms.backbones.weights.containers import first_difference
 
 HUGE = 1 << 30
 """Number of values in an array that nothing is stored for: 4 GiB in memory, kilobytes on disk."""
@@ -97,6 +96,24 @@ def test_a_file_that_leads_to_other_files_is_refused(suffix: str, tmp_path: path
     assert "has links" in usage_error(weights=own_file(tmp_path, model, suffix, lead), **SMALL)
 
 
+@pytest.mark.parametrize("kind", ["external", "virtual"])
+def test_arrays_that_lie_in_other_files_are_refused(kind: str, tmp_path: pathlib.Path, model: keras.Model) -> None:
+    """(4c) Their bytes would be those of any file that the command may read."""
+
+    def lead(f: h5py.File) -> None:
+        name = first_array(f)
+        shape = f[name].shape
+        del f[name]
+        if kind == "external":
+            f.create_dataset(name, shape, "f4", external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)])
+        else:
+            layout = h5py.VirtualLayout(shape, "f4")
+            layout[:] = h5py.VirtualSource("/etc/other.h5", "x", shape)
+            f.create_virtual_dataset(name, layout)
+
+    assert "arrays in other files" in usage_error(weights=own_file(tmp_path, model, ".weights.h5", lead), **SMALL)
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_file_with_the_state_of_its_optimizer_is_accepted(suffix: str, tmp_path: pathlib.Path) -> None:
     model = keras.applications.MobileNet(alpha=0.25, weights=None, include_top=False, input_shape=(64, 64, 3))
@@ -111,13 +128,3 @@ def test_a_keras_file_without_arrays_is_none(tmp_path: pathlib.Path) -> None:
     with zipfile.ZipFile(tmp_path / "empty.keras", "w") as archive:
         archive.writestr("config.json", "{}")
     assert "is not a .keras file: " in usage_error(weights=str(tmp_path / "empty.keras"))
-
-
-def test_the_first_layer_that_differs_is_named(tmp_path: pathlib.Path, model: keras.Model) -> None:
-    model.save(tmp_path / "own.h5")
-    assert first_difference(str(tmp_path / "own.h5"), model) == ""
-    other = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
-    expected = "layer 0 with weights is block1_conv1 in the backbone and conv1 in the file"
-    assert first_difference(str(tmp_path / "own.h5"), other) == expected
-    (tmp_path / "junk.h5").write_bytes(b"junk")
-    assert first_difference(str(tmp_path / "junk.h5"), model) == ""
