@@ -204,8 +204,8 @@ def add_backbone(add: Any) -> None:
         type=a_path,
         default="imagenet",
         metavar="WEIGHTS",
-        help="imagenet (default), random (seeded), or a .weights.h5, .h5 or .keras file of the backbone or of a model that "
-        "holds it",
+        help="imagenet (default), random (seeded), or a .weights.h5, .h5 or .keras file of the backbone or of a model "
+        "that holds it",
     )
     add(
         "--model",
