@@ -20,8 +20,8 @@ import transforms
 from pipelines.command import main
 from pipelines.console.exit_codes import OVER_BUDGET, USAGE
 from pipelines.explain.command import main as explain_image
-from pipelines.options import explain, projector, report, similar
 from pipelines.options.command_line import parse
+from pipelines.options.commands import explain, projector, report, similar
 from pipelines.options.flags import parser
 from pipelines.projector.command import main as projector_files
 from pipelines.report.command import main as report_images

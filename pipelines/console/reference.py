@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Iterator
 
 from pipelines.console.exit_codes import EXIT_CODES
-from pipelines.options import explain, projector, report, similar
+from pipelines.options.commands import explain, projector, report, similar
 from pipelines.options.flags import parser
 from pipelines.options.given import PREFIX
 from pipelines.plan.backbone_of import REWRITES

@@ -5,7 +5,7 @@ import sys
 
 from pipelines.command import answer, collect_seldom, run_command, speak
 from pipelines.console.completion import complete_if_asked
-from pipelines.options.explain import parse, parser
+from pipelines.options.commands.explain import parse, parser
 
 NAME = "explain-image"
 

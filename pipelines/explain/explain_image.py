@@ -16,7 +16,7 @@ from pipelines.explain.picture import write_picture
 from pipelines.explain.stored import Stored, cosine_of, neighbours_of, stored_of
 from pipelines.explain.way import Way, way_of
 from pipelines.launch.beam_pipeline import billed
-from pipelines.options.explain import Settings
+from pipelines.options.commands.explain import Settings
 from pipelines.plan.stages import fetch_within
 from pipelines.similar.collection import Collection
 from pipelines.similar.matrix import matrix_of

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pipelines.options.explain import Settings
+from pipelines.options.commands.explain import Settings
 from pipelines.plan.backbone_of import backbones_of
 from pipelines.plan.checks import check_gpu
 from pipelines.plan.plan import spec_of

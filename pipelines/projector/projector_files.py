@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pipelines.console.exit_codes import DONE
 from pipelines.console.lines import say
 from pipelines.launch.beam_pipeline import billed
-from pipelines.options.projector import Settings
+from pipelines.options.commands.projector import Settings
 from pipelines.projector.files import write_files
 from pipelines.projector.points import points_of
 from pipelines.projector.sprite import Sprite, sprite_of

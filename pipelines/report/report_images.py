@@ -11,7 +11,7 @@ import numpy as np
 from pipelines.console.exit_codes import DONE
 from pipelines.console.lines import say
 from pipelines.launch.beam_pipeline import billed
-from pipelines.options.report import Settings
+from pipelines.options.commands.report import Settings
 from pipelines.report import charts, history
 from pipelines.report.failures import reasons_of
 from pipelines.report.page import Content, Images, page_of

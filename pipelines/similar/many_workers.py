@@ -22,7 +22,7 @@ from pipelines.launch.local_runner import LocalRunner
 from pipelines.launch.portable.launcher import LOOK_SECONDS, cancel, portable_pipeline
 from pipelines.launch.portable.services import find_services
 from pipelines.options.command_line import check_beam_flags
-from pipelines.options.similar import Settings, parser
+from pipelines.options.commands.similar import Settings, parser
 from pipelines.plan.runner import NamedRunner, Runner, named_runner
 from pipelines.similar.collection import Collection
 from transforms.collection.layout import new_run_id

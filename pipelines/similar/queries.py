@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.options.similar import Settings
+from pipelines.options.commands.similar import Settings
 from pipelines.plan.stages import fetch_within
 from pipelines.similar.collection import Collection
 from pipelines.similar.embedder import collection_backbone, embedder_of

@@ -13,7 +13,7 @@ from pipelines.console.lines import say
 from pipelines.console.progress import LiveLine
 from pipelines.launch.beam_pipeline import billed
 from pipelines.options.command_line import check_beam_flags
-from pipelines.options.similar import ABOVE, PAGE, TOP, Settings, parser
+from pipelines.options.commands.similar import ABOVE, PAGE, TOP, Settings, parser
 from pipelines.similar.collection import Collection, open_collection
 from pipelines.similar.many_workers import pairs_by_beam
 from pipelines.similar.matrix import matrix_of

@@ -13,7 +13,7 @@ from pipelines.options.flags import parser
 def completed(line: str) -> list[str]:
     """Return what a shell would offer behind a line."""
     # The protocol's file descriptor is 8.
-    module = "pipelines.options.explain" if line.startswith("explain") else "pipelines.options.flags"
+    module = "pipelines.options.commands.explain" if line.startswith("explain") else "pipelines.options.flags"
     code = (
         "import os, sys\nout = os.dup(1)\nos.dup2(out, 8)\nfrom pipelines.console.completion import complete_if_asked\n"
         f"from {module} import parser\n"

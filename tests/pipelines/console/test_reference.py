@@ -9,7 +9,7 @@ import sys
 
 from pipelines.console.exit_codes import EXIT_CODES
 from pipelines.console.reference import VARIABLES, reference
-from pipelines.options import explain, projector, report, similar
+from pipelines.options.commands import explain, projector, report, similar
 from pipelines.options.flags import parser
 from pipelines.options.given import PREFIX, variable_of
 from transforms.backbones import catalog_rows

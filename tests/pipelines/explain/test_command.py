@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pipelines.explain.command import main
-from pipelines.options.explain import parser
+from pipelines.options.commands.explain import parser
 from tests.pipelines.conftest import LIGHT
 from tests.pipelines.similar.conftest import Made
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.command import main as embed_images
 from pipelines.explain.explain_image import run
-from pipelines.options.explain import parse
+from pipelines.options.commands.explain import parse
 from tests.conftest import answer, exhaustive
 from tests.pipelines.conftest import LIGHT, files_in
 from tests.pipelines.similar.conftest import Made

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipelines.explain.how import How, how_of
-from pipelines.options.explain import parse
+from pipelines.options.commands.explain import parse
 from pipelines.plan.plan import make_plan
 from pipelines.plan.runner import Where
 from pipelines.plan.stages import decode_of

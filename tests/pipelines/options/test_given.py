@@ -12,8 +12,8 @@ from hypothesis import given as each
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from pipelines.options import report, similar
 from pipelines.options.arguments import Parser
+from pipelines.options.commands import report, similar
 from pipelines.options.flags import parser
 from pipelines.options.given import NO_FLAGS, PREFIX, given, is_setting, peeked, variable_of
 from transforms.core.errors import UsageError

@@ -4,9 +4,10 @@ import shlex
 
 import pytest
 
-from pipelines.options import flags, report, similar
+from pipelines.options import flags
 from pipelines.options.arguments import Parser
 from pipelines.options.command_line import parse
+from pipelines.options.commands import report, similar
 from pipelines.options.flags import parser
 from pipelines.options.help import EXAMPLES, SUMMARY
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.options import report
+from pipelines.options.commands import report
 from pipelines.options.flags import parser
 from pipelines.options.strays import refuse_strays, refuse_unknown
 from transforms.core.errors import UsageError

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import transforms
-from pipelines.options.projector import parser
+from pipelines.options.commands.projector import parser
 from pipelines.projector.command import main
 from tests.collection_files import collection, embedding
 

@@ -11,7 +11,7 @@ from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
 from werkzeug.test import Client
 
-from pipelines.options.projector import parse
+from pipelines.options.commands.projector import parse
 from pipelines.projector.projector_files import run
 from tests.collection_files import collection, embedding
 from tests.conftest import sample_image

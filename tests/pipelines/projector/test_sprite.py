@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.options.projector import Settings, parse
+from pipelines.options.commands.projector import Settings, parse
 from pipelines.projector.sprite import GREY, LARGEST, SIDE, grid_of, sprite_of
 from tests.fake_backbone import spec
 

@@ -15,14 +15,23 @@ HOSTILE = "</script><script>alert(1)</script><!--\u2028"
 POINTS = [
     {"x": 0.0, "y": 1.0, "name": HOSTILE},
     {"x": 1.0, "y": 0.0, "name": "b", "kind": ODD_ONE, "href": "#picture-7", "image": "data:,"},
+    {"x": 1.0, "y": 1.0, "name": "c", "image": "data:,"},
 ]
 
 
-@pytest.mark.parametrize("points", [POINTS, POINTS[:1], POINTS[1:]])
+@pytest.mark.parametrize("points", [POINTS, POINTS[:1], POINTS[1:2], POINTS[2:]])
 def test_a_map_is_accepted_and_holds_its_points(points: list[dict[str, object]]) -> None:
     chart = charts.map_chart(points).to_dict()
     vl_convert.vegalite_to_vega(chart)
     assert sorted(rows_in(chart), key=str) == sorted(points, key=str)
+
+
+def test_only_what_has_a_place_in_the_page_can_be_clicked_and_only_its_kinds_are_explained() -> None:
+    small, medium, large = (layer["encoding"] for layer in charts.map_chart(POINTS).to_dict()["layer"])
+    assert ("href" in small, "href" in medium, "href" in large) == (False, False, True)
+    assert large["color"]["scale"]["domain"] == [ODD_ONE]
+    fields = [one["field"] for one in medium["tooltip"]]
+    assert fields == ["name", "image"]
 
 
 def rows_in(chart: dict) -> list[dict[str, object]]:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import transforms
-from pipelines.options.report import parser
+from pipelines.options.commands.report import parser
 from pipelines.report.command import main
 from tests.collection_files import collection, embedding
 

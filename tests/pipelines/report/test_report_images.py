@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.grown import grow
-from pipelines.options.report import parse
+from pipelines.options.commands.report import parse
 from pipelines.report import survey
 from pipelines.report.report_images import run
 from tests.collection_files import collection, embedding, failure

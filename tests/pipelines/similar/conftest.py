@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.command import main as embed_images
-from pipelines.options.similar import Settings, parse
+from pipelines.options.commands.similar import Settings, parse
 from tests.conftest import sample_image
 from tests.pipelines.conftest import LIGHT
 

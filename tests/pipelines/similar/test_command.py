@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import transforms
-from pipelines.options.similar import parser
+from pipelines.options.commands.similar import parser
 from pipelines.similar.command import main
 from tests.pipelines.similar.conftest import Made
 

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from pipelines.options.similar import parse
+from pipelines.options.commands.similar import parse
 from pipelines.similar.collection import open_collection
 from pipelines.similar.many_workers import pairs_by_beam
 from pipelines.similar.similar_images import pairs_here

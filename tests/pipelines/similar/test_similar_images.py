@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.options.similar import parse
+from pipelines.options.commands.similar import parse
 from pipelines.similar.similar_images import run
 from tests.collection_files import collection, embedding
 from tests.pipelines.conftest import files_in

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from pipelines.options.arguments import Parser, a_cosine, a_path
 from pipelines.options.command_line import given_to
+from pipelines.options.commands.similar import ABOVE, PAGE, add_embeddings
 from pipelines.options.flags import add_habits, add_limits
 from pipelines.options.help import HelpFormatter
 from pipelines.options.settings import Habits, Limits
-from pipelines.options.similar import ABOVE, PAGE, add_embeddings
 from pipelines.options.strays import refuse_unknown
 
 OUT = "report.html"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pipelines.options import flags
 from pipelines.options.arguments import Parser, a_count, a_path
 from pipelines.options.command_line import given_to, model_contradiction
+from pipelines.options.commands.similar import TOP
 from pipelines.options.flags import add_backbone, add_habits, add_images, add_limits
 from pipelines.options.given import COMMAND_LINE, DEFAULT, Given
 from pipelines.options.help import HelpFormatter
 from pipelines.options.settings import Habits, HowToEmbed, Limits
-from pipelines.options.similar import TOP
 from pipelines.options.strays import refuse_unknown
 
 PICTURE = ".png"

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.options import flags
-from pipelines.options.report import parse, parser
+from pipelines.options.commands.report import parse, parser
 from transforms.core.errors import UsageError
 
 HERE = ["--embeddings", "out"]

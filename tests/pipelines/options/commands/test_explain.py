@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.options import flags
 from pipelines.options.command_line import parse as parse_run
-from pipelines.options.explain import parse, parser
+from pipelines.options.commands.explain import parse, parser
 from pipelines.options.settings import HowToEmbed, Limits
 from transforms.core.errors import UsageError
 

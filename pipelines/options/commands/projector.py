@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from pipelines.options.arguments import Parser, a_path, some_points
 from pipelines.options.command_line import given_to
+from pipelines.options.commands.similar import add_embeddings
 from pipelines.options.flags import SWITCH, add_habits, add_limits
 from pipelines.options.help import HelpFormatter
 from pipelines.options.settings import Habits, Limits
-from pipelines.options.similar import add_embeddings
 from pipelines.options.strays import refuse_unknown
 
 LIMIT = 10_000

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from pipelines.options import flags
-from pipelines.options.projector import parse, parser
+from pipelines.options.commands.projector import parse, parser
 from transforms.core.errors import UsageError
 
 HERE = ["--embeddings", "made", "--out", "shown"]

@@ -1,0 +1,1 @@
+"""The flags of the commands beside `embed-images`, each in a file."""
