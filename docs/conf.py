@@ -14,7 +14,7 @@ project = "beam-image-embeddings"
 author = "The authors of beam-image-embeddings"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "*.md", "templates/README.md", "benchmarks/results/*.md"]
+include_patterns = ["docs/*.md", "docs/*/*.md", "*.md", "templates/README.md", "benchmarks/results/*.md"]
 # The tables of single measurements, to which the page on speed links.
 suppress_warnings = ["toc.not_included"]
 html_theme = "furo"

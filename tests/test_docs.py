@@ -33,7 +33,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "templates" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 
 NOT_RUN = {
@@ -198,7 +198,7 @@ def test_the_tutorial_leads_from_no_photos_to_a_search(
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 def test_the_units_are_what_systemd_takes(tmp_path: pathlib.Path) -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
+    page = (ROOT / "docs" / "operate" / "operations.md").read_text()
     units = re.findall(r"`/etc/systemd/system/(\S+)`:\n\n```ini\n(.*?)```", page, re.DOTALL)
     assert [name for name, _ in units] == ["embed-images.service", "embed-images.timer"]
     for name, unit in units:

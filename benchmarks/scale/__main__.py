@@ -1,6 +1,6 @@
-"""Measure what grows with the number of images beside their embedding, and write docs/scale.md.
+"""Measure what grows with the number of images beside their embedding, and write docs/operate/scale.md.
 
-python -m benchmarks.scale --images 300000 1000000 3000000 10000000 --output docs/scale.md
+python -m benchmarks.scale --images 300000 1000000 3000000 10000000 --output docs/operate/scale.md
 
 Runs of so many uris go through reading, comparing, writing and committing, by `benchmarks.scale.unembedded`; then each
 step that one worker does alone is measured by itself, and reckoned for up to ten thousand million images.
@@ -33,7 +33,7 @@ def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, nargs="+", default=[300_000, 1_000_000, 3_000_000, 10_000_000])
-    parser.add_argument("--output", default="docs/scale.md")
+    parser.add_argument("--output", default="docs/operate/scale.md")
     arguments = parser.parse_args()
     costs: dict[tuple[str, int], Cost] = {}
     with tempfile.TemporaryDirectory() as cache:
@@ -157,8 +157,8 @@ What follows from it:
 
 ## US dollars
 
-List prices as in [the operator's manual](../templates/README.md#what-it-costs), decoding and embedding at the speed of
-this machine's cores, the speed of a GPU guessed; one read of Cloud Storage an image included. Nothing of it was paid
+List prices as in [the operator's manual](../../templates/README.md#what-it-costs), decoding and embedding at the speed
+of this machine's cores, the speed of a GPU guessed; one read of Cloud Storage an image included. Nothing of it was paid
 yet.
 
 | backbone | machine | a million | a hundred million | ten thousand million |

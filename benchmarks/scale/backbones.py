@@ -1,6 +1,6 @@
-"""Measure all backbones on this machine, and write docs/backbones.md.
+"""Measure all backbones on this machine, and write docs/use/backbones.md.
 
-python -m benchmarks.scale.backbones --output docs/backbones.md
+python -m benchmarks.scale.backbones --output docs/use/backbones.md
 """
 
 import argparse
@@ -21,7 +21,7 @@ from transforms.backbones import catalog_rows
 def main() -> None:
     """Measure each backbone in a process of its own, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", default="docs/backbones.md")
+    parser.add_argument("--output", default="docs/use/backbones.md")
     arguments = parser.parse_args()
     speeds: dict[str, Speed] = {}
     spawned = multiprocessing.get_context("spawn")
@@ -81,9 +81,10 @@ PAGE = """# Choosing a backbone
   three backbones at once (`--backbone MobileNetV2,EfficientNetV2B0,ConvNeXtTiny`) and look at what
   [`similar-images`](similar.md) finds.
 
-Images a second of 500 x 375 px, decoded and embedded at the default input size, with the engine that is fastest, random
-weights: {machine}, one measurement each (`python -m benchmarks.scale.backbones`). Dollars are
-[estimates](scale.md#us-dollars) for Dataflow, from the speed of this machine's cores; the speed of the GPU is guessed.
+Images a second of 500 x 375 px, decoded and embedded at the default input size, with the engine that is fastest,
+random weights: {machine}, one measurement each (`python -m benchmarks.scale.backbones`). Dollars are
+[estimates](../operate/scale.md#us-dollars) for Dataflow, from the speed of this machine's cores; the speed of the GPU
+is guessed.
 
 | backbone | top-1, % | img/s | input, px | width | parameters, M | {machines} |
 |---|---|---|---|---|---|{rules}

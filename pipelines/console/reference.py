@@ -17,7 +17,7 @@ from transforms.storage.cache import VARIABLE as CACHE
 
 VARIABLES = {
     f"{PREFIX}FLAG": "any setting, e.g. EMBED_IMAGES_BATCH_SIZE=32; for the other commands SIMILAR_IMAGES_FLAG and "
-    "REPORT_IMAGES_FLAG; see [configuration](configuration.md)",
+    "REPORT_IMAGES_FLAG; see [configuration](use/configuration.md)",
     CACHE: "folder of kept graphs and downloaded weights; empty: no cache (default ~/.cache/embed-images)",
     REWRITES: "0 runs each model as Keras built it: slower, to check a doubtful number",
     "KERAS_HOME": "folder of Keras' downloads (default ~/.keras)",
@@ -68,7 +68,7 @@ def _lines() -> Iterator[str]:
     yield from ("", "## Reasons for failures", "", "| reason | meaning |", "|---|---|")
     yield from (f"| `{reason}` | {_cell(meaning)} |" for reason, meaning in REASONS.items())
     yield from ("", "## Backbones", "")
-    yield from ("Which one to choose, with speeds and prices: [backbones](backbones.md).", "")
+    yield from ("Which one to choose, with speeds and prices: [backbones](use/backbones.md).", "")
     yield from ("| backbone | input, px | width | parameters | top-1, % | preprocessing |", "|---|---|---|---|---|---|")
     yield from (
         f"| {b.name} | {b.side} | {b.dim} | {b.params:,} | {b.top_1} | {b.preprocessing} |"

@@ -1,4 +1,4 @@
-"""The table at the end of docs/models.md: other libraries' preprocessing and its names here, by their own code."""
+"""The table at the end of docs/use/models.md: other libraries' preprocessing and its names here, by their own code."""
 
 import io
 import os
@@ -21,7 +21,7 @@ from tests.end_to_end.torch_libraries import ROWS
 from transforms.backbones.preprocessing import parse
 from transforms.decode.resizing import resized
 
-PAGE = pathlib.Path(__file__).parent.parent.parent / "docs" / "models.md"
+PAGE = pathlib.Path(__file__).parent.parent.parent / "docs" / "use" / "models.md"
 SIDE = 224
 
 Library = Callable[[PIL.Image.Image], Any]

@@ -46,7 +46,7 @@ ROWS: dict[str, Callable[[], Callable[[PIL.Image.Image], Any]]] = {
     "DINOv2:": lambda: hugging_face("BitImageProcessor", **DINOV2),
     "SigLIP:": lambda: hugging_face("SiglipImageProcessor"),
 }
-"""By how a row of the table in docs/models.md begins: an image -> float [3, H, W] as a network takes it."""
+"""By how a row of the table in docs/use/models.md begins: an image -> float [3, H, W] as a network takes it."""
 
 
 if __name__ == "__main__":

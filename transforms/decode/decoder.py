@@ -27,7 +27,7 @@ from transforms.decode.resizing import resized
 
 REDUCED_TO = 2
 """A JPEG is reduced while it is decoded, but to no less than this many times the largest size: the resize that follows
-then hides the difference (docs/speed.md has the measurement)."""
+then hides the difference (docs/design/speed.md has the measurement)."""
 
 _TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,

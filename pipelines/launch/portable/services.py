@@ -29,7 +29,7 @@ from transforms.core.errors import UsageError, one_line
 CONNECT_SECONDS = 5.0
 """How long a server may take to answer, in seconds."""
 _PORTS = {"https": 443, "http": 80}
-GUIDE = "docs/runners.md says how to get it"
+GUIDE = "docs/operate/runners.md says how to get it"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,8 @@
 - `variables`: small weights become constants of the graph, and all variables share a name.
 
 All but the last round differently from Keras. To check a doubtful number, run the model as Keras built it:
-`Backbone(rewrites=False)`, or EMBED_IMAGES_REWRITES=0 for the command. docs/speed.md says what each rewrite gains.
+`Backbone(rewrites=False)`, or EMBED_IMAGES_REWRITES=0 for the command. docs/design/speed.md says what each rewrite
+gains.
 """
 
 from typing import Any

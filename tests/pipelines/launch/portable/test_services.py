@@ -119,11 +119,11 @@ def test_a_runner_that_is_nothing_without_an_endpoint() -> None:
 def test_prism_where_it_cannot_be_had(offline: None, tmp_path: pathlib.Path) -> None:
     assert lack("PrismRunner") == (
         "Prism is not here, and github.com, where Beam would get it, does not answer; give --prism_location; "
-        "docs/runners.md says how to get it"
+        "docs/operate/runners.md says how to get it"
     )
     missing = tmp_path / "prism"
     assert lack("PrismRunner", f"--prism_location={missing}") == (
-        f"--prism_location {missing}: there is no such file; docs/runners.md says how to get it"
+        f"--prism_location {missing}: there is no such file; docs/operate/runners.md says how to get it"
     )
     missing.write_bytes(b"a program")
     assert find_services("PrismRunner", [f"--prism_location={missing}"]) == Services(is_loopback=True, flags=None)
