@@ -12,9 +12,11 @@ from pipelines.command import main as embed_images
 from pipelines.report.command import main as report_images
 from tests.conftest import sample_image
 
-pytestmark = pytest.mark.exhaustive
-
 CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.exhaustive,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
+]
 LIGHT = ["--weights", "random", "--backbone", "MobileNet", "--backbone_kwargs", '{"alpha": 0.25}', "--image_size", "32"]
 IMAGES = 12
 
@@ -38,8 +40,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture
 def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on the PATH")
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 

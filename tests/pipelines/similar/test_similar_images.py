@@ -127,7 +127,7 @@ def test_the_collection_stays_as_it_is(made: Made, tmp_path: pathlib.Path) -> No
     [
         (["--runner=direct"], "--runner is for --pairs: one photo needs no workers"),
         (["--tops=3"], r"unknown flag --tops \(did you mean '--top'\?\); see similar-images --help"),
-        (["more.jpg"], "unexpected 'more.jpg'; see similar-images --help"),
+        (["more.jpg"], "unexpected 'more.jpg' after --to a.jpg: .*; see similar-images --help"),
     ],
 )
 def test_flags_for_workers_are_refused_with_a_photo(arguments: list[str], says: str, made: Made) -> None:
