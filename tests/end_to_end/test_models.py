@@ -127,6 +127,7 @@ def test_a_model_goes_through_a_dry_run_an_update_and_a_search(
     assert "1.0000  " + str(photos / "9.jpg") in capsys.readouterr().out
 
 
+@pytest.mark.exhaustive
 def test_another_model_is_refused_by_an_update(
     model: keras.Model, photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

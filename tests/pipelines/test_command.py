@@ -81,7 +81,7 @@ def test_the_backbones_are_listed_without_a_library() -> None:
     code, printed, complained, imported = answered("--list_backbones")
     assert (code, complained, imported) == (0, "", [])
     head, *rows = printed.splitlines()
-    assert head.split() == ["backbone", "size", "width", "parameters", "preprocessing"]
+    assert head.split() == ["backbone", "size", "width", "parameters", "top-1", "%", "preprocessing"]
     assert len(rows) == 40
     # As keras.io/api/applications has them.
     assert ["ResNet50", "224", "2048"] in [row.split()[:3] for row in rows]

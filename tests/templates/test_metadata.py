@@ -72,6 +72,8 @@ def test_what_the_metadata_lets_through_the_command_takes(name: str) -> None:
     flags = {"input": "gs://in/a.jpg", "output": "gs://out"}
     if name == "weights_sha256":
         flags["weights"] = "gs://w/a.h5"
+    if name == "trust_model":
+        flags["model"] = "gs://w/model"
     if name == "remove_missing":
         flags["existing"] = "update"
     if parameter["paramType"] == "ENUM":

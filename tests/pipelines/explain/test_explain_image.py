@@ -180,7 +180,7 @@ def test_what_a_folder_would_leave_out_is_said(
         (["list.csv"], "--input list.csv is a uri list; name one of its images"),
         (["photos.zip"], "--input photos.zip is an archive; unpack it, and name the folder"),
         (["https://drive.google.com/file/d/1/view"], ": a page of Google Drive or Photos, not an image"),
-        (["{photos}/0.jpg", "--out", "http://a/b.png"], "nothing here writes to http://; choose a local file or gs://"),
+        (["{photos}/0.jpg", "--out", "http://a/b.png"], "nothing here writes to http://; choose a local path or gs://"),
         (["{photos}/0.jpg", "--out", "{photos}/1.jpg/b.png"], "cannot write --out {photos}/1.jpg/b.png: "),
         (["{photos}/0.jpg", "--embeddings", "{photos}"], "there is no collection in --embeddings {photos}"),
         (["{photos}/0.jpg", "--backbone", "MobilNet"], "unknown backbone 'MobilNet' (did you mean 'MobileNet'?)"),

@@ -51,6 +51,7 @@ def test_own_weights_are_taken_from_wherever_they_are_now(tmp_path: pathlib.Path
     assert embedding_spec(found) == made
 
 
+@pytest.mark.exhaustive
 def test_a_whole_model_is_found_again_from_its_path(tmp_path: pathlib.Path, model: keras.Model) -> None:
     model.export(tmp_path / "there", verbose=False)
     made = embedding_spec(own_backbone(str(tmp_path / "there"), trust_model=True, preprocess="caffe", pooling="max"))

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tests.transforms.backbones.conftest import PIXELS, SMALL, SUFFIXES, assert_same, plain, save, usage_error
 from transforms import Backbone, embedding_spec
 from transforms.backbones import load_backbone
+from transforms.backbones.backbone import WeightsFacts
 from transforms.backbones.graph.graph import build_graph
 from transforms.backbones.graph.model import build_model, keras_source
 
@@ -46,7 +47,7 @@ def test_weights_are_known_by_their_values_in_whatever_file_they_are(
     save(model, path)
     values = b"".join(np.asarray(value).tobytes() for value in model.get_weights())
     facts = keras_source(Backbone(weights=str(path), **SMALL)).facts()
-    assert facts == (256, hashlib.sha256(values).hexdigest(), "")
+    assert facts == WeightsFacts(256, hashlib.sha256(values).hexdigest())
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max", "flatten"])

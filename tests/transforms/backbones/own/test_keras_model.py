@@ -135,7 +135,7 @@ def test_a_model_of_tokens_is_pooled_or_gives_its_first(tmp_path: pathlib.Path) 
         np.testing.assert_allclose(found, pooled, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("build", [*exhaustive("EfficientNetB0", "ConvNeXtTiny"), "MobileNetV2"])
+@pytest.mark.parametrize("build", exhaustive("EfficientNetB0", "ConvNeXtTiny", "MobileNetV2"))
 def test_applications_are_found_in_models_of_any_size(build: str, tmp_path: pathlib.Path) -> None:
     base = getattr(keras.applications, build)(include_top=False, weights=None)
     image = keras.Input((None, None, 3))

@@ -59,7 +59,7 @@ class Runs:
 def run(backbone: Backbone, pixels: np.ndarray) -> Run:
     built: list[Graph] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(graphs_of, "build_graph", lambda backbone: built.append(build_graph(backbone)) or built[0])
+        patch.setattr(graphs_of, "build_graph", lambda backbone, _: built.append(build_graph(backbone)) or built[0])
         vectors = load_backbone(backbone)(pixels).astype(np.float64)
     operations = built[0].function.graph.get_operations()
     return Run(backbone, operations, vectors, embedding_spec(backbone), graphs.find(graphs.name_of(backbone)))
