@@ -7,14 +7,12 @@ from pipelines.launch.dataflow.machines import PRICE_SOURCE, find_machine, hourl
 from pipelines.options.gpus import GPUS
 from pipelines.plan.plan import Plan
 from pipelines.plan.run_stats import Speed
+from transforms.backbones.own.header import WEIGHT_COPIES
 from transforms.core.errors import UsageError
 from transforms.embed.batch_sizes import CPU_BATCH, GPU_BATCH, default_batch_size
 
 RUNTIME_GB = 1.5
 """Memory of a worker process with Beam and TensorFlow, without a model."""
-
-WEIGHT_COPIES = 3
-"""Copies of float32 weights in a process while it loads: as Keras built them, as they are saved, as they run."""
 
 GPU_RUNTIME_GB = 1.0
 """Memory of a GPU that CUDA and its libraries take."""
