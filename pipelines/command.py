@@ -36,18 +36,19 @@ def main(argv: list[str] | None = None) -> int:
     return run_command("embed-images", embed_images, argv)
 
 
-def run_command(name: str, work: Callable[[list[str]], int], argv: list[str] | None) -> int:
+def run_command(name: str, work: Callable[[list[str]], int], argv: list[str] | None, reads: str = "") -> int:
     """Run a command to its end, which is its exit code and at most one line of words.
 
     Args:
       name: the command's name.
       work: function that does what the arguments say, and returns an exit code.
       argv: the arguments; None takes those of the process.
+      reads: name of the command whose variables it reads; default: its own.
     """
     arguments = sys.argv[1:] if argv is None else argv
     # Before all is parsed, since mistakes are told in this form, too.
     STDERR.command, STDERR.run_id = name, ""
-    prefix = prefix_of(name)
+    prefix = prefix_of(reads or name)
     STDERR.is_json = peeked("log_format", arguments, os.environ, prefix) == "json"
     STDERR.is_verbose = peeked("log_level", arguments, os.environ, prefix) == "debug"
     with unfailing_streams(), noted_threads():
@@ -115,10 +116,17 @@ def speak(settings: Habits) -> None:
         silence()
 
 
-def answer(settings: Habits, ours: Parser, beam_args: Sequence[str] = ()) -> int:
-    """Print a command's settings or, if it is not asked for them, its version; return the exit code."""
+def answer(settings: Habits, ours: Parser, beam_args: Sequence[str] = (), reads: Parser | None = None) -> int:
+    """Print a command's settings or, if it is not asked for them, its version; return the exit code.
+
+    Args:
+      settings: what the person asked for.
+      ours: the parser of the command.
+      beam_args: flags for Beam.
+      reads: the parser of the command whose files it reads; default: its own.
+    """
     if settings.show_config:
-        say(*shown_config(settings, ours, beam_args))
+        say(*shown_config(settings, ours, beam_args, reads or ours))
     else:
         say(f"{ours.prog} {transforms.__version__}")
     return DONE

@@ -16,8 +16,8 @@ from transforms.core.failures import REASONS
 from transforms.storage.cache import VARIABLE as CACHE
 
 VARIABLES = {
-    f"{PREFIX}FLAG": "any setting, e.g. EMBED_IMAGES_BATCH_SIZE=32; for the other commands SIMILAR_IMAGES_FLAG and "
-    "REPORT_IMAGES_FLAG; see [configuration](use/configuration.md)",
+    f"{PREFIX}FLAG": "any setting, e.g. EMBED_IMAGES_BATCH_SIZE=32; for the other commands SIMILAR_IMAGES_FLAG, "
+    "REPORT_IMAGES_FLAG and PROJECTOR_FILES_FLAG; see [configuration](use/configuration.md)",
     CACHE: "folder of kept graphs and downloaded weights; empty: no cache (default ~/.cache/embed-images)",
     REWRITES: "0 runs each model as Keras built it: slower, to check a doubtful number",
     "KERAS_HOME": "folder of Keras' downloads (default ~/.keras)",
@@ -28,7 +28,7 @@ VARIABLES = {
 
 COMPLETION = (
     "bash and zsh complete flags and their values after `pip install '.[completion]'` and "
-    '`eval "$(register-python-argcomplete embed-images similar-images report-images)"`.'
+    '`eval "$(register-python-argcomplete embed-images similar-images explain-image report-images projector-files)"`.'
 )
 
 

@@ -14,12 +14,20 @@ COLUMN = 40
 """Column of the origins, which long values push to the right."""
 
 
-def shown_config(settings: Habits, ours: Parser, beam_args: Sequence[str]) -> Iterator[str]:
-    """Yield the lines: TOML, in the order of --help; defaults, and the file's own name, are comments in it."""
+def shown_config(settings: Habits, ours: Parser, beam_args: Sequence[str], reads: Parser) -> Iterator[str]:
+    """Yield the lines: TOML, in the order of --help; defaults, and what no file may say, are comments in it.
+
+    Args:
+      settings: the settings.
+      ours: the parser of the command.
+      beam_args: flags for Beam.
+      reads: the parser of the command whose files it reads.
+    """
+    in_file = {action.dest for action in reads._actions} - {"config"}
     for action in ours._actions:
         if is_setting(action):
             name, origin = action.dest, settings.origins[action.dest]
-            mark = "# " if origin == DEFAULT or name == "config" else ""
+            mark = "# " if origin == DEFAULT or name not in in_file else ""
             line = f"{mark}{name} = {_toml(getattr(settings, name))}".rstrip()
             yield f"{line:<{COLUMN}}  # {origin}"
     if beam_args:

@@ -5,6 +5,7 @@ import sys
 
 from pipelines.command import answer, collect_seldom, run_command, speak
 from pipelines.console.completion import complete_if_asked
+from pipelines.options import flags
 from pipelines.options.commands.explain import parse, parser
 
 NAME = "explain-image"
@@ -13,7 +14,7 @@ NAME = "explain-image"
 def main(argv: list[str] | None = None) -> int:
     """Run `explain-image`; return one of `pipelines.console.exit_codes`."""
     complete_if_asked(parser)
-    return run_command(NAME, explain, argv)
+    return run_command(NAME, explain, argv, reads="embed-images")
 
 
 def explain(argv: list[str]) -> int:
@@ -26,7 +27,7 @@ def explain(argv: list[str]) -> int:
     settings = parse(argv)
     speak(settings)
     if settings.only_prints:
-        return answer(settings, parser())
+        return answer(settings, parser(), reads=flags.parser())
     collect_seldom()
     # Only now, so that --help and mistakes are answered before Beam is imported.
     from pipelines.explain.explain_image import run

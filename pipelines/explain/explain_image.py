@@ -46,6 +46,8 @@ def run(settings: Settings) -> int:
     check_image(settings.input)
     if settings.out:
         check_out(settings.out)
+        if canonical_uri(settings.out) == canonical_uri(settings.input):
+            raise UsageError(f"--out {settings.out} is the image itself, which would be replaced; choose another")
     how = how_of(settings)
     way = way_of(ImageUri(canonical_uri(settings.input)), fetch_within(settings).function, how.decode, how.embedder)
     if way.pixels and settings.out:

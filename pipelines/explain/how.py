@@ -3,6 +3,7 @@
 import dataclasses
 
 from pipelines.options.commands.explain import Settings
+from pipelines.options.given import COMMAND_LINE
 from pipelines.plan.backbone_of import backbones_of
 from pipelines.plan.checks import check_gpu
 from pipelines.plan.plan import spec_of
@@ -68,7 +69,9 @@ def how_of(settings: Settings) -> How:
     if settings.embeddings:
         collection = open_collection(settings.embeddings)
         spec = collection.spec
-        backbone = collection_backbone(spec, settings.own_weights, settings.engine, settings.trust_model)
+        # What a variable or a file says is meant for runs, and need not be this collection's.
+        typed = [getattr(settings, name) for name in ("model", "weights") if settings.origins[name] == COMMAND_LINE]
+        backbone = collection_backbone(spec, "".join(typed), settings.engine, settings.trust_model)
         decode = decode_from_spec(spec, settings.max_image_pixels)
         how = How(settings, backbone, decode, collection)
     else:

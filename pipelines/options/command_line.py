@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from pipelines.options.arguments import Parser
 from pipelines.options.flags import NEEDED, parser
@@ -10,6 +11,9 @@ from pipelines.options.given import DEFAULT, Given, given
 from pipelines.options.settings import HowToEmbed, Settings
 from pipelines.options.strays import refuse_strays, refuse_unknown
 from transforms.core.errors import UsageError, did_you_mean
+
+Reader = TypeVar("Reader")
+"""Settings of a command that reads a collection."""
 
 
 def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Settings, list[str]]:
@@ -71,6 +75,27 @@ def given_to(
             raise UsageError(f"{flag} is no longer a flag; use {instead}")
     refuse_strays(ours, argv)
     return found
+
+
+def reader_of(
+    settings: Callable[..., Reader], parser_of: Callable[[], Parser], argv: Sequence[str], environ: Mapping[str, str]
+) -> Reader:
+    """Return the settings that are given to a command that reads a collection, and runs no pipeline.
+
+    Args:
+      settings: the class of its settings.
+      parser_of: function that returns the parser of its flags.
+      argv: the arguments, without the command.
+      environ: the environment.
+
+    Raises:
+      UsageError: an argument is wrong.
+    """
+    found = given_to(parser_of, argv, environ)
+    for argument in found.beam_args:
+        refuse_unknown(parser_of(), argument)
+    prefixes = tuple(found.values["allowed_prefix"] or ())
+    return settings(**{**found.values, "allowed_prefix": prefixes}, origins=found.origins)
 
 
 def refuse_misspelt(beam_args: list[str], own: Callable[[], Parser] = parser) -> None:

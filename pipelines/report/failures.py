@@ -44,25 +44,27 @@ def reasons_of(folder: str, manifest: Manifest) -> list[Reason]:
     paths = [path_of(folder, file["name"]) for file in manifest["files"] if FAILURES.names(file["name"])]
     counts: dict[tuple[str, str], int] = {}
     examples: dict[tuple[str, str], list[Example]] = {}
-    for line in _lines(paths):
-        of = line["reason"], line["kind"]
+    for reason, kind, uri, message in _lines(paths):
+        of = reason, kind
         counts[of] = counts.get(of, 0) + 1
         shown = examples.setdefault(of, [])
         if len(shown) < EXAMPLES:
-            shown.append(Example(printable(line["uri"], SHOWN), printable(line["message"], SHOWN)))
+            shown.append(Example(printable(uri, SHOWN), printable(message, SHOWN)))
     return [
         Reason(name, _meaning(name), kind, count, examples[name, kind])
         for (name, kind), count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     ]
 
 
-def _lines(paths: Iterable[str]) -> Iterable[dict[str, str]]:
+def _lines(paths: Iterable[str]) -> Iterable[tuple[str, str, str, str]]:
+    """Yield the reason, the kind, the uri and the message of each failure."""
     for path in paths:
         try:
             with read_locally(path) as local:
                 for lines in FailuresFormat().read(local):
-                    yield from map(json.loads, lines)
-        except (OSError, ValueError) as e:
+                    for line in map(json.loads, lines):
+                        yield line["reason"], line["kind"], line["uri"], line["message"]
+        except (OSError, ValueError, KeyError, TypeError) as e:
             raise RunError(f"cannot read {path}; if a run has just replaced it, try again: {one_line(e)}") from e
 
 

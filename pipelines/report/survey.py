@@ -30,24 +30,17 @@ class Survey:
     """The neighbours of some rows among all.
 
     Attributes:
-      of: number of all rows.
       neighbours: of each row that was compared with all others, the nearest first; none where a vector is zero or not
         finite.
     """
 
-    of: int
     neighbours: dict[int, list[Neighbour]]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all rows were compared."""
-        return len(self.neighbours) == self.of
 
     def groups(self, above: float) -> list[Group]:
         """Return the groups of rows that are alike, the clearest first: by the least cosine, then by size.
 
         Two images are linked if one is among the nearest of the other, and their cosine is `above` or more; so a group
-        of more than NEIGHBOURS may come as several.
+        of more than NEIGHBOURS + 1 may come as several.
         """
         links = [
             (row, near.row, near.cosine)
@@ -81,7 +74,7 @@ def survey_of(vectors: np.ndarray, random: np.random.Generator) -> Survey:
     for start in range(0, len(rows), AT_A_TIME):
         some = rows[start : start + AT_A_TIME].tolist()
         neighbours.update(zip(some, nearest(vectors, np.asarray(vectors[some]), NEIGHBOURS, some), strict=True))
-    return Survey(len(vectors), neighbours)
+    return Survey(neighbours)
 
 
 def sample(of: int, number: int, random: np.random.Generator) -> np.ndarray:

@@ -17,7 +17,7 @@ from pipelines.options.strays import refuse_unknown
 PICTURE = ".png"
 """Suffix of what --out names."""
 
-BESIDE_A_COLLECTION = ("weights", "model", "engine", "trust_model", "require_gpu", "batch_size")
+BESIDE_A_COLLECTION = ("weights", "model", "engine", "trust_model", "require_gpu")
 """Of the flags that say how to embed, those that a collection's spec leaves open."""
 
 USAGE = "explain-image --input IMAGE [--FLAG VALUE ...]"
@@ -113,6 +113,8 @@ def _contradiction(found: Given, inputs: list[str]) -> str:
         if len(values["backbone"]) != 1:
             return "explain one --backbone at a time"
         return "" if found.origins["top"] == DEFAULT else "--top is for --embeddings"
+    if COMMAND_LINE == found.origins["model"] == found.origins["weights"]:
+        return "--weights and --model are two ways to name one file; give one"
     decided = [
         field.name
         for field in dataclasses.fields(HowToEmbed)

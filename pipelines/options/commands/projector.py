@@ -5,12 +5,11 @@ import os
 from collections.abc import Mapping
 
 from pipelines.options.arguments import Parser, a_path, some_points
-from pipelines.options.command_line import given_to
+from pipelines.options.command_line import reader_of
 from pipelines.options.commands.similar import add_embeddings
 from pipelines.options.flags import SWITCH, add_habits, add_limits
 from pipelines.options.help import HelpFormatter
 from pipelines.options.settings import Habits, Limits
-from pipelines.options.strays import refuse_unknown
 
 LIMIT = 10_000
 """Default of --limit: the projector's t-SNE takes no more."""
@@ -57,11 +56,7 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> Settings:
     Raises:
       UsageError: an argument is wrong or missing.
     """
-    found, p = given_to(parser, argv, environ), parser()
-    for argument in found.beam_args:
-        refuse_unknown(p, argument)
-    prefixes = tuple(found.values["allowed_prefix"] or ())
-    settings = Settings(**{**found.values, "allowed_prefix": prefixes}, origins=found.origins)
+    settings, p = reader_of(Settings, parser, argv, environ), parser()
     for flag in () if settings.only_prints else ("embeddings", "out"):
         if not getattr(settings, flag):
             p.error(f"--{flag} is missing")

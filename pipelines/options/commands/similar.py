@@ -67,10 +67,11 @@ def parser() -> Parser:
     add = p.add_argument_group("embedding a photo").add_argument
     add(
         "--weights",
+        "--model",
         type=a_path,
         default="",
         metavar="PATH",
-        help="the weights of the collection, if they are a user's own",
+        help="the weights of the collection, or its whole model, if they are a user's own",
     )
     add("--trust_model", **SWITCH, help="accept a SavedModel, a program that can do anything")
     add_engine(add)

@@ -39,7 +39,7 @@ def test_near_duplicates_come_first_then_odd_ones() -> None:
 
 
 def test_a_near_duplicate_that_was_not_compared_is_shown_without_neighbours() -> None:
-    survey = Survey(10, {0: []})
+    survey = Survey({0: []})
     found = choose(survey, [Group([0, 7], 1.0)], np.random.default_rng(0))
     assert set(found.rows) == {0, 7}
     assert set(found.kinds) == {0}

@@ -121,8 +121,13 @@ def pooled(output: Any, pooling: str) -> Any:
     Args:
       output: a tensor of Keras.
       pooling: one of POOLINGS; what is neither a map nor tokens is flattened.
+
+    Raises:
+      UsageError: it is a map, of which the first token is asked for.
     """
-    if len(output.shape) == 3 and pooling == "cls":
+    if pooling == "cls" and len(output.shape) == 4:
+        raise UsageError("--pooling cls takes the first token, and the output is a map; choose avg or max")
+    if pooling == "cls" and len(output.shape) == 3:
         return output[:, 0]
     layers = {
         ("avg", 3): keras.layers.GlobalAveragePooling1D,

@@ -119,9 +119,17 @@ def name_of(backbone: Backbone) -> str | None:
     weights = identity_of(backbone.weights)
     if not cache.root() or weights is None:
         return None
-    # TensorFlow and Keras build every graph, whichever engine computes it.
-    libraries = dict.fromkeys(("tensorflow", "keras", ENGINES[backbone.engine].library))
-    versions = [importlib.metadata.version(library) for library in libraries]
+    # TensorFlow and Keras build every graph but those of ONNX, whichever engine computes it; Keras Hub may have layers.
+    libraries = dict.fromkeys(("tensorflow", "keras", "keras-hub", ENGINES[backbone.engine].library))
+    versions = [version for library in libraries for version in _versions_of(library)]
     policy = dtype_policy(backbone.engine, backbone.precision)
     decided = json.dumps([FORMAT, backbone.key, weights, versions, policy, has_gpu()])
     return hashlib.sha256(decided.encode()).hexdigest()[:32]
+
+
+def _versions_of(library: str) -> list[str]:
+    """Return the version of a library; none if it is not installed."""
+    try:
+        return [importlib.metadata.version(library)]
+    except importlib.metadata.PackageNotFoundError:
+        return []

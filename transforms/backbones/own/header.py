@@ -3,7 +3,7 @@
 import functools
 import importlib
 import os
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from transforms.backbones.backbone import KERAS, ONNX, SAVED_MODEL, Backbone, OwnModel
 from transforms.backbones.preprocessing import CHOICES
@@ -50,24 +50,14 @@ class Header(NamedTuple):
     num_weights: int
 
 
-class HeaderReader(Protocol):
-    """The function of a kind's module."""
-
-    def read_header(self, local: str, backbone: Backbone) -> Header:
-        """Read what a file says of its model, without running it unless it is trusted.
-
-        Raises:
-          UsageError: the model cannot be a backbone; the message says why.
-        """
-
-
 def own_backbone(
     path: str, *, image_size: Size | None = None, preprocess: str = "", weights_sha256: str = "", **choices: Any
 ) -> Backbone:
     """Return the backbone that a whole model is, with the input size and the preprocessing that it needs.
 
     Args:
-      path: a `.keras` or `.onnx` file, or a folder with a SavedModel or one `.onnx` file, on any Beam filesystem.
+      path: a `.keras` or `.onnx` file on any Beam filesystem, or a folder, local or gs://, with a SavedModel or one
+        `.onnx` file.
       image_size: height and width of the input, in px; needed if the model takes any.
       preprocess: as in `Backbone`; needed unless the model rescales its input itself.
       weights_sha256: what the file must hash to, in hex; '' accepts any.
@@ -152,7 +142,7 @@ def _names_in(path: str) -> list[str]:
     try:
         if is_gcs(path):
             check_access([path])
-            return [name for name in generations_of(path) if name]
+            return [name for name in generations_of(path) if name and "/" not in name]
         return os.listdir(path) if os.path.isdir(path) else []
     except OSError as e:
         raise UsageError(f"cannot read --model {path}: {one_line(e)}") from e

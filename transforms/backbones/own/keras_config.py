@@ -5,12 +5,14 @@ of Keras' own that does neither.
 """
 
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.own.header import Header
+from transforms.backbones.weights.containers import MAX_INFLATION
 from transforms.core.errors import UsageError, one_line
 
 MAX_CONFIG_BYTES = 16_000_000
@@ -69,7 +71,7 @@ def read_header(local: str, backbone: Backbone) -> Header:
     """
     config, num_bytes = read_config(local, backbone)
     try:
-        shapes, rescales = list(_input_shapes(config)), _rescales(config)
+        shapes, rescales = list(map(_sides, _input_shapes(config))), _rescales(config)
     except (AttributeError, KeyError, TypeError) as e:
         raise UsageError(f"{backbone.given_as} has a config that Keras does not write: {one_line(e)}") from e
     if len(shapes) != 1:
@@ -91,6 +93,8 @@ def read_config(local: str, backbone: Backbone) -> tuple[dict[str, Any], int]:
     try:
         with zipfile.ZipFile(local) as archive:
             sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+            if sum(sizes.values()) > MAX_INFLATION * os.path.getsize(local):
+                raise UsageError(f"{given_as} would inflate to {sum(sizes.values())} bytes, which no model does")
             if sizes["config.json"] > MAX_CONFIG_BYTES:
                 raise UsageError(f"{given_as} has a config of {sizes['config.json']} bytes, which no model has")
             with archive.open("config.json") as f:
@@ -182,6 +186,13 @@ def _input_shapes(config: dict[str, Any]) -> Iterator[list[int | None]]:
         yield built
     elif layers and layers[0].get("class_name") in _MODELS:
         yield from _input_shapes(layers[0])
+
+
+def _sides(shape: Any) -> list[int | None]:
+    """Return a shape as it should be; raise TypeError if it is not."""
+    if not isinstance(shape, list) or not all(side is None or type(side) is int for side in shape):
+        raise TypeError(f"a shape is {shape!r}")
+    return shape
 
 
 def _rescales(config: dict[str, Any]) -> str:

@@ -110,6 +110,10 @@ def _of_policy(config: Any, policy: str) -> Any:
         return config
     if config.get("class_name") == "DTypePolicy":
         return {**config, "config": {"name": policy}}
+    own = config.get("config")
+    if isinstance(own, dict) and isinstance(own.get("dtype"), str) and config.get("class_name") != "InputLayer":
+        # As older files say it.
+        config = {**config, "config": {**own, "dtype": policy}}
     return {key: _of_policy(value, policy) for key, value in config.items()}
 
 

@@ -121,12 +121,20 @@ def _nodes(holder: Any) -> Iterator[Any]:
 
 def _tensors(model: Any) -> Iterator[Any]:
     """Yield all tensors of a model, wherever they are."""
-    yield from model.graph.initializer
+    yield from _tensors_of(model.graph)
     for node in _nodes(model):
         for attribute in node.attribute:
             yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
             for graph in (attribute.g, *attribute.graphs):
-                yield from graph.initializer
+                yield from _tensors_of(graph)
+
+
+def _tensors_of(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
 
 
 def _count(tensor: Any) -> int:

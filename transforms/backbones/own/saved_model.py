@@ -78,6 +78,8 @@ def _loaded(folder: str, backbone: Backbone) -> tuple[Any, Any, str, str]:
 
 def _pooled(shape: Any, backbone: Backbone) -> tuple[TensorFunction, int]:
     """Return what makes one vector of an output of a shape, and its width."""
+    if shape.rank is None:
+        raise UsageError(f"{backbone.given_as} gives an output of unknown shape, not one vector an image")
     means = {"avg": tf.reduce_mean, "max": tf.reduce_max}
     if shape.rank not in (3, 4) or backbone.pooling == "flatten":
         sides = list(shape[1:])

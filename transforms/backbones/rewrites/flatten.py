@@ -17,9 +17,8 @@ _IDLE = (
     keras.layers.Identity,
     keras.layers.SpatialDropout2D,
 )
-_AUGMENTS = "Random"
-"""How the names of Keras' layers begin that change images in training."""
-_RESCALES = (keras.layers.Rescaling, keras.layers.Normalization)
+_AUGMENTS, _CROPS = "Random", "RandomCrop"
+"""How the names of Keras' layers begin that change images in training, and the one that also does at inference."""
 _RESCALES_BY = {"Add", "Divide", "Multiply", "Subtract", "TrueDivide"}
 """Names of operations of `keras.ops` that rescale, by a number."""
 
@@ -70,12 +69,13 @@ class _Flattening:
             return lambda x, **_: functools.reduce(lambda x, layer: self._run(layer)(x), operation.layers, x)
         if isinstance(operation, keras.Model):
             return lambda *args, **_: operation._run_through_graph([*args], self._run)
-        if isinstance(operation, _IDLE) or type(operation).__name__.startswith(_AUGMENTS):
-            return lambda x, **_: x
+        name = type(operation).__name__
+        if isinstance(operation, _IDLE) or (name.startswith(_AUGMENTS) and name != _CROPS):
+            return lambda *args, **kwargs: (*args, *kwargs.values())[0]
         return lambda *args, **kwargs: self._called(operation, args, kwargs)
 
     def _called(self, operation: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if args[0] is self._image and self._takes_rescaling and _rescales(operation, args[1:]):
+        if args and args[0] is self._image and self._takes_rescaling and _rescales(operation, args[1:]):
             self._steps.append(lambda x: operation(x, *args[1:]))
             # What follows reads another input; a layer that still reads the first one cannot be connected.
             self._image = keras.Input(self._image.shape[1:])
@@ -105,6 +105,8 @@ class _Flattening:
 
 def _rescales(operation: Any, others: Any) -> bool:
     """Whether an operation only scales and shifts each channel."""
-    if isinstance(operation, _RESCALES):
+    if isinstance(operation, keras.layers.Normalization):
+        return operation.axis in ((-1,), (3,), ())
+    if isinstance(operation, keras.layers.Rescaling):
         return True
     return type(operation).__name__ in _RESCALES_BY and all(isinstance(x, (int, float)) for x in others)
