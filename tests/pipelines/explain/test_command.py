@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -74,3 +75,21 @@ def test_each_way_to_end_has_its_exit_code(
         "",
         "explain-image: interrupted",
     ]
+
+
+def test_what_it_shows_is_a_file_that_it_takes(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Flags of its own, which no file of runs may hold, are comments."""
+    assert main(["--embeddings", "out", "--top", "3", "--show_config", "--max_image_bytes", "9"]) == 0
+    shown = capsys.readouterr().out
+    assert "# top = 3" in shown
+    (tmp_path / "run.toml").write_text(shown)
+    assert main(["--config", str(tmp_path / "run.toml"), "--show_config"]) == 0
+    assert "\nmax_image_bytes = 9 " in capsys.readouterr().out
+
+
+def test_mistakes_are_told_in_the_form_of_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EMBED_IMAGES_LOG_FORMAT", "json")
+    assert main(["--nope", "1"]) == 2
+    assert json.loads(capsys.readouterr().err)["level"] == "error"

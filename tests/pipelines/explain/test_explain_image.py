@@ -182,6 +182,7 @@ def test_what_a_folder_would_leave_out_is_said(
         (["https://drive.google.com/file/d/1/view"], ": a page of Google Drive or Photos, not an image"),
         (["{photos}/0.jpg", "--out", "http://a/b.png"], "nothing here writes to http://; choose a local path or gs://"),
         (["{photos}/0.jpg", "--out", "{photos}/1.jpg/b.png"], "cannot write --out {photos}/1.jpg/b.png: "),
+        (["{photos}/own.png", "--out", "{photos}/x/../own.png"], "is the image itself, which would be replaced"),
         (["{photos}/0.jpg", "--embeddings", "{photos}"], "there is no collection in --embeddings {photos}"),
         (["{photos}/0.jpg", "--backbone", "MobilNet"], "unknown backbone 'MobilNet' (did you mean 'MobileNet'?)"),
         (["{photos}/0.jpg", "--weights", "{photos}/gone.h5"], "there is no weights file"),

@@ -72,6 +72,11 @@ def test_the_version_needs_nothing_else() -> None:
         ([*HERE, "--out", "a.jpg"], "--out a.jpg must end in .png"),
         ([*HERE, "--top", "3"], "--top is for --embeddings"),
         ([*HERE, "--backbone", "VGG16,VGG19"], "explain one --backbone at a time"),
+        (
+            [*HERE, "--embeddings", "out", "--model", "m", "--weights", "w"],
+            "--weights and --model are two ways to name",
+        ),
+        ([*HERE, "--model", "m", "--weights", "w"], "--model is a backbone with its weights; drop --weights"),
         ([*HERE, "--embeddings", "out", "--pooling", "max"], "--pooling is decided by the collection in --embeddings;"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -131,6 +131,26 @@ def test_lies_about_sizes_cost_no_memory(path: pathlib.Path, tmp_path: pathlib.P
     assert "the longest side may have 8192" in refused(rewritten(path, widen))
 
 
+def test_a_directory_that_lies_about_sizes_is_not_believed(path: pathlib.Path) -> None:
+    """The size of the weights bounds the architecture, so it is bounded itself by the file's."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        size = archive.getinfo("model.weights.h5").file_size
+    # In the central directory, which has the last mention.
+    place = content.rindex(size.to_bytes(4, "little"))
+    content[place : place + 4] = (2**31).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert "would inflate to 21" in refused(path)
+
+
+@pytest.mark.parametrize("shape", [5, "x", [None, "a", 3, 3], [None, 32.5, 32, 3], {}])
+def test_a_shape_that_is_none_is_told(shape: Any, path: pathlib.Path) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["config"]["layers"][0]["config"]["batch_shape"] = shape
+
+    assert "--model" in refused(rewritten(path, change))
+
+
 def test_what_is_no_model_is_told(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
     for name, content in (("junk", b"junk"), ("empty", b"")):
         (tmp_path / f"{name}.keras").write_bytes(content)

@@ -65,6 +65,7 @@ def test_a_model_without_a_classifier_is_taken_whole(tmp_path: pathlib.Path) -> 
     assert cosine(load_backbone(backbone)(PIXELS), expected.mean((1, 2))) > 0.99999
     assert embedding_spec(backbone).output == "avg"
     assert note_of(backbone).startswith("its own output; ")
+    assert "--pooling cls takes the first token" in refused(tmp_path / "maps.keras", pooling="cls")
     flat = load_backbone(own_backbone(str(tmp_path / "maps.keras"), pooling="flatten"))(PIXELS)
     assert cosine(flat, expected.reshape(len(expected), -1)) > 0.99999
 
@@ -121,6 +122,20 @@ def test_a_model_trained_in_mixed_precision_is_computed_in_what_is_asked_for(tmp
     again.set_weights(model.get_weights())
     expected = again.predict(PIXELS.astype(np.float32), verbose=0).mean((1, 2))
     np.testing.assert_allclose(load_backbone(own_backbone(str(tmp_path / "mixed.keras")))(PIXELS), expected, rtol=1e-4)
+
+
+def test_a_precision_that_is_only_a_name_is_not_the_one_that_counts(tmp_path: pathlib.Path) -> None:
+    """As older files say it."""
+    model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), layers.Rescaling(0.01), layers.Conv2D(4, 5)])
+    model.save(tmp_path / "old.keras")
+
+    def name_it(config: dict) -> None:
+        for layer in config["config"]["layers"][1:]:
+            layer["config"]["dtype"] = "mixed_float16"
+
+    expected = model.predict(PIXELS.astype(np.float32), verbose=0).mean((1, 2))
+    path = rewritten(tmp_path / "old.keras", name_it)
+    np.testing.assert_allclose(load_backbone(own_backbone(str(path)))(PIXELS), expected, rtol=1e-4)
 
 
 def test_a_model_of_tokens_is_pooled_or_gives_its_first(tmp_path: pathlib.Path) -> None:

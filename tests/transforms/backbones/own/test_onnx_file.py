@@ -67,6 +67,16 @@ def test_data_of_a_graph_in_a_node_is_looked_at_too(tmp_path: pathlib.Path) -> N
     assert "'../secret'" in refused(saved(model, tmp_path / "a.onnx"), **TAKEN)
 
 
+def test_data_of_sparse_tensors_is_looked_at_too(tmp_path: pathlib.Path) -> None:
+    model = network()
+    values = TensorProto(name="hidden", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    values.external_data.add(key="location", value="a/../../secret")
+    indices = helper.make_tensor("places", TensorProto.INT64, [1], [0])
+    sparse = helper.make_sparse_tensor(values, indices, [4])
+    model.graph.node.append(helper.make_node("Constant", [], ["x"], sparse_value=sparse))
+    assert "'a/../../secret'" in refused(saved(model, tmp_path / "a.onnx"), **TAKEN)
+
+
 def test_operators_that_are_not_onnx_s_are_refused_by_name(tmp_path: pathlib.Path) -> None:
     model = network()
     model.graph.node.append(helper.make_node("FusedConv", ["maps"], ["more"], domain="com.microsoft"))

@@ -52,6 +52,24 @@ def scaled_by_another_tensor() -> keras.Model:
     return keras.Model(image, image / keras.ops.max(image))
 
 
+def cropped() -> keras.Model:
+    """Only this layer of those for augmentation does something at inference, too."""
+    image = keras.Input((SIDE, SIDE, 3))
+    return keras.Model(image, layers.RandomCrop(8, 8)(layers.RandomFlip()(image)))
+
+
+def normalized_by_place() -> keras.Model:
+    image = keras.Input((SIDE, SIDE, 3))
+    means = np.random.default_rng(1).uniform(0, 9, (SIDE, SIDE, 3))
+    return keras.Model(image, layers.Normalization(axis=(1, 2, 3), mean=means, variance=means + 1)(image))
+
+
+def called_by_keyword() -> keras.Model:
+    image = keras.Input((SIDE, SIDE, 3))
+    rows = layers.Reshape((-1, 3))(layers.Dropout(0.5)(inputs=image))
+    return keras.Model(image, layers.MultiHeadAttention(1, 2)(query=rows, value=rows))
+
+
 @pytest.mark.parametrize(
     ("build", "rescales"),
     [
@@ -61,6 +79,9 @@ def scaled_by_another_tensor() -> keras.Model:
         (read_twice, False),
         (branched, True),
         (scaled_by_another_tensor, False),
+        (cropped, False),
+        (normalized_by_place, False),
+        (called_by_keyword, False),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
