@@ -70,8 +70,7 @@ PAGE = """# Choosing a backbone
 
 `--backbone` takes any of these 40. In bold: no other is both faster here and more accurate.
 
-- **To begin with**: MobileNetV2, the default. It finds near-duplicates and look-alikes, at the speed of
-  decoding.
+- **To begin with**: MobileNetV2, the default. It finds near-duplicates and look-alikes, at the speed of decoding.
 - **Better vectors, still on processors**: one in bold from the middle of the table.
 - **On a GPU**: EfficientNetV2 or ConvNeXt. A GPU pays where the forward pass costs much more than decoding.
 - **What it costs to keep**: 4 bytes x width x images: for a million and a width of 1,280, 5.1 GB, with
@@ -82,7 +81,8 @@ PAGE = """# Choosing a backbone
   [`similar-images`](similar.md) finds.
 
 Images a second of 500 x 375 px, decoded and embedded at the default input size, with the engine that is fastest,
-random weights: {machine}, one measurement each (`python -m benchmarks.scale.backbones`). Dollars are
+random weights: {machine}
+(`python -m benchmarks.scale.backbones`). Each was measured once, so neighbours may swap places. Dollars are
 [estimates](../operate/scale.md#us-dollars) for Dataflow, from the speed of this machine's cores; the speed of the GPU
 is guessed.
 
