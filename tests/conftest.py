@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 
 from pipelines.console.interrupts import SIGNALS
+from pipelines.console.lines import STDERR
 from pipelines.sample_images import sample_pixels
 from tests.servers.dataflow import bucket, dataflow, storage
 from tests.servers.gcs import SERVERS, GcsServer, gcs_server
@@ -39,6 +40,14 @@ def _signals_as_they_were() -> Iterator[None]:
     _restore_signals()
     yield
     _restore_signals()
+
+
+@pytest.fixture(autouse=True)
+def _stderr_as_it_was() -> Iterator[None]:
+    """A command that has run in this process leaves its name, its run and the form of its messages."""
+    before = dict(vars(STDERR))
+    yield
+    vars(STDERR).update(before)
 
 
 def _restore_signals() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.options.settings import HowToEmbed
 from pipelines.plan.runner import Where
-from transforms.backbones import Backbone, own_backbone
+from transforms.backbones import Backbone
 from transforms.backbones.engines import AUTO
 from transforms.backbones.kept import prebuild
 from transforms.storage.paths import canonical_uri
@@ -39,6 +39,9 @@ def backbones_of(settings: HowToEmbed, where: Where) -> list[Backbone]:
     """
     choices = _choices(settings)
     if settings.model:
+        # Only here: it imports NumPy, which would have threads where a second process is forked to build ahead.
+        from transforms.backbones import own_backbone
+
         backbones = [own_backbone(canonical_uri(settings.model), **choices)]
     else:
         weights = canonical_uri(settings.own_weights) if settings.own_weights else settings.weights

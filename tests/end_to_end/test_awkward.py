@@ -12,7 +12,7 @@ from pipelines.command import main
 from transforms.decode import FORMATS
 
 MAX_PIXELS = 20_000_000
-CAUSES = {"not_an_image", "truncated", "corrupt", "too_many_pixels", "empty", "too_many_parts"}
+CAUSES = {"other_file", "not_an_image", "truncated", "corrupt", "too_many_pixels", "empty", "too_many_parts"}
 CAUSES |= {"unsupported_color", "unsupported_compression"}
 MISREAD = {"pal4rle.bmp", "pal4rletrns.bmp"}
 """Files that Pillow loads as another picture, by OpenCV's reading: they are refused."""
