@@ -67,6 +67,10 @@ def own_backbone(
       UsageError: there is no such model, it cannot be a backbone, or it does not say what it takes.
     """
     kind = _kind_of(path)
+    if kind == SAVED_MODEL and not choices.get("trust_model"):
+        raise UsageError(
+            f"--model {path} is a SavedModel, a program that can do anything; add --trust_model if you know who made it"
+        )
     name = os.path.basename(path.rstrip("/"))
     # Any size and preprocessing, until the header is read.
     asked = Backbone(

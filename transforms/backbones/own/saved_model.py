@@ -61,10 +61,7 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
 def _loaded(folder: str, backbone: Backbone) -> tuple[Any, Any, str, str]:
     """Return a SavedModel, its signature, and the names of the signature's argument and result."""
     if not backbone.trust_model:
-        raise UsageError(
-            f"{backbone.given_as} is a SavedModel, a program that can do anything; "
-            "add --trust_model if you know who made it"
-        )
+        raise UsageError(f"{backbone.given_as} is a SavedModel, a program that can do anything, and is not trusted")
     try:
         program = tf.saved_model.load(folder)
         signature = program.signatures["serving_default"]
