@@ -1,6 +1,10 @@
-"""Small runs, which the tests of plans and launchers share: ten photos, a light backbone, random weights."""
+"""What tests of the pipelines share: small runs, of ten photos and a light backbone, and the answers of commands."""
 
+import os
 import pathlib
+import subprocess
+import sys
+from collections.abc import Iterable
 
 import pytest
 
@@ -22,6 +26,26 @@ def files_in(folder: pathlib.Path | str) -> list[str]:
     """List the paths of all files below a folder; none where there is no folder."""
     root = pathlib.Path(folder)
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+
+def answer_of(module: str, libraries: Iterable[str], *flags: str, **variables: str) -> tuple[int, str, str, set[str]]:
+    """Run a command by itself: exit code, stdout, stderr, and which of the libraries were imported.
+
+    Args:
+      module: the module of its `main`.
+      libraries: names of libraries.
+      flags: what it is given.
+      variables: what its environment has beside that of the tests.
+    """
+    code = (
+        f"import sys\nfrom {module} import main\n"
+        "try: rc = main()\nexcept SystemExit as e: rc = e.code\n"
+        f"print(*sorted({set(libraries)} & set(sys.modules)))\nsys.exit(rc)"
+    )
+    command = [sys.executable, "-c", code, *flags]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables})
+    *printed, imported = result.stdout.splitlines()
+    return result.returncode, "\n".join(printed), result.stderr, set(imported.split())
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The entry: answers before libraries are imported, exit codes, what is silenced, and an end that waits for nothing."""
 
+import functools
 import importlib.metadata
 import os
 import pathlib
@@ -13,10 +14,12 @@ import pytest
 
 from pipelines.command import main, silence
 from pipelines.options.flags import parser
-from tests.pipelines.conftest import LIGHT, files_in
+from tests.pipelines.conftest import LIGHT, answer_of, files_in
 from transforms.core.errors import Interrupted, RunError, UsageError
 
 LIBRARIES = ("apache_beam", "tensorflow", "keras", "pyarrow", "numpy")
+
+answered = functools.partial(answer_of, "pipelines.command", LIBRARIES)
 
 ENDS_WHILE_A_THREAD_RUNS = """
 import sys, threading
@@ -33,38 +36,27 @@ sys.exit(main())
 """
 
 
-def answered(*flags: str) -> tuple[int, str, str, list[str]]:
-    """Run the command by itself: exit code, stdout, stderr, and which of the libraries were imported."""
-    code = (
-        "import sys\nfrom pipelines.command import main\n"
-        "try: rc = main()\nexcept SystemExit as e: rc = e.code\n"
-        f"print(*sorted({set(LIBRARIES)} & set(sys.modules)))\nsys.exit(rc)"
-    )
-    result = subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True)
-    *printed, imported = result.stdout.splitlines()
-    return result.returncode, "\n".join(printed), result.stderr, imported.split()
-
-
 def test_help_names_every_flag_and_imports_no_library() -> None:
     code, printed, complained, imported = answered("--help")
-    assert (code, complained, imported) == (0, "", [])
+    assert (code, complained, imported) == (0, "", set())
     for action in parser()._actions:
         assert action.option_strings[-1] in printed
 
 
 def test_without_an_argument_a_line_says_what_is_missing() -> None:
-    assert answered() == (2, "", "embed-images: --input is missing; see embed-images --help\n", [])
+    assert answered() == (2, "", "embed-images: --input is missing; see embed-images --help\n", set())
 
 
 def test_a_mistake_in_a_flag_of_ours_is_answered_before_a_library_is_imported() -> None:
     code, printed, complained, imported = answered("--input", "photos", "--output", "out", "--batch_size=0")
-    assert (code, printed, imported) == (2, "", [])
+    assert (code, printed, imported) == (2, "", set())
     assert complained.startswith("embed-images: argument --batch_size: must be a whole number of at least 1")
     assert complained.count("\n") == 1
 
 
 def test_the_version_is_printed_without_a_library() -> None:
-    assert answered("--version") == (0, f"embed-images {importlib.metadata.version('beam-image-embeddings')}", "", [])
+    version = importlib.metadata.version("beam-image-embeddings")
+    assert answered("--version") == (0, f"embed-images {version}", "", set())
 
 
 def test_completion_is_answered_without_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +71,7 @@ def test_completion_is_answered_without_a_library(monkeypatch: pytest.MonkeyPatc
 
 def test_the_backbones_are_listed_without_a_library() -> None:
     code, printed, complained, imported = answered("--list_backbones")
-    assert (code, complained, imported) == (0, "", [])
+    assert (code, complained, imported) == (0, "", set())
     head, *rows = printed.splitlines()
     assert head.split() == ["backbone", "size", "width", "parameters", "top-1", "%", "preprocessing"]
     assert len(rows) == 40

@@ -1,32 +1,19 @@
 """The entry: help, version and mistakes before libraries are imported, one line and an exit code for each end."""
 
+import functools
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
 from pipelines.explain.command import main
 from pipelines.options.commands.explain import parser
-from tests.pipelines.conftest import LIGHT
+from tests.pipelines.conftest import LIGHT, answer_of
 from tests.pipelines.similar.conftest import Made
 
 LIBRARIES = {"apache_beam", "tensorflow", "keras", "pyarrow", "numpy"}
 
-
-def answered(*flags: str, **variables: str) -> tuple[int, str, str, set[str]]:
-    """Run the command by itself: exit code, stdout, stderr, and which of the libraries were imported."""
-    code = (
-        "import sys\nfrom pipelines.explain.command import main\n"
-        "try: rc = main()\nexcept SystemExit as e: rc = e.code\n"
-        f"print(*sorted({LIBRARIES} & set(sys.modules)))\nsys.exit(rc)"
-    )
-    environment = {**os.environ, **variables}
-    result = subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True, env=environment)
-    *printed, imported = result.stdout.splitlines()
-    return result.returncode, "\n".join(printed), result.stderr, set(imported.split())
+answered = functools.partial(answer_of, "pipelines.explain.command", LIBRARIES)
 
 
 def test_help_names_every_flag_and_imports_no_library() -> None:

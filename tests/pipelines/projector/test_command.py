@@ -1,5 +1,6 @@
 """The entry: help, mistakes and completion before libraries are imported; one line and an exit code for each end."""
 
+import functools
 import os
 import pathlib
 import subprocess
@@ -11,21 +12,11 @@ import transforms
 from pipelines.options.commands.projector import parser
 from pipelines.projector.command import main
 from tests.collection_files import collection, embedding
+from tests.pipelines.conftest import answer_of
 
 LIBRARIES = {"apache_beam", "tensorflow", "keras", "pyarrow", "numpy", "PIL"}
 
-
-def answered(*flags: str, **environment: str) -> tuple[int, str, str, set[str]]:
-    """Run the command by itself: exit code, stdout, stderr, and which of the libraries were imported."""
-    code = (
-        "import sys\nfrom pipelines.projector.command import main\n"
-        "try: rc = main()\nexcept SystemExit as e: rc = e.code\n"
-        f"print(*sorted({LIBRARIES} & set(sys.modules)))\nsys.exit(rc)"
-    )
-    command = [sys.executable, "-c", code, *flags]
-    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
-    *printed, imported = result.stdout.splitlines()
-    return result.returncode, "\n".join(printed), result.stderr, set(imported.split())
+answered = functools.partial(answer_of, "pipelines.projector.command", LIBRARIES)
 
 
 def test_help_names_every_flag_and_imports_no_library() -> None:

@@ -1,5 +1,6 @@
 """The entry: help and mistakes before libraries are imported, one line and an exit code for each way to end."""
 
+import functools
 import pathlib
 import subprocess
 import sys
@@ -10,20 +11,11 @@ import transforms
 from pipelines.options.commands.report import parser
 from pipelines.report.command import main
 from tests.collection_files import collection, embedding
+from tests.pipelines.conftest import answer_of
 
 LIBRARIES = {"altair", "apache_beam", "jinja2", "numpy", "pyarrow", "sklearn", "tensorflow", "vl_convert"}
 
-
-def answered(*flags: str) -> tuple[int, str, str, set[str]]:
-    """Run the command by itself: exit code, stdout, stderr, and which of the libraries were imported."""
-    code = (
-        "import sys\nfrom pipelines.report.command import main\n"
-        "try: rc = main()\nexcept SystemExit as e: rc = e.code\n"
-        f"print(*sorted({LIBRARIES} & set(sys.modules)))\nsys.exit(rc)"
-    )
-    result = subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True)
-    *printed, imported = result.stdout.splitlines()
-    return result.returncode, "\n".join(printed), result.stderr, set(imported.split())
+answered = functools.partial(answer_of, "pipelines.report.command", LIBRARIES)
 
 
 def test_help_names_every_flag_and_imports_no_library() -> None:

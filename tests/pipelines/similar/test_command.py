@@ -1,5 +1,6 @@
 """The entry: help and mistakes before libraries are imported, one line and an exit code for each way to end."""
 
+import functools
 import os
 import pathlib
 import subprocess
@@ -10,21 +11,12 @@ import pytest
 import transforms
 from pipelines.options.commands.similar import parser
 from pipelines.similar.command import main
+from tests.pipelines.conftest import answer_of
 from tests.pipelines.similar.conftest import Made
 
 LIBRARIES = {"apache_beam", "tensorflow", "keras", "pyarrow", "numpy"}
 
-
-def answered(*flags: str) -> tuple[int, str, str, set[str]]:
-    """Run the command by itself: exit code, stdout, stderr, and which of the libraries were imported."""
-    code = (
-        "import sys\nfrom pipelines.similar.command import main\n"
-        "try: rc = main()\nexcept SystemExit as e: rc = e.code\n"
-        f"print(*sorted({LIBRARIES} & set(sys.modules)))\nsys.exit(rc)"
-    )
-    result = subprocess.run([sys.executable, "-c", code, *flags], capture_output=True, text=True)
-    *printed, imported = result.stdout.splitlines()
-    return result.returncode, "\n".join(printed), result.stderr, set(imported.split())
+answered = functools.partial(answer_of, "pipelines.similar.command", LIBRARIES)
 
 
 def test_help_names_every_flag_and_imports_no_library() -> None:
