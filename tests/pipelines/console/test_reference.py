@@ -50,7 +50,7 @@ def test_readme_names_only_flags_that_exist() -> None:
 
 def test_every_flag_code_reason_variable_and_backbone_has_its_row() -> None:
     rows = [line.split(" | ")[0].removeprefix("| ") for line in reference().splitlines() if line.startswith("| ")]
-    flags = [action.option_strings[-1] for action in actions() if action.option_strings[-1] != "--help"]
+    flags = [action.option_strings[0] for action in actions() if "--help" not in action.option_strings]
     named = [re.split(r"[` =\[]", row.removeprefix("`"))[0] for row in rows if row.startswith("`--")]
     assert sorted(named) == sorted(flags)
     for name in (*VARIABLES, *REASONS):

@@ -21,7 +21,7 @@ def test_what_is_shown_is_a_file_that_asks_for_the_same(flags: list[tuple[str, l
     asked, beam_args = parse([argument for _, arguments in flags for argument in arguments], {})
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "run.toml"
-        path.write_text("\n".join(shown_config(asked, parser(), beam_args)), encoding="utf-8")
+        path.write_text("\n".join(shown_config(asked, parser(), beam_args, parser())), encoding="utf-8")
         again, _ = parse(["--config", str(path)], {})
     own = {"command_line", "began", "origins", "config"}
     for field in dataclasses.fields(asked):
