@@ -8,7 +8,7 @@ import numpy as np
 from transforms import Backbone, EmbeddingSpec
 from transforms.backbones import find_backbone, note_of
 from transforms.core.elements import Embedding, Image
-from transforms.core.failures import REASONS, Failure
+from transforms.core.failures import Failure, meaning_of
 from transforms.core.spec import OWN_PREPROCESSING
 from transforms.decode.decoder import orientation
 from transforms.decode.images import Decode
@@ -71,8 +71,7 @@ def failed(failure: Failure) -> Iterator[str]:
     """Say why an image is lost."""
     tries = f" after {failure.attempts} attempts" if failure.attempts > 1 else ""
     yield f"failed{tries}: {failure.reason} ({failure.kind}), {failure.error}: {failure.message}"
-    meaning = REASONS.get("http_NNN" if failure.reason.startswith("http_") else failure.reason)
-    yield f"which means: {meaning}"
+    yield f"which means: {meaning_of(failure.reason)}"
 
 
 def _px(size: tuple[int, int]) -> str:

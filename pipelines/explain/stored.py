@@ -50,7 +50,7 @@ def stored_of(name: str, collection: Collection, folder: str, matrix: Matrix) ->
     uri, row = named_row(name, matrix)
     try:
         embedding = None if row is None else _embedding(uri, row, collection)
-        names = [file["name"] for file in collection.manifest["files"] if file["name"].endswith(FAILURES.extension)]
+        names = [file["name"] for file in collection.manifest["files"] if FAILURES.names(file["name"])]
         failures = (_failure((name, uri), path_of(folder, file)) for file in names)
         return Stored(uri, row, embedding, next(filter(None, failures), None))
     except (OSError, ValueError, KeyError) as e:

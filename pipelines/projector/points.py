@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.similar.collection import Collection
-from pipelines.similar.matrix import matrix_of
+from pipelines.similar.matrix import matrix_of, sample
 from transforms.collection.values import UNUSABLE, as_text, text_of_bytes
 from transforms.core.errors import UsageError
 from transforms.measure.cosines import has_direction
@@ -32,9 +32,7 @@ def points_of(collection: Collection, limit: int) -> Points:
       UsageError: nothing is left to show.
       RunError: a file of the collection cannot be read.
     """
-    rows = np.arange(collection.rows)
-    if limit < len(rows):
-        rows = np.sort(np.random.default_rng(0).choice(rows, limit, replace=False))
+    rows = sample(collection.rows, limit, np.random.default_rng(0))
     with matrix_of(collection) as matrix:
         rows = rows[has_direction(matrix.vectors[rows])]
         if not len(rows):

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from pipelines.similar.collection import reading
 from transforms.collection.layout import FAILURES, path_of
 from transforms.collection.manifest import Manifest
-from transforms.core.errors import RunError, one_line
-from transforms.core.failures import REASONS
+from transforms.core.failures import meaning_of
 from transforms.core.printable import printable
 from transforms.storage.files import read_locally
 from transforms.write.failures import FailuresFormat
@@ -51,7 +51,7 @@ def reasons_of(folder: str, manifest: Manifest) -> list[Reason]:
         if len(shown) < EXAMPLES:
             shown.append(Example(printable(uri, SHOWN), printable(message, SHOWN)))
     return [
-        Reason(name, _meaning(name), kind, count, examples[name, kind])
+        Reason(name, meaning_of(name), kind, count, examples[name, kind])
         for (name, kind), count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     ]
 
@@ -59,14 +59,7 @@ def reasons_of(folder: str, manifest: Manifest) -> list[Reason]:
 def _lines(paths: Iterable[str]) -> Iterable[tuple[str, str, str, str]]:
     """Yield the reason, the kind, the uri and the message of each failure."""
     for path in paths:
-        try:
-            with read_locally(path) as local:
-                for lines in FailuresFormat().read(local):
-                    for line in map(json.loads, lines):
-                        yield line["reason"], line["kind"], line["uri"], line["message"]
-        except (OSError, ValueError, KeyError, TypeError) as e:
-            raise RunError(f"cannot read {path}; if a run has just replaced it, try again: {one_line(e)}") from e
-
-
-def _meaning(reason: str) -> str:
-    return REASONS.get("http_NNN" if reason.startswith("http_") else reason, "")
+        with reading(path), read_locally(path) as local:
+            for lines in FailuresFormat().read(local):
+                for line in map(json.loads, lines):
+                    yield line["reason"], line["kind"], line["uri"], line["message"]

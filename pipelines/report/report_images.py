@@ -3,7 +3,7 @@
 report-images --embeddings embeddings/ --out report.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ from pipelines.report.page import Content, Images, page_of
 from pipelines.report.pictures import TALL, Choice, Picture, choose, name_of, pictures_of
 from pipelines.report.projection import plane
 from pipelines.report.sizes import sizes_of
-from pipelines.report.survey import sample, survey_of
+from pipelines.report.survey import survey_of
 from pipelines.similar.collection import Collection, open_any_collection
-from pipelines.similar.matrix import Matrix, matrix_of
+from pipelines.similar.matrix import Matrix, matrix_of, sample
 from pipelines.similar.tables import check_out, replaced
 from pipelines.similar.thumbnails import thumbnails_of
 from transforms.collection.manifest import Manifest, runs_of
@@ -53,6 +53,7 @@ def run(settings: Settings) -> int:
 def content_of(settings: Settings, collection: Collection) -> Content:
     """Return what a page tells of a collection."""
     manifest = collection.manifest
+    runs = history.runs_shown(manifest)
     drawn: dict[str, charts.Chart] = {}
     images = None
     if collection.files:
@@ -64,14 +65,14 @@ def content_of(settings: Settings, collection: Collection) -> Content:
         backbone=collection.spec.backbone,
         notices=list(history.notices(manifest)),
         compared=history.compared(manifest),
-        runs=history.runs_shown(manifest),
+        runs=runs,
         all_runs=len(runs_of(manifest)),
         stages=history.stages(manifest),
         reasons=reasons_of(canonical_uri(settings.embeddings), manifest),
         images=images,
         above=settings.above,
         spec=told_spec(collection),
-        script=charts.script_of({**drawn, **charts_of(manifest)}),
+        script=charts.script_of({**drawn, **charts_of(manifest, runs)}),
     )
 
 
@@ -120,13 +121,13 @@ def points_of(
     return points
 
 
-def charts_of(manifest: Manifest) -> dict[str, charts.Chart]:
+def charts_of(manifest: Manifest, shown: Sequence[history.Run]) -> dict[str, charts.Chart]:
     """Return the charts of the runs, by the id of the element that each is drawn in."""
     found: dict[str, charts.Chart] = {}
     if runs := runs_of(manifest):
         found["stages"] = charts.stages_chart(runs)
-    if any(run.before for run in history.runs_shown(manifest)):
-        found["changes"] = charts.runs_chart(history.runs_shown(manifest))
+    if any(run.before for run in shown):
+        found["changes"] = charts.runs_chart(shown)
     return found
 
 

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.similar.collection import Collection
+from pipelines.similar.collection import Collection, reading
 from transforms.core.elements import Size
-from transforms.core.errors import RunError, one_line
 
 QUANTILES = {"smallest": 0, "5 %": 5, "median": 50, "95 %": 95, "largest": 100}
 """Percent of the images that are not larger."""
@@ -55,12 +54,10 @@ def sizes_of(collection: Collection) -> Sizes:
     formats: collections.Counter[str] = collections.Counter()
     sides: list[np.ndarray] = []
     for path, _ in collection.files:
-        try:
+        with reading(path):
             for facts in collection.read.format.facts(path):
                 formats.update(one.format for one in facts)
                 sides.append(np.array([(one.width, one.height) for one in facts], np.int64).reshape(-1, 2))
-        except (OSError, ValueError, KeyError) as e:
-            raise RunError(f"cannot read {path}; if a run has just replaced it, try again: {one_line(e)}") from e
     return measured(formats, np.concatenate(sides), collection.spec.image_size)
 
 

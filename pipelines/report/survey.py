@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipelines.similar.matrix import sample
 from transforms.measure.groups import Groups
 from transforms.measure.nearest import Neighbour, nearest
 
@@ -75,8 +76,3 @@ def survey_of(vectors: np.ndarray, random: np.random.Generator) -> Survey:
         some = rows[start : start + AT_A_TIME].tolist()
         neighbours.update(zip(some, nearest(vectors, np.asarray(vectors[some]), NEIGHBOURS, some), strict=True))
     return Survey(neighbours)
-
-
-def sample(of: int, number: int, random: np.random.Generator) -> np.ndarray:
-    """Choose so many of some rows, or all if there are fewer: int64 [N], rising."""
-    return np.arange(of) if of <= number else np.sort(random.choice(of, number, replace=False))

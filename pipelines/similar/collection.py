@@ -44,7 +44,7 @@ class ReadRows:
           RunError: they cannot be read, or are not what the manifest says.
         """
         left = rows.stop - rows.start
-        with _reading(rows.path):
+        with reading(rows.path):
             for uris, vectors in self.format.vectors(rows.path, rows.start, rows.stop):
                 if vectors.shape[1:] != (self.dim,):
                     break
@@ -55,10 +55,11 @@ class ReadRows:
 
 
 @contextlib.contextmanager
-def _reading(path: str) -> Iterator[None]:
+def reading(path: str) -> Iterator[None]:
+    """Raise RunError for a file of a collection that cannot be read while the block runs."""
     try:
         yield
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, KeyError, TypeError) as e:
         raise RunError(f"cannot read {path}; if a run has just replaced it, try again: {one_line(e)}") from e
 
 
@@ -89,7 +90,7 @@ class Collection(NamedTuple):
     def row_keys(self) -> Iterator[RowKeys]:
         """Read what tells the rows from others, with what they carry, some at a time; raise RunError."""
         for path, _ in self.files:
-            with _reading(path):
+            with reading(path):
                 yield from self.read.format.keys(path)
 
 

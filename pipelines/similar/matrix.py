@@ -50,6 +50,11 @@ class Matrix(NamedTuple):
         return uris
 
 
+def sample(of: int, number: int, random: np.random.Generator) -> np.ndarray:
+    """Choose so many of some rows, or all if there are fewer: int64 [N], rising."""
+    return np.arange(of) if of <= number else np.sort(random.choice(of, number, replace=False))
+
+
 @contextlib.contextmanager
 def matrix_of(collection: Collection) -> Iterator[Matrix]:
     """Map the matrix of a collection while the block runs; make it first if it is not kept.

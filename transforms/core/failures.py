@@ -56,6 +56,11 @@ REASONS = {
 """Each `Failure.reason` with its meaning."""
 
 
+def meaning_of(reason: str) -> str:
+    """Return what a reason means; '' for one that is not known."""
+    return REASONS.get("http_NNN" if reason.startswith("http_") else reason, "")
+
+
 @dataclasses.dataclass(frozen=True)
 class Failure:
     """An input that has no embedding.

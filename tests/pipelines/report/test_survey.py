@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipelines.report import survey
-from pipelines.report.survey import NEIGHBOURS, sample, survey_of
+from pipelines.report.survey import NEIGHBOURS, survey_of
+from pipelines.similar.matrix import sample
 from transforms.measure.cosines import unit_vectors
 
 RANDOM = np.random.default_rng(2)
