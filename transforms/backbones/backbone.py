@@ -93,7 +93,7 @@ class Backbone:
       rewrites: rewrite the graph for speed, see `transforms.backbones.rewrites`.
 
     Raises:
-      UsageError: an argument that does not exist or contradicts another.
+      UsageError: an argument that does not exist or contradicts another; or a model is a program that is not trusted.
     """
 
     name: str = "MobileNetV2"
@@ -143,6 +143,12 @@ class Backbone:
                 raise UsageError(f"--backbone_kwargs may not hold {key!r}; use {OWN_KWARGS[key]}")
 
     def _check_model(self) -> None:
+        # Before anything is copied or built of it.
+        if self.architecture == SAVED_MODEL and not self.trust_model:
+            raise UsageError(
+                f"{self.given_as} is a SavedModel, a program that can do anything; add --trust_model if you know who "
+                "made it"
+            )
         if self.include_top or self.backbone_kwargs:
             raise UsageError(
                 "--include_top and --backbone_kwargs are for a --backbone; --layer chooses a model's output"

@@ -10,7 +10,7 @@ import numpy as np
 from transforms.backbones.backbone import Backbone, KerasModel, WeightsFacts
 from transforms.backbones.engines import dtype_policy
 from transforms.backbones.graph.keras_applications import constructor, keras, preprocess_of
-from transforms.backbones.graph.source import GraphSource, TensorFunction, width_of
+from transforms.backbones.graph.source import GraphSource, TensorFunction, check_pooling, width_of
 from transforms.backbones.rewrites import rewrite
 from transforms.backbones.rewrites.variables import of_one_name
 from transforms.backbones.weights.files import load_file
@@ -105,28 +105,44 @@ def _seeded(build: Callable[[], KerasModel]) -> KerasModel:
 
 def _output(model: KerasModel, backbone: Backbone) -> KerasModel:
     if backbone.layer:
-        names = [layer.name for layer in model.layers]
-        if backbone.layer not in names:
-            hint = did_you_mean(backbone.layer, names) or f"; the last ones are {', '.join(names[-3:])}"
-            raise UsageError(f"{backbone.name} has no layer {backbone.layer!r}{hint}")
-        model = keras.Model(model.input, model.get_layer(backbone.layer).output)
+        output = layer_output(model, backbone.layer, backbone.name)
     elif backbone.pooling != "flatten" or backbone.include_top:
         return model
-    return keras.Model(model.input, pooled(model.output, backbone.pooling))
+    else:
+        output = model.output
+    return keras.Model(model.input, pooled(output, backbone))
 
 
-def pooled(output: Any, pooling: str) -> Any:
+def layer_output(model: KerasModel, layer: str, name: str) -> Any:
+    """Return the output of a model's layer, a tensor of Keras.
+
+    Args:
+      model: the model, a keras.Model.
+      layer: the layer's name.
+      name: what the message calls the model.
+
+    Raises:
+      UsageError: there is no such layer.
+    """
+    names = [one.name for one in model.layers]
+    if layer not in names:
+        hint = did_you_mean(layer, names) or f"; the last ones are {', '.join(names[-3:])}"
+        raise UsageError(f"{name} has no layer {layer!r}{hint}")
+    return model.get_layer(layer).output
+
+
+def pooled(output: Any, backbone: Backbone) -> Any:
     """Make one vector an image of a layer's output: [B, H, W, D], [B, T, D] or [B, ...] -> [B, D].
 
     Args:
-      output: a tensor of Keras.
-      pooling: one of POOLINGS; what is neither a map nor tokens is flattened.
+      output: a tensor of Keras; what is neither a map nor tokens is flattened.
+      backbone: the backbone, whose pooling is taken.
 
     Raises:
       UsageError: it is a map, of which the first token is asked for.
     """
-    if pooling == "cls" and len(output.shape) == 4:
-        raise UsageError("--pooling cls takes the first token, and the output is a map; choose avg or max")
+    pooling = backbone.pooling
+    check_pooling(len(output.shape), backbone)
     if pooling == "cls" and len(output.shape) == 3:
         return output[:, 0]
     layers = {

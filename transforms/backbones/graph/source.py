@@ -27,3 +27,9 @@ def width_of(shape: Any, backbone: Backbone) -> int:
     if len(shape) != 2 or not shape[1]:
         raise UsageError(f"{backbone.name} gives {tuple(shape)}, not one vector an image; choose another output")
     return int(shape[1])
+
+
+def check_pooling(rank: int, backbone: Backbone) -> None:
+    """Raise UsageError if the first token of an output is asked for, and its rank is that of a map, which has none."""
+    if backbone.pooling == "cls" and rank == 4:
+        raise UsageError(f"--pooling cls takes the first token, and {backbone.given_as} gives maps; choose avg or max")

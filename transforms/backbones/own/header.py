@@ -1,13 +1,13 @@
 """What the file of a whole model says before it is built: which kind it is, which images it takes."""
 
-import functools
+import dataclasses
 import importlib
 import os
 from typing import Any, NamedTuple
 
 from transforms.backbones.backbone import KERAS, ONNX, SAVED_MODEL, Backbone, OwnModel
 from transforms.backbones.preprocessing import CHOICES
-from transforms.backbones.weights.files import check_sha256, local_copy
+from transforms.backbones.weights.files import own_file
 from transforms.core.elements import Size
 from transforms.core.errors import UsageError, one_line
 from transforms.core.spec import OWN_PREPROCESSING
@@ -67,14 +67,9 @@ def own_backbone(
       UsageError: there is no such model, it cannot be a backbone, or it does not say what it takes.
     """
     kind = _kind_of(path)
-    if kind == SAVED_MODEL and not choices.get("trust_model"):
-        raise UsageError(
-            f"--model {path} is a SavedModel, a program that can do anything; add --trust_model if you know who made it"
-        )
-    name = os.path.basename(path.rstrip("/"))
     # Any size and preprocessing, until the header is read.
     asked = Backbone(
-        name,
+        os.path.basename(path.rstrip("/")),
         weights=path,
         weights_sha256=weights_sha256,
         model=OwnModel(kind),
@@ -82,7 +77,7 @@ def own_backbone(
         preprocess=preprocess or "raw",
         **choices,
     )
-    with local_copy(path, functools.partial(check_sha256, backbone=asked), asked.given_as) as local:
+    with own_file(asked) as local:
         _check_memory(local, asked)
         module: Any = importlib.import_module(f"{__package__}.{_READERS[kind]}")
         header: Header = module.read_header(local, asked)
@@ -100,15 +95,7 @@ def own_backbone(
         height, width = header.size
         raise UsageError(f"{asked.given_as} takes images of {height} x {width} px; drop --image_size")
     own = OwnModel(kind, header.num_weights, "" if preprocess else header.rescales)
-    return Backbone(
-        name,
-        weights=path,
-        weights_sha256=weights_sha256,
-        model=own,
-        image_size=image_size or header.size,
-        preprocess=preprocess or "raw",
-        **choices,
-    )
+    return dataclasses.replace(asked, model=own, image_size=image_size or header.size)
 
 
 def _check_memory(local: str, backbone: Backbone) -> None:

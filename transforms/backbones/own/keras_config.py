@@ -20,11 +20,11 @@ MAX_CONFIG_BYTES = 16_000_000
 MAX_DEPTH = 100
 """Maximum depth of the objects of a config: models in models have some ten levels each."""
 
-LAYERS, CODE = "keras.layers", "runs code of its own"
+CODE = "runs code of its own"
 _MODELS = {"Functional", "Sequential", "Model"}
 _KNOWN = {
     "keras",
-    LAYERS,
+    "keras.layers",
     "keras.models",
     "keras.activations",
     "keras.constraints",

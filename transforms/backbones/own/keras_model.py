@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import functools
 import hashlib
 import json
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 from transforms.backbones.backbone import Backbone, KerasModel, WeightsFacts
 from transforms.backbones.engines import dtype_policy
 from transforms.backbones.graph.keras_applications import keras, without_values
-from transforms.backbones.graph.model import pooled
+from transforms.backbones.graph.model import layer_output, pooled
 from transforms.backbones.graph.source import GraphSource, TensorFunction, width_of
 from transforms.backbones.own.keras_config import read_config
 from transforms.backbones.preprocessing import parse
@@ -19,9 +18,9 @@ from transforms.backbones.rewrites import rewrite
 from transforms.backbones.rewrites.flatten import flat
 from transforms.backbones.rewrites.variables import of_one_name
 from transforms.backbones.weights.containers import MAX_INFLATION
-from transforms.backbones.weights.files import check_sha256, load_whole, local_copy
+from transforms.backbones.weights.files import load_whole, own_file
 from transforms.backbones.weights.values import check_values, sha256_of_values, variables_of
-from transforms.core.errors import UsageError, did_you_mean, one_line
+from transforms.core.errors import UsageError, one_line
 
 CLASSIFIERS = {"classification_head", "classifier", "logits", "predictions"}
 """Names that Keras and Keras Hub give to the layer of the classes."""
@@ -50,7 +49,7 @@ def keras_model_source(backbone: Backbone) -> GraphSource:
         the output is not one vector an image.
     """
     policy = dtype_policy(backbone.engine, backbone.precision)
-    with local_copy(backbone.weights, functools.partial(check_sha256, backbone=backbone), backbone.given_as) as local:
+    with own_file(backbone) as local:
         config, num_bytes = read_config(local, backbone)
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         config = _of_policy(config, policy)
@@ -120,17 +119,13 @@ def _of_policy(config: Any, policy: str) -> Any:
 def _output(model: KerasModel, backbone: Backbone) -> Output:
     """Return the model up to the layer that is asked for, or else to the last one that does not classify; pooled."""
     if backbone.layer:
-        names = [layer.name for layer in model.layers]
-        if backbone.layer not in names:
-            hint = did_you_mean(backbone.layer, names) or f"; the last ones are {', '.join(names[-3:])}"
-            raise UsageError(f"{backbone.given_as} has no layer {backbone.layer!r}{hint}")
-        tensor, layer, why = model.get_layer(backbone.layer).output, backbone.layer, ""
+        tensor, layer, why = layer_output(model, backbone.layer, backbone.given_as), backbone.layer, ""
     elif len(model.outputs) != 1:
         raise UsageError(f"{backbone.given_as} has {len(model.outputs)} outputs; choose one with --layer")
     else:
         (tensor,) = model.outputs
         tensor, layer, why = _before_the_classifier(tensor)
-    return Output(keras.Model(model.inputs, pooled(tensor, backbone.pooling)), layer, why)
+    return Output(keras.Model(model.inputs, pooled(tensor, backbone)), layer, why)
 
 
 def _before_the_classifier(tensor: Any) -> tuple[Any, str, str]:

@@ -1,12 +1,12 @@
 """An ONNX file, which is data: read and checked before an engine sees it."""
 
+import math
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.own.header import Header
-from transforms.core.elements import Size
 from transforms.core.errors import UsageError, one_line
 from transforms.storage.hashing import check_regular
 
@@ -22,8 +22,12 @@ def read_header(local: str, backbone: Backbone) -> Header:
     """
     model = read_model(local, backbone)
     shape = input_shape(model, backbone)
-    size, _ = size_of(shape, backbone)
-    return Header(size, "", sum(_count(tensor) for tensor in _tensors(model)))
+    height, width = shape[2:] if is_channels_first(shape) else shape[1:3]
+    return Header(
+        (height, width) if height and width else None,
+        "",
+        sum(math.prod(tensor.dims) for tensor in _tensors(model) if tensor.data_type),
+    )
 
 
 def path_in(local: str) -> str:
@@ -57,11 +61,9 @@ def input_shape(model: Any, backbone: Backbone) -> list[int]:
     return shape
 
 
-def size_of(shape: list[int], backbone: Backbone) -> tuple[Size | None, bool]:
-    """Return the height and width of an input in px, None if any; and whether its channels come first."""
-    is_first = shape[1] == 3
-    height, width = shape[2:] if is_first else shape[1:3]
-    return (height, width) if height and width else None, is_first
+def is_channels_first(shape: list[int]) -> bool:
+    """Whether an input of a shape has its channels before its height and width."""
+    return shape[1] == 3
 
 
 def read_model(local: str, backbone: Backbone) -> Any:
@@ -135,10 +137,3 @@ def _tensors_of(graph: Any) -> Iterator[Any]:
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
-
-
-def _count(tensor: Any) -> int:
-    count = 1
-    for side in tensor.dims:
-        count *= side
-    return count if tensor.data_type else 0

@@ -1,7 +1,6 @@
 """An ONNX model as a graph of OpenVINO's, with its preprocessing and one pooled output; TensorFlow is not needed."""
 
 import dataclasses
-import functools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -10,10 +9,10 @@ import numpy as np
 
 from transforms.backbones.backbone import Backbone, WeightsFacts
 from transforms.backbones.engines.openvino import GRAPH, openvino
-from transforms.backbones.graph.source import width_of
-from transforms.backbones.own.onnx_file import input_shape, path_in, read_model, size_of
+from transforms.backbones.graph.source import check_pooling, width_of
+from transforms.backbones.own.onnx_file import input_shape, is_channels_first, path_in, read_model
 from transforms.backbones.preprocessing import parse
-from transforms.backbones.weights.files import check_sha256, local_copy
+from transforms.backbones.weights.files import own_file
 from transforms.core.errors import UsageError, did_you_mean, one_line
 from transforms.storage.hashing import sha256_of_files
 
@@ -71,9 +70,9 @@ def build_onnx_graph(backbone: Backbone, tell: Callable[[WeightsFacts], None] = 
     Raises:
       UsageError: OpenVINO cannot read the model, or it does not give one vector an image.
     """
-    with local_copy(backbone.weights, functools.partial(check_sha256, backbone=backbone), backbone.given_as) as local:
+    with own_file(backbone) as local:
         shape = input_shape(read_model(local, backbone), backbone)
-        _, channels_first = size_of(shape, backbone)
+        channels_first = is_channels_first(shape)
         weights_sha256 = sha256_of_files(local)
         try:
             model = openvino.Core().read_model(path_in(local))
@@ -137,11 +136,8 @@ def _pooled(value: Any, channels_first: bool, backbone: Backbone) -> Any:
     rank = shape.rank.get_length() if shape.rank.is_static else 0
     if pooling == "flatten" or rank not in (3, 4):
         return value if rank == 2 else ops.reshape(value, np.array([0, -1], np.int64), special_zero=True).output(0)
+    check_pooling(rank, backbone)
     if pooling == "cls":
-        if rank != 3:
-            raise UsageError(
-                f"--pooling cls takes the first token, and {backbone.given_as} gives maps; choose avg or max"
-            )
         return ops.gather(value, np.int64(0), np.int64(1)).output(0)
     axes = [1] if rank == 3 else [2, 3] if channels_first else [1, 2]
     reduce = ops.reduce_mean if pooling == "avg" else ops.reduce_max

@@ -1,4 +1,4 @@
-"""A SavedModel as a backbone: a program, run only if the user trusts it."""
+"""A SavedModel as a backbone: a program, which `Backbone` takes only if the user trusts it."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import numpy as np
 
 from transforms.backbones.backbone import Backbone, WeightsFacts
 from transforms.backbones.engines import ENGINES
-from transforms.backbones.graph.source import GraphSource, TensorFunction, width_of
+from transforms.backbones.graph.source import GraphSource, TensorFunction, check_pooling, width_of
 from transforms.backbones.own.header import Header
 from transforms.backbones.preprocessing import parse
-from transforms.backbones.weights.files import check_sha256, local_copy
+from transforms.backbones.weights.files import own_file
 from transforms.backbones.weights.values import check_values, variables_of
 from transforms.core.errors import UsageError, one_line
 from transforms.core.tensorflow_setup import convert_variables_to_constants_v2, tf
@@ -23,7 +23,7 @@ def read_header(local: str, backbone: Backbone) -> Header:
     """Read what a SavedModel takes: path of its folder -> Header.
 
     Raises:
-      UsageError: the user does not trust it, it cannot be read, or it takes no images.
+      UsageError: it cannot be read, or it takes no images.
     """
     # Named, so that it lives: the variables go with the program.
     program, signature, argument, _ = _loaded(local, backbone)
@@ -43,7 +43,7 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
     """
     if backbone.layer:
         raise UsageError(f"{backbone.given_as} is a SavedModel, whose output is its own; drop --layer")
-    with local_copy(backbone.weights, lambda folder: check_sha256(folder, backbone), backbone.given_as) as folder:
+    with own_file(backbone) as folder:
         weights_sha256 = sha256_of_files(folder)
         program, signature, argument, result = _loaded(folder, backbone)
     check_values(variables_of(v for v in signature.variables if v.dtype.is_floating), backbone)
@@ -60,8 +60,6 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
 
 def _loaded(folder: str, backbone: Backbone) -> tuple[Any, Any, str, str]:
     """Return a SavedModel, its signature, and the names of the signature's argument and result."""
-    if not backbone.trust_model:
-        raise UsageError(f"{backbone.given_as} is a SavedModel, a program that can do anything, and is not trusted")
     try:
         program = tf.saved_model.load(folder)
         signature = program.signatures["serving_default"]
@@ -77,18 +75,17 @@ def _pooled(shape: Any, backbone: Backbone) -> tuple[TensorFunction, int]:
     """Return what makes one vector of an output of a shape, and its width."""
     if shape.rank is None:
         raise UsageError(f"{backbone.given_as} gives an output of unknown shape, not one vector an image")
-    means = {"avg": tf.reduce_mean, "max": tf.reduce_max}
     if shape.rank not in (3, 4) or backbone.pooling == "flatten":
         sides = list(shape[1:])
         if shape.rank > 2 and all(sides):
             return lambda x: tf.reshape(x, [-1, int(np.prod(sides))]), int(np.prod(sides))
         return lambda x: x, width_of(shape, backbone)
     dim = width_of(shape[:1].concatenate(shape[-1:]), backbone)
-    if backbone.pooling == "cls" and shape.rank == 3:
+    check_pooling(shape.rank, backbone)
+    if backbone.pooling == "cls":
         return lambda x: x[:, 0], dim
-    if backbone.pooling not in means:
-        raise UsageError(f"--pooling cls takes the first token, and {backbone.given_as} gives maps; choose avg or max")
-    return lambda x: means[backbone.pooling](x, list(range(1, shape.rank - 1))), dim
+    reduce = tf.reduce_mean if backbone.pooling == "avg" else tf.reduce_max
+    return lambda x: reduce(x, list(range(1, shape.rank - 1))), dim
 
 
 def _frozen(signature: Any, backbone: Backbone) -> Any:

@@ -5,6 +5,7 @@ anything parses it.
 """
 
 import contextlib
+import functools
 import os
 import tempfile
 import warnings
@@ -32,32 +33,38 @@ def load_file(model: KerasModel, backbone: Backbone) -> str:
     if not path.endswith(SUFFIXES):
         hint = "; a SavedModel is a whole model: give it as --model" if os.path.isdir(path) else ""
         raise UsageError(f"--weights {path} must be imagenet, random or a file ending in {', '.join(SUFFIXES)}{hint}")
-    with local_copy(path, lambda local: check_sha256(local, backbone)) as local:
-        try:
-            refuse_inflated(local, backbone.given_as, model)
-            if is_alone(local, backbone.given_as, model):
-                # What Keras finds wrong with it is said better of its layers.
-                with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
-                    model.load_weights(local)
-                    return ""
-            with taken_out(local, backbone, model) as (alone, place):
-                model.load_weights(alone)
-            return place
-        except UsageError:
-            raise
-        except Exception as e:
-            raise UsageError(f"{backbone.given_as} does not fit {backbone.name}: {one_line(e)}") from e
+    with own_file(backbone) as local, _filling(model, local, backbone):
+        if is_alone(local, backbone.given_as, model):
+            # What Keras finds wrong with it is said better of its layers.
+            with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
+                model.load_weights(local)
+                return ""
+        with taken_out(local, backbone, model) as (alone, place):
+            model.load_weights(alone)
+        return place
 
 
 def load_whole(model: KerasModel, local: str, backbone: Backbone) -> None:
     """Load a file's weights into the whole model that it describes; raise UsageError if they do not fit."""
+    with _filling(model, local, backbone):
+        model.load_weights(local)
+
+
+@contextlib.contextmanager
+def _filling(model: KerasModel, local: str, backbone: Backbone) -> Iterator[None]:
+    """Refuse a file that would inflate; say in one line what does not fit, for which Keras raises nearly anything."""
     try:
         refuse_inflated(local, backbone.given_as, model)
-        model.load_weights(local)
+        yield
     except UsageError:
         raise
     except Exception as e:
         raise UsageError(f"{backbone.given_as} does not fit {backbone.name}: {one_line(e)}") from e
+
+
+def own_file(backbone: Backbone) -> contextlib.AbstractContextManager[str]:
+    """Give the `local_copy` of own weights or of a whole model, whose sha256 is checked first."""
+    return local_copy(backbone.weights, functools.partial(check_sha256, backbone=backbone), backbone.given_as)
 
 
 @contextlib.contextmanager
