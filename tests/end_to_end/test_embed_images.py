@@ -129,6 +129,7 @@ print(len(table), worst)
     assert float(worst) >= 0.99999
 
 
+@pytest.mark.exhaustive
 def test_a_fine_tuned_model_gives_the_vectors_of_its_backbone(
     photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,7 +52,7 @@ def as_onnx(model: keras.Model, folder: pathlib.Path) -> list[str]:
     return ["--model", str(folder / "mine.onnx"), "--preprocess", "raw"]
 
 
-KINDS = [as_keras, *exhaustive(as_saved_model), as_onnx]
+KINDS = [as_keras, *exhaustive(as_saved_model, as_onnx)]
 
 
 @pytest.fixture
@@ -104,6 +104,7 @@ def test_real_weights_on_real_photos_too(
         assert cosine(embedding, expected) > 0.99999, uri
 
 
+@pytest.mark.exhaustive
 def test_a_model_goes_through_a_dry_run_an_update_and_a_search(
     model: keras.Model, photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,6 +169,7 @@ def test_mistakes_are_told_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.exhaustive
 def test_what_stands_names_the_kind_and_the_hash_not_the_path(
     model: keras.Model, photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -197,12 +197,6 @@ def test_an_update_that_is_killed_anywhere_leaves_the_old_collection_or_the_new_
     assert points > 30 // step
 
 
-@pytest.mark.parametrize("standing", ["parquet"], indirect=True)
-def test_an_update_that_is_killed_leaves_the_old_collection(forked: ForkedRuns, standing: pathlib.Path) -> None:
-    """A sample of all points."""
-    assert killed(forked, standing, "parquet", 12) == [True]
-
-
 @pytest.mark.parametrize(
     ("headers", "asked"),
     [({"etag": '"1"'}, "If-None-Match"), ({"last_modified": "Sun, 29 Nov 2026 10:00:00 GMT"}, "If-Modified-Since")],

@@ -102,6 +102,7 @@ def test_a_machine_that_computes_otherwise_is_found_out(made: Made, tmp_path: pa
         asked(made, "--to", save(tmp_path))
 
 
+@pytest.mark.exhaustive
 def test_own_weights_are_asked_for_taken_from_anywhere_and_known_by_their_values(tmp_path: pathlib.Path) -> None:
     (tmp_path / "photos").mkdir()
     photo = save(tmp_path / "photos")

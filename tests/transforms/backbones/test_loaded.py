@@ -85,7 +85,7 @@ def test_a_graph_from_the_cache_gives_the_same_numbers(
     assert first.facts == second.facts
 
 
-@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
+@pytest.mark.parametrize("engine", ["openvino", *exhaustive("tensorflow")])
 @pytest.mark.parametrize("pattern", ["saved_model.pb", *exhaustive("variables/*.data*")])
 def test_a_graph_whose_bytes_have_changed_is_built_again(
     pattern: str, engine: str, own_cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch
@@ -108,6 +108,7 @@ def test_a_graph_whose_bytes_have_changed_is_built_again(
     assert built == ["again"]
 
 
+@pytest.mark.exhaustive
 def test_weights_that_are_replaced_while_they_load_are_not_taken_for_the_new_ones(
     own_cache: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

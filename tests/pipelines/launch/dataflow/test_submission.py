@@ -123,6 +123,7 @@ def test_a_finished_job_over_the_failure_budget_is_3(flags: list[str], dataflow:
     assert main([*flags, "--max_failure_ratio=0.01"]) == 3
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("ratio", ["0.01", *exhaustive("0.5")])
 def test_a_job_that_nobody_waits_for_fails_over_the_failure_budget_and_keeps_all(
     flags: list[str], dataflow: DataflowServer, ratio: str
@@ -174,6 +175,7 @@ def test_a_job_that_ends_badly_is_1_with_its_reason_and_keeps_nothing(
     assert output_of(dataflow) == []
 
 
+@pytest.mark.exhaustive
 def test_a_job_that_ends_badly_says_what_it_could_not_remove(
     flags: list[str], dataflow: DataflowServer, storage: GcsServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -204,6 +206,7 @@ def test_an_interrupted_command_leaves_the_job_and_says_how_to_cancel_it(
     assert output_of(dataflow) != []
 
 
+@pytest.mark.exhaustive
 def test_an_error_while_a_job_is_followed_leaves_the_job_what_it_writes(
     flags: list[str], dataflow: DataflowServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,6 +219,7 @@ def test_an_error_while_a_job_is_followed_leaves_the_job_what_it_writes(
     assert [name.rpartition("/")[2] for name in output_of(dataflow)] == ["owner.json"]
 
 
+@pytest.mark.exhaustive
 def test_an_error_after_a_job_is_done_leaves_what_it_wrote(
     flags: list[str], dataflow: DataflowServer, storage: GcsServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,6 +235,7 @@ def test_an_error_after_a_job_is_done_leaves_what_it_wrote(
     assert {f"/{file['name']}" for file in manifest["files"]} <= set(output_of(dataflow))
 
 
+@pytest.mark.exhaustive
 def test_an_interrupt_while_a_job_is_submitted_says_where_to_look_and_keeps_nothing(
     flags: list[str], dataflow: DataflowServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,6 +250,7 @@ def test_an_interrupt_while_a_job_is_submitted_says_where_to_look_and_keeps_noth
     assert output_of(dataflow) == []
 
 
+@pytest.mark.exhaustive
 def test_counters_that_cannot_be_had_cost_no_job(
     flags: list[str], dataflow: DataflowServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

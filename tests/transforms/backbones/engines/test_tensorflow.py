@@ -87,6 +87,7 @@ def test_on_a_gpu_each_graph_has_its_own_precision(monkeypatch: pytest.MonkeyPat
         use_precision(precision)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the wheels for other processors have another library")
 @pytest.mark.parametrize(("given", "enabled"), [({}, "True"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "False")])
 def test_tensorflow_computes_by_onednn_unless_it_is_told_not_to(given: dict[str, str], enabled: str) -> None:

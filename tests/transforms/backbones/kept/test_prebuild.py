@@ -101,6 +101,7 @@ def test_building_starts_before_beam_is_imported(arguments: list[str], environme
     assert (out[:2], out[-1]) == (["MobileNetV2 MobileNet before", "1 started"], "True")
 
 
+@pytest.mark.exhaustive
 def test_what_is_kept_is_not_built_again(arguments: list[str], environment: dict[str, str]) -> None:
     for started in (1, 0):
         code, out, err = run(NOTED + COMMAND, arguments, environment)
@@ -109,6 +110,7 @@ def test_what_is_kept_is_not_built_again(arguments: list[str], environment: dict
         arguments = [*arguments, "--existing=replace"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "flags",
     [["--weights", "{folder}/own.weights.h5"], *exhaustive(["--runner", "DirectRunner"], ["--precision", "bfloat16"])],
@@ -279,6 +281,7 @@ def test_the_other_process_ends_with_the_command(
         assert "interrupted" in said
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", [signal.SIGINT, *exhaustive(signal.SIGKILL)])
 def test_a_download_that_is_cut_short_is_not_taken_for_weights(
     number: int, serve: object, arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path

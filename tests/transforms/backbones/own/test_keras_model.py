@@ -12,7 +12,6 @@ from tests.conftest import exhaustive
 from tests.transforms.backbones.own.conftest import PIXELS, SIDE, cosine, fine_tuned, refused, rewritten, up_to
 from transforms import embedding_spec
 from transforms.backbones import load_backbone, note_of, own_backbone
-from transforms.backbones.engines import ENGINES
 
 layers = keras.layers
 
@@ -29,7 +28,7 @@ def path(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> pathli
     return path
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["tensorflow", *exhaustive("openvino")])
 def test_a_fine_tuned_model_gives_the_vectors_before_its_classifier(
     engine: str, model: keras.Model, path: pathlib.Path
 ) -> None:
@@ -111,6 +110,7 @@ def test_the_fingerprint_is_the_model_s_not_the_file_s(path: pathlib.Path, tmp_p
     assert embedding_spec(own_backbone(str(changed))).fingerprint != spec.fingerprint
 
 
+@pytest.mark.exhaustive
 def test_a_model_trained_in_mixed_precision_is_computed_in_what_is_asked_for(tmp_path: pathlib.Path) -> None:
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -223,6 +223,7 @@ def test_values_that_are_not_finite_are_refused(tmp_path: pathlib.Path) -> None:
     assert "cannot be used: kernel of layer conv has values that are NaN" in refused(tmp_path / "nan.keras")
 
 
+@pytest.mark.exhaustive
 def test_what_is_for_training_is_no_obstacle(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
     copy = tmp_path / "compiled.keras"
     copy.write_bytes(path.read_bytes())

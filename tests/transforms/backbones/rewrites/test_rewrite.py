@@ -179,6 +179,7 @@ def multiplied_in_batches(backbone: Backbone) -> int:
     return products_by_position(build_graph(backbone).function.graph.get_operations())
 
 
+@pytest.mark.exhaustive
 def test_the_graph_of_resnet50_has_its_thirteen() -> None:
     # 4 of 28 x 28 px, 6 of 14 x 14 and 3 of 7 x 7; the first 3, of 56 x 56, have 64 filters.
     assert multiplied_in_batches(Backbone("ResNet50", weights="random")) == 13

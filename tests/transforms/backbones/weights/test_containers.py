@@ -114,6 +114,7 @@ def test_arrays_that_lie_in_other_files_are_refused(kind: str, tmp_path: pathlib
     assert "arrays in other files" in usage_error(weights=own_file(tmp_path, model, ".weights.h5", lead), **SMALL)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_file_with_the_state_of_its_optimizer_is_accepted(suffix: str, tmp_path: pathlib.Path) -> None:
     model = keras.applications.MobileNet(alpha=0.25, weights=None, include_top=False, input_shape=(64, 64, 3))

@@ -43,7 +43,7 @@ def spoilt(kind: str, value: float) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["tensorflow", *exhaustive("openvino")])
 @pytest.mark.parametrize(
     ("kind", "value", "words"),
     [
@@ -66,6 +66,7 @@ def test_weights_that_keras_makes_nan_of_are_refused(
     assert usage_error(weights=path, engine=engine, **SMALL) == f"--weights {path} cannot be used: {words}"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_saved_model_with_such_weights_is_refused(engine: str, tmp_path: pathlib.Path) -> None:
     """(2f) A program's variables are read as those of a file are."""
