@@ -21,6 +21,7 @@ PARSED_BY: dict[Any, tuple[str, str]] = {
     arguments.a_count: (NUMBER, r"0*[1-9][0-9]*"),
     arguments.seconds: (NUMBER, r"[0-9]*\.?[0-9]+"),
     arguments.a_ratio: (NUMBER, r"0?\.[0-9]+|0|1(\.0+)?"),
+    arguments.a_fraction: (NUMBER, r"0?\.(0[1-9]|[1-9])[0-9]*|1(\.0+)?"),
     arguments.yes_or_no: (BOOLEAN, r"[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]"),
     arguments.a_size: (TEXT, r"0*[1-9][0-9]*([xX]0*[1-9][0-9]*)?"),
     arguments.an_object: (TEXT, r"\s*\{.*\}\s*"),

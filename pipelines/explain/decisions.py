@@ -12,6 +12,7 @@ from transforms.core.failures import Failure, meaning_of
 from transforms.core.spec import OWN_PREPROCESSING
 from transforms.decode.decoder import orientation
 from transforms.decode.images import Decode
+from transforms.decode.resizing import scaled_whole
 from transforms.embed.canary import Worker
 
 
@@ -35,6 +36,9 @@ def decoded(data: bytes, decode: Decode) -> Iterator[str]:
             size = size[::-1] if turn >= 5 else size
             yield f"turned to {_px(size)}, EXIF orientation {turn}"
         for height, width in decode.sizes:
+            if decode.central_fraction != 1:
+                scaled = scaled_whole(size, (height, width), decode.central_fraction)
+                yield f"scaled to {_px(scaled)}, --central_fraction {decode.central_fraction:g}"
             yield f"{decode.resize} to {_px((width, height))}, {decode.resize_filter}"
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import re
 import types
@@ -11,6 +12,7 @@ from typing import Any, NoReturn
 from pipelines.options.gpus import GPUS
 from transforms.collection.layout import EMBEDDINGS
 from transforms.core.errors import UsageError, did_you_mean
+from transforms.core.spec import LEAST_FRACTION
 
 FORMATS = tuple(EMBEDDINGS)
 
@@ -77,23 +79,26 @@ def seconds(text: str) -> float:
 
 def a_ratio(text: str) -> float:
     """Parse a number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, is {text!r}")
-    return value
+    return _number(text, 0, 1, "a number from 0 to 1")
+
+
+def a_fraction(text: str) -> float:
+    """Parse a part of an image's sides."""
+    return _number(text, LEAST_FRACTION, 1, f"a number from {LEAST_FRACTION} to 1")
 
 
 def a_cosine(text: str) -> float:
     """Parse a number from -1 to 1."""
+    return _number(text, -1, 1, "a cosine, from -1 to 1")
+
+
+def _number(text: str, least: float, most: float, what: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = -2.0
-    if not -1 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a cosine, from -1 to 1, is {text!r}")
+        value = math.nan
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"must be {what}, is {text!r}")
     return value
 
 

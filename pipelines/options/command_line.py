@@ -35,7 +35,7 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Set
             raise UsageError(f"--{flag} is missing; see embed-images --help")
     if not settings.backbone:
         raise UsageError("--backbone is empty; see --list_backbones")
-    if wrong := model_contradiction(settings, settings.origins):
+    if wrong := contradiction(settings, settings.origins):
         raise UsageError(wrong)
     if len(settings.backbone) > 1 and settings.own_weights:
         raise UsageError("a weights file is for one --backbone; give one, or imagenet or random weights")
@@ -50,12 +50,16 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Set
     return settings, beam_args
 
 
-def model_contradiction(how: HowToEmbed, origins: Mapping[str, str]) -> str:
-    """Say what cannot be meant beside a whole model, or without one; '' if all can."""
+def contradiction(how: HowToEmbed, origins: Mapping[str, str]) -> str:
+    """Say what cannot be meant together of what decides an embedding; '' if all can."""
     given_too = [flag for flag in ("backbone", "weights", "backbone_kwargs") if how.model and origins[flag] != DEFAULT]
     if given_too:
         return f"--model is a backbone with its weights; drop --{given_too[0]}, or --model"
-    return "--trust_model is for a --model" if how.trust_model and not how.model else ""
+    if how.trust_model and not how.model:
+        return "--trust_model is for a --model"
+    if how.central_fraction != 1 and how.resize != "crop":
+        return f"--central_fraction is for --resize crop, not {how.resize}; drop one of them"
+    return ""
 
 
 def given_to(

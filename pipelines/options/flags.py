@@ -9,6 +9,7 @@ from typing import Any
 from pipelines.options.arguments import (
     Parser,
     a_count,
+    a_fraction,
     a_gpu,
     a_path,
     a_ratio,
@@ -293,6 +294,14 @@ def add_images(add: Any) -> None:
         choices=RESIZES,
         default="crop",
         help="crop (default: short side to size, centre crop), stretch, or pad with black",
+    )
+    add(
+        "--central_fraction",
+        type=a_fraction,
+        default=1.0,
+        metavar="FRACTION",
+        help="part of the scaled sides that crop cuts out of the middle (default 1.0), which is timm's crop_pct: 0.875 "
+        "takes 224 of 256 pixels, as torchvision and DINOv2 do",
     )
     add(
         "--resize_filter",

@@ -32,6 +32,7 @@ class HowToEmbed:
     embedding_dtype: str
     batch_size: int | None
     resize: str
+    central_fraction: float
     resize_filter: str
     color_profile: str
 

@@ -137,6 +137,7 @@ def spec_of(backbone: Backbone, settings: HowToEmbed, where: Where, largest: Siz
         resize=settings.resize,
         resize_filter=settings.resize_filter,
         color_profile=settings.color_profile,
+        central_fraction=settings.central_fraction,
         decoded_for=largest,
         embedding_dtype=settings.embedding_dtype,
     )

@@ -93,6 +93,7 @@ def decode_within(limits: Limits, how: HowToEmbed, sizes: Sequence[Size]) -> Dec
         resize=how.resize,
         resize_filter=how.resize_filter,
         color_profile=how.color_profile,
+        central_fraction=how.central_fraction,
         max_image_pixels=limits.max_image_pixels,
     )
 

@@ -128,12 +128,12 @@ def stages_chart(runs: Sequence[RunEntry]) -> Chart:
     )
 
 
-def sides_chart(sides: Iterable[tuple[int, int, int]], taken: int) -> Chart:
+def sides_chart(sides: Iterable[tuple[int, int, int]], scaled: int) -> Chart:
     """Return the number of images by their shorter side.
 
     Args:
       sides: (least, below, number), in px.
-      taken: shorter side of what the backbone takes, in px, which is marked.
+      scaled: shorter side that images are scaled to, in px, which is marked.
     """
     bars = _values({"least": a, "below": b, "images": n, "none": 0} for a, b, n in sides)
     side = alt.X("least:Q", title="shorter side, px", scale=alt.Scale(type="log", nice=False, padding=4))
@@ -148,8 +148,8 @@ def sides_chart(sides: Iterable[tuple[int, int, int]], taken: int) -> Chart:
             tooltip=["least:Q", "below:Q", "images:Q"],
         )
     )
-    mark = alt.Chart(_values([{"taken": taken}])).mark_rule(strokeDash=[4, 3], color="#d55e00", size=2)
-    return _plain((drawn + mark.encode(x="taken:Q", tooltip="taken:Q")).properties(height=180))
+    mark = alt.Chart(_values([{"scaled to": scaled}])).mark_rule(strokeDash=[4, 3], color="#d55e00", size=2)
+    return _plain((drawn + mark.encode(x="scaled to:Q", tooltip="scaled to:Q")).properties(height=180))
 
 
 def _plain(chart: Chart) -> Chart:

@@ -98,7 +98,7 @@ def images_of(settings: Settings, collection: Collection) -> tuple[Images, dict[
     )
     drawn = {
         "map": charts.map_chart(points),
-        "sides": charts.sides_chart(sizes.sides, min(collection.spec.image_size)),
+        "sides": charts.sides_chart(sizes.sides, min(sizes.scaled_to)),
     }
     return images, drawn
 

@@ -57,6 +57,7 @@ def _check_spec(backbone: Backbone, collection: Collection) -> None:
         resize=wanted.resize,
         resize_filter=wanted.resize_filter,
         color_profile=wanted.color_profile,
+        central_fraction=wanted.central_fraction,
         decoded_for=wanted.decoded_for,
         embedding_dtype=wanted.embedding_dtype,
     )

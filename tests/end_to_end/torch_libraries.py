@@ -13,6 +13,7 @@ import numpy as np
 import PIL.Image
 
 SIDE = 224
+IMAGENET = ("IMAGENET_DEFAULT_MEAN", "IMAGENET_DEFAULT_STD")
 DINOV2 = {"size": {"shortest_edge": 256}, "image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 """What differs from the defaults in the preprocessor_config.json of facebook/dinov2-base."""
 
@@ -31,6 +32,20 @@ def timm(mean: str, std: str, **config: Any) -> Callable[[PIL.Image.Image], Any]
     return lambda image: transform(image).numpy()
 
 
+def dinov2() -> Callable[[PIL.Image.Image], Any]:
+    """Return the steps of `make_classification_eval_transform` in dinov2/data/transforms.py, which is in no package."""
+    steps = importlib.import_module("torchvision.transforms")
+    transform = steps.Compose(
+        [
+            steps.Resize(256, interpolation=steps.InterpolationMode.BICUBIC),
+            steps.CenterCrop(SIDE),
+            steps.ToTensor(),
+            steps.Normalize(DINOV2["image_mean"], DINOV2["image_std"]),
+        ]
+    )
+    return lambda image: transform(image).numpy()
+
+
 def hugging_face(processor: str, **config: Any) -> Callable[[PIL.Image.Image], Any]:
     made = getattr(importlib.import_module("transformers"), processor)(**config)
     return lambda image: made(image, return_tensors="np")["pixel_values"][0]
@@ -39,11 +54,13 @@ def hugging_face(processor: str, **config: Any) -> Callable[[PIL.Image.Image], A
 ROWS: dict[str, Callable[[], Callable[[PIL.Image.Image], Any]]] = {
     "torchvision: ResNet50_Weights.IMAGENET1K_V1": lambda: torchvision("IMAGENET1K_V1"),
     "torchvision: IMAGENET1K_V2": lambda: torchvision("IMAGENET1K_V2"),
-    "timm: ImageNet's": lambda: timm("IMAGENET_DEFAULT_MEAN", "IMAGENET_DEFAULT_STD", crop_pct=0.875),
+    "timm: ImageNet's mean and std, crop_pct=0.875": lambda: timm(*IMAGENET, crop_pct=0.875),
+    "timm: ImageNet's mean and std, crop_pct=0.95": lambda: timm(*IMAGENET, crop_pct=0.95),
     "timm: Inception's": lambda: timm("IMAGENET_INCEPTION_MEAN", "IMAGENET_INCEPTION_STD", crop_pct=1.0),
     "timm: CLIP's": lambda: timm("OPENAI_CLIP_MEAN", "OPENAI_CLIP_STD", crop_pct=1.0, crop_mode="squash"),
     "CLIP:": lambda: hugging_face("CLIPImageProcessor"),
-    "DINOv2:": lambda: hugging_face("BitImageProcessor", **DINOV2),
+    "DINOv2: its": dinov2,
+    "DINOv2: Hugging Face's": lambda: hugging_face("BitImageProcessor", **DINOV2),
     "SigLIP:": lambda: hugging_face("SiglipImageProcessor"),
 }
 """By how a row of the table in docs/use/models.md begins: an image -> float [3, H, W] as a network takes it."""

@@ -102,6 +102,7 @@ def embedding_spec(
     resize: str = "crop",
     resize_filter: str = "bilinear",
     color_profile: str = "ignore",
+    central_fraction: float = 1.0,
     decoded_for: "Size | None" = None,
     embedding_dtype: str = "float32",
 ) -> "EmbeddingSpec":
@@ -112,6 +113,7 @@ def embedding_spec(
       resize: as in `transforms.DecodeImages`.
       resize_filter: likewise.
       color_profile: likewise.
+      central_fraction: likewise.
       decoded_for: largest height and width that images are decoded for, in px; default: the backbone's own.
       embedding_dtype: type of the stored vectors.
 
@@ -140,4 +142,5 @@ def embedding_spec(
         dim=facts.dim,
         preprocess=backbone.preprocess or OWN_PREPROCESSING,
         color_profile=color_profile,
+        central_fraction=central_fraction,
     )

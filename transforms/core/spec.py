@@ -18,6 +18,8 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 RESIZES = ("crop", "stretch", "pad")
 RESIZE_FILTERS = ("bilinear", "nearest", "bicubic", "lanczos", "area")
 COLOR_PROFILES = ("ignore", "apply")
+LEAST_FRACTION = 0.01
+"""Least value of `central_fraction`: less would leave nothing of an image."""
 DTYPES = ("float32", "float16")
 """Types of stored vectors."""
 
@@ -44,10 +46,12 @@ class EmbeddingSpec:
       output: output of the backbone, as `Backbone.output` names it.
       classifier_activation: activation of the top; None for other outputs.
       image_size: height and width of the backbone's input, in px.
-      decoded_for: height and width of the largest input of the run, in px: large JPEGs are reduced towards it.
+      decoded_for: height and width of the largest input of the run, in px: large JPEGs are reduced towards it, or
+        towards what it is cut out of.
       dim: width of the vectors.
       preprocess: how the network's input was made from pixels, see `transforms.backbones.preprocessing`.
       color_profile: whether images were converted to sRGB as their ICC profiles say: 'ignore' or 'apply'.
+      central_fraction: part of the scaled sides that was cut out of the middle, where `resize` is 'crop'.
     """
 
     backbone: str
@@ -67,6 +71,7 @@ class EmbeddingSpec:
     dim: int
     preprocess: str = OWN_PREPROCESSING
     color_profile: str = "ignore"
+    central_fraction: float = 1.0
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> "EmbeddingSpec":

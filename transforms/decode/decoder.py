@@ -23,11 +23,11 @@ from transforms.decode.formats.ppm import refuse_long_header
 from transforms.decode.memory import BYTES_PER_PIXEL, PIXELS, bytes_to_decode
 from transforms.decode.opening import open_image
 from transforms.decode.parts import check_parts
-from transforms.decode.resizing import resized
+from transforms.decode.resizing import resized, scaled_to
 
 REDUCED_TO = 2
-"""A JPEG is reduced while it is decoded, but to no less than this many times the largest size: the resize that follows
-then hides the difference (docs/design/speed.md has the measurement)."""
+"""A JPEG is reduced while it is decoded, but to no less than this many times the largest size that it is scaled to: the
+resize that follows then hides the difference (docs/design/speed.md has the measurement)."""
 
 _TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -50,12 +50,13 @@ def decode_image(
     *,
     resize_filter: str = "bilinear",
     color_profile: str = "ignore",
+    central_fraction: float = 1.0,
 ) -> tuple[ImageFacts, dict[Size, np.ndarray]]:
     """Decode an image: encoded bytes -> its facts, and uint8 [H, W, 3] RGB for each (H, W) of `sizes`.
 
-    A JPEG is decoded at a reduced scale by its own transform, to no less than `REDUCED_TO` times the largest size; one
-    antialiased resize follows. The threads of a process share the memory of `max_pixels`: an image waits until its
-    pixels fit beside the others'.
+    A JPEG is decoded at a reduced scale by its own transform, to no less than `REDUCED_TO` times the largest size that
+    it is scaled to; one antialiased resize follows. The threads of a process share the memory of `max_pixels`: an image
+    waits until its pixels fit beside the others'.
 
     Args:
       data: the bytes of the file.
@@ -65,6 +66,8 @@ def decode_image(
       max_pixels: maximum width times height, checked before decoding.
       resize_filter: 'bilinear', 'nearest', 'bicubic', 'lanczos' or 'area'.
       color_profile: 'ignore' takes the numbers as sRGB; 'apply' converts them as the image's ICC profile says.
+      central_fraction: for 'crop', the part of the scaled sides that is cut out, up to 1: the short side is scaled to
+        the size divided by it.
 
     Raises:
       ImageError: the bytes are not an image that can be used; its reason says why.
@@ -72,7 +75,7 @@ def decode_image(
     if not data:
         raise ImageError("empty", "the file has no bytes")
     try:
-        image, file, (width, height) = open_reduced(data, sizes, max_pixels)
+        image, file, (width, height) = open_reduced(data, sizes, max_pixels, central_fraction)
         file_format, capacity = image.format or "", max_pixels * BYTES_PER_PIXEL
         with PIXELS.share(bytes_to_decode(image, (width, height)), capacity):
             rgb = load_rgb(image, file, color_profile)
@@ -81,7 +84,7 @@ def decode_image(
             del image
             if turn is not None:
                 rgb = rgb.transpose(turn)
-            by_size = {size: resized(rgb, size, resize, resize_filter) for size in sizes}
+            by_size = {size: resized(rgb, size, resize, resize_filter, central_fraction) for size in sizes}
             del rgb
     except ImageError:
         raise
@@ -107,7 +110,7 @@ class Opened(NamedTuple):
     full_size: tuple[int, int]
 
 
-def open_reduced(data: bytes, sizes: Sequence[Size], max_pixels: int) -> Opened:
+def open_reduced(data: bytes, sizes: Sequence[Size], max_pixels: int, central_fraction: float = 1.0) -> Opened:
     """Open an image, and choose the scale at which it is decoded; the arguments are those of `decode_image`.
 
     Raises:
@@ -127,7 +130,8 @@ def open_reduced(data: bytes, sizes: Sequence[Size], max_pixels: int) -> Opened:
         raise ImageError("too_many_pixels", f"{width} x {height} is more than {max_pixels} pixels")
     # A square, so that it is right before an EXIF turn and after it.
     if may_be_reduced(data):
-        image.draft(None, (REDUCED_TO * max(map(max, sizes)),) * 2)
+        largest = max(max(scaled_to(size, central_fraction)) for size in sizes)
+        image.draft(None, (REDUCED_TO * largest,) * 2)
     return Opened(image, file, (width, height))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipelines.options import flags
 from pipelines.options.arguments import Parser, a_count, a_path
-from pipelines.options.command_line import given_to, model_contradiction
+from pipelines.options.command_line import contradiction, given_to
 from pipelines.options.commands.similar import TOP
 from pipelines.options.flags import add_backbone, add_habits, add_images, add_limits
 from pipelines.options.given import COMMAND_LINE, DEFAULT, Given
@@ -94,7 +94,7 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> Settings:
         return settings
     wrong = _contradiction(found, inputs or [])
     if not settings.embeddings:
-        wrong = wrong or model_contradiction(settings, found.origins)
+        wrong = wrong or contradiction(settings, found.origins)
     if wrong:
         p.error(wrong)
     return settings

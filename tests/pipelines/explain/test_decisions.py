@@ -37,6 +37,7 @@ def decided(data: bytes, **changes: Any) -> list[str]:
         "max_image_pixels": 100_000_000,
         "resize_filter": "bilinear",
         "color_profile": "ignore",
+        "central_fraction": 1.0,
     }
     return list(decisions.decoded(data, Decode(**{**values, **changes})))
 
@@ -66,6 +67,19 @@ def test_a_large_jpeg_is_reduced_and_turned(orientation: int, size: str) -> None
         "decoded at 80 x 64 px, reduced by its own transform",
         f"turned to {size} px, EXIF orientation {orientation}",
         "crop to 32 x 32 px, bilinear",
+    ]
+
+
+def test_what_is_cut_off_is_told_for_each_size_by_the_one_that_the_whole_image_would_have() -> None:
+    """640 px are reduced four times: eight times, 80 px were less than twice the 45 of 32 / 0.7."""
+    data = encoded(sample_image(1, 640, 512), "JPEG", exif=turned(6))
+    assert decided(data, central_fraction=0.7, sizes=((32, 32), (20, 10)))[1:] == [
+        "decoded at 160 x 128 px, reduced by its own transform",
+        "turned to 128 x 160 px, EXIF orientation 6",
+        "scaled to 45 x 56 px, --central_fraction 0.7",
+        "crop to 32 x 32 px, bilinear",
+        "scaled to 22 x 28 px, --central_fraction 0.7",
+        "crop to 10 x 20 px, bilinear",
     ]
 
 

@@ -1,6 +1,7 @@
 """How an image is embedded: by the flags, as a run with them would, or by a collection's spec."""
 
 import json
+import pathlib
 
 import pytest
 
@@ -20,9 +21,10 @@ def how(made: Made, *flags: object) -> How:
     return how_of(parse(["--input", str(made.photos / "0.jpg"), *map(str, flags)]))
 
 
-def test_flags_ask_for_what_a_run_with_them_does(made: Made, tmp_path_factory: pytest.TempPathFactory) -> None:
-    plan = make_plan(settings_of(made.photos, tmp_path_factory.mktemp("out"), *OTHERS), Where())
-    found = how(made, *LIGHT, *OTHERS)
+@pytest.mark.parametrize("flags", [OTHERS, ["--central_fraction=0.875"]], ids=["others", "the middle"])
+def test_flags_ask_for_what_a_run_with_them_does(flags: list[str], made: Made, tmp_path: pathlib.Path) -> None:
+    plan = make_plan(settings_of(made.photos, tmp_path / "out", *flags), Where())
+    found = how(made, *LIGHT, *flags)
     assert found.backbone == plan.targets[0].backbone
     assert found.decode == decode_of(plan).function
     assert found.spec() == plan.targets[0].spec

@@ -7,6 +7,7 @@ import pytest
 from pipelines.options.command_line import check_beam_flags, parse
 from pipelines.options.flags import NEEDED as REQUIRED
 from transforms.core.errors import UsageError
+from transforms.core.spec import RESIZES
 
 NEEDED = ["--input", "photos", "--output", "out"]
 
@@ -51,6 +52,9 @@ def test_allowed_prefixes_add_up_and_an_empty_one_does_not_allow_everything() ->
         (["--fetch_timeout", "nan"], "must be a positive number of seconds, is 'nan'"),
         (["--fetch_timeout", "inf"], "must be a positive number of seconds, is 'inf'"),
         (["--max_failure_ratio", "1.5"], "must be a number from 0 to 1, is '1.5'"),
+        (["--central_fraction", "0"], "must be a number from 0.01 to 1, is '0'"),
+        (["--central_fraction", "0.9", "--resize", "pad"], "is for --resize crop, not pad; drop one of them"),
+        (["--central_fraction=.875", "--resize=stretch"], "is for --resize crop, not stretch; drop one of them"),
         (["--normalize=yes"], "must be true or false, is 'yes'"),
         (["--image_size", "1x2x3"], "must be a side such as 224"),
         (["--backbone_kwargs", "[1]"], "must be a JSON object"),
@@ -70,6 +74,12 @@ def test_a_wrong_value_has_one_line_that_names_the_flag(flags: list[str], says: 
     assert says in str(refused.value)
     assert flags[0].partition("=")[0] in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+def test_the_whole_is_a_fraction_that_any_resize_takes(resize: str) -> None:
+    assert parse([*NEEDED, "--central_fraction=1", f"--resize={resize}"])[0].central_fraction == 1.0
+    assert parse(NEEDED)[0].central_fraction == 1.0
 
 
 @pytest.mark.parametrize("missing", ["--input", "--output"])

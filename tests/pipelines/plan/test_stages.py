@@ -58,6 +58,14 @@ def test_decoding_is_as_the_flags_say_for_all_sizes_and_the_largest_batch(photos
     assert decode.lookahead == max(embed_of(plan, target).images_per_batch for target in plan.targets)
 
 
+def test_what_is_cut_out_of_the_middle_is_decoded_so_and_part_of_the_spec(photos: pathlib.Path) -> None:
+    whole, *parts = (planned(photos, *flags) for flags in ([], ["--central_fraction=0.9"], ["--central_fraction=.875"]))
+    assert [decode_of(plan).central_fraction for plan in (whole, *parts)] == [1.0, 0.9, 0.875]
+    assert [plan.targets[0].spec.central_fraction for plan in (whole, *parts)] == [1.0, 0.9, 0.875]
+    assert len({plan.targets[0].spec.fingerprint for plan in (whole, *parts)}) == 3
+    assert planned(photos, "--central_fraction=1").targets[0].spec.fingerprint == whole.targets[0].spec.fingerprint
+
+
 @pytest.mark.parametrize(
     ("flags", "required"), [([], False), (["--gpu=nvidia-l4"], True)], ids=["processors", "a rented GPU"]
 )

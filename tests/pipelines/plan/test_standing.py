@@ -139,6 +139,17 @@ def test_another_spec_is_refused_with_the_fields_that_differ(tmp_path: pathlib.P
     )
 
 
+def test_another_fraction_is_another_spec_also_for_a_collection_that_says_none(tmp_path: pathlib.Path) -> None:
+    files.collection(tmp_path, ROWS)
+    manifest = read_manifest(str(tmp_path))
+    assert manifest is not None
+    del manifest["embedding_spec"]["central_fraction"]
+    assert standing_in(str(tmp_path), manifest, files.SPEC, settings_for(tmp_path)).manifest is manifest
+    assert refused(tmp_path, manifest, dataclasses.replace(files.SPEC, central_fraction=0.875)) == (
+        f" holds embeddings of another spec: central_fraction 1.0 became 0.875; {INSTEAD}"
+    )
+
+
 def test_long_values_that_begin_alike_are_told_apart(tmp_path: pathlib.Path) -> None:
     kwargs: list[dict[str, Any]] = [{"alpha": 0.5, "depth_multiplier": i} for i in (1, 2)]
     manifest = files.collection(tmp_path, ROWS)

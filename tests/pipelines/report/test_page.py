@@ -31,7 +31,7 @@ def images(**changes: Any) -> Images:
         neighbours={3: [Neighbour(4, 0.9812)], 4: []},
         surveyed=7,
         groups=1,
-        sizes=Sizes([Format("JPEG", 7, 1.0)], [Quantile("median", 640, 480, 0.3072)], 2, [(1, 10, 7)]),
+        sizes=Sizes([Format("JPEG", 7, 1.0)], [Quantile("median", 640, 480, 0.3072)], 2, [(1, 10, 7)], (224, 224)),
     )
     return dataclasses.replace(made, **changes)
 

@@ -1,6 +1,7 @@
 """Sizes and formats, against loops over the images."""
 
 import collections
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pipelines.report.sizes import measured, sizes_of
 from pipelines.similar.collection import open_collection
 from tests.collection_files import FORMATS, collection, embedding
+from transforms.core.elements import Size
 from transforms.core.errors import RunError
 
 SIDE = st.integers(1, 100_000)
@@ -25,6 +27,18 @@ def test_all_images_of_a_collection_are_measured(format_: str, tmp_path: pathlib
     assert found.enlarged == 8
     assert {(one.width, one.height, one.megapixels) for one in found.quantiles} == {(4, 3, 12e-6)}
     assert [number for _, _, number in found.sides] == [8]
+    assert found.scaled_to == (224, 224)
+
+
+@pytest.mark.parametrize(("fraction", "scaled", "enlarged"), [(1.0, (3, 4), 0), (0.8, (3, 5), 1), (0.5, (6, 8), 1)])
+def test_what_is_cut_out_of_a_larger_one_is_enlarged_if_that_is(
+    fraction: float, scaled: Size, enlarged: int, tmp_path: pathlib.Path
+) -> None:
+    collection(tmp_path, [embedding("/a.jpg", label=0)])
+    found = open_collection(str(tmp_path))
+    spec = dataclasses.replace(found.spec, image_size=(3, 4), central_fraction=fraction)
+    sizes = sizes_of(found._replace(spec=spec))
+    assert (sizes.scaled_to, sizes.enlarged) == (scaled, enlarged)
 
 
 def test_a_file_that_is_gone_fails_with_its_name(tmp_path: pathlib.Path) -> None:

@@ -6,8 +6,10 @@ import pathlib
 import numpy as np
 import pytest
 
+from pipelines.command import main as embed_images
 from pipelines.similar.collection import open_collection
 from pipelines.similar.embedder import collection_backbone, embedder_of
+from tests.pipelines.conftest import LIGHT
 from tests.pipelines.similar.conftest import Made
 from transforms import Image, ImageUri
 from transforms.core.errors import RunError, UsageError
@@ -17,6 +19,11 @@ from transforms.embed.canary import Canary
 MAX_PIXELS = 100_000_000
 
 
+def difference(found: np.ndarray, row: np.ndarray) -> float:
+    """Return the largest difference, as a part of the largest number: of random weights, all are tiny."""
+    return float(np.abs(found - row).max() / np.abs(row).max())
+
+
 @pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
 def test_a_photo_of_the_collection_gets_its_row_s_vector(engine: str, made: Made) -> None:
     collection = open_collection(str(made.folder))
@@ -24,8 +31,21 @@ def test_a_photo_of_the_collection_gets_its_row_s_vector(engine: str, made: Made
     pixels = decode_from_spec(collection.spec, MAX_PIXELS)(Image(ImageUri(uri), pathlib.Path(uri).read_bytes()))
     backbone = collection_backbone(collection.spec, "", engine, False)
     ((_, found),), computed = embedder_of(collection, backbone, MAX_PIXELS)([pixels])
-    np.testing.assert_allclose(found.embedding, made.vectors[uri], rtol=1e-3, atol=1e-5)
+    assert difference(found.embedding, made.vectors[uri]) < 1e-3
     assert computed.worker.engine == engine
+
+
+def test_a_photo_is_cut_as_those_of_the_collection_were(made: Made, tmp_path: pathlib.Path) -> None:
+    photo = made.photos / "3.jpg"
+    flags = ["--input", str(photo), "--output", str(tmp_path / "middles"), "--central_fraction=0.7", *LIGHT]
+    assert embed_images(flags) == 0
+    middles = made._replace(folder=tmp_path / "middles")
+    collection = open_collection(str(middles.folder))
+    pixels = decode_from_spec(collection.spec, MAX_PIXELS)(Image(ImageUri(str(photo)), photo.read_bytes()))
+    backbone = collection_backbone(collection.spec, "", "auto", False)
+    ((_, found),), _ = embedder_of(collection, backbone, MAX_PIXELS)([pixels])
+    assert difference(found.embedding, middles.vectors[str(photo)]) < 1e-3
+    assert difference(found.embedding, made.vectors[str(photo)]) > 0.1
 
 
 def test_weights_are_refused_where_the_collection_needs_none(made: Made) -> None:

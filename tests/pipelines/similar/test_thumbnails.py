@@ -45,6 +45,19 @@ def test_a_picture_shows_what_the_backbone_sees(tmp_path: pathlib.Path, made_onc
         np.testing.assert_allclose(pixel, left, atol=12)
 
 
+def test_a_picture_shows_no_more_than_the_middle_that_the_backbone_sees(
+    tmp_path: pathlib.Path, made_once: Made
+) -> None:
+    framed = np.full((400, 400, 3), 255, np.uint8)
+    framed[40:360, 40:360] = (0, 0, 255)
+    PIL.Image.fromarray(framed).save(tmp_path / "framed.png")
+    uri = str(tmp_path / "framed.png")
+    for fraction, corner in ((1.0, (255, 255, 255)), (0.75, (0, 0, 255))):
+        found = thumbnails_of([uri], settings_of(made_once, "--to", uri), spec(central_fraction=fraction))[uri]
+        assert found.size == (HEIGHT, HEIGHT)
+        np.testing.assert_allclose(opened(found.data_uri).getpixel((0, 0)), corner, atol=12)
+
+
 def test_what_cannot_be_had_says_why_and_costs_no_other_picture(tmp_path: pathlib.Path, made_once: Made) -> None:
     sample_image(0).save(tmp_path / "good.jpg")
     (tmp_path / "bad.jpg").write_text("no image")

@@ -32,6 +32,7 @@ FIELDS: dict[str, Any] = {
     "dim": 1280,
     "preprocess": "backbone",
     "color_profile": "ignore",
+    "central_fraction": 1.0,
 }
 CHANGED: dict[str, Any] = {
     "backbone": "ResNet50",
@@ -51,6 +52,7 @@ CHANGED: dict[str, Any] = {
     "dim": 1281,
     "preprocess": "torch",
     "color_profile": "apply",
+    "central_fraction": 0.875,
 }
 CANONICAL = (
     '{"backbone":"MobileNetV2","backbone_kwargs":{"alpha":0.5},"classifier_activation":null,"decoded_for":[224,320],'
@@ -73,7 +75,7 @@ def test_the_json_has_sorted_keys_and_no_spaces() -> None:
     assert EmbeddingSpec(**FIELDS).to_json() == CANONICAL
 
 
-@pytest.mark.parametrize("name", ["preprocess", "color_profile"])
+@pytest.mark.parametrize("name", ["preprocess", "color_profile", "central_fraction"])
 def test_a_field_at_its_default_is_left_out_so_that_older_fingerprints_stay(name: str) -> None:
     older = EmbeddingSpec(**{field: value for field, value in FIELDS.items() if field != name})
     assert older.to_json() == EmbeddingSpec(**FIELDS).to_json() == CANONICAL

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -17,7 +18,7 @@ SIZE = (64, 64)
 PINNED = "471babf3e00c39305cec1ac575aeacea64bc1f83f4b3c1bd141d8c61ebfe848a"
 
 
-def hash_of(**how: str) -> str:
+def hash_of(**how: Any) -> str:
     return decoding_hash(DecodeImages([SIZE], **how).function.decoded, SIZE)
 
 
@@ -33,6 +34,7 @@ def test_each_file_is_of_the_format_of_its_name() -> None:
 
 def test_each_way_to_decode_has_another() -> None:
     ways = [{}, {"resize": "stretch"}, {"resize": "pad"}, {"resize_filter": "bicubic"}, {"resize_filter": "nearest"}]
+    ways += [{"central_fraction": 0.875}, {"central_fraction": 0.9}]
     assert len({hash_of(**way) for way in ways}) == len(ways)
 
 

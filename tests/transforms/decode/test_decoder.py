@@ -145,23 +145,30 @@ def test_a_reduced_jpeg_gives_the_pixels_of_the_whole_one() -> None:
     full = PIL.Image.fromarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
     expected = np.asarray(ImageOps.fit(full, (224, 224), PIL.Image.Resampling.BILINEAR), int)
     assert np.abs(decoded(data, MODEL_SIZE).astype(int) - expected).mean() < 1.5
+    middle = np.asarray(full.resize((597, 448), PIL.Image.Resampling.BILINEAR), int)[112:336, 186:410]
+    assert np.abs(decoded(data, MODEL_SIZE, central_fraction=0.5).astype(int) - middle).mean() < 1.5
     assert REDUCED_TO == 2
 
 
 @pytest.mark.parametrize(
-    ("file_format", "sizes", "size"),
+    ("file_format", "sizes", "fraction", "size"),
     [
-        ("JPEG", [(32, 32)], (80, 64)),
+        ("JPEG", [(32, 32)], 1.0, (80, 64)),
         # Of several the largest side decides.
-        ("JPEG", [(32, 32), (20, 100)], (320, 256)),
-        ("JPEG", [(400, 400)], (640, 512)),
-        ("PNG", [(32, 32)], (640, 512)),
+        ("JPEG", [(32, 32), (20, 100)], 1.0, (320, 256)),
+        ("JPEG", [(400, 400)], 1.0, (640, 512)),
+        ("PNG", [(32, 32)], 1.0, (640, 512)),
+        # What is cut out of 40 px needs 80.
+        ("JPEG", [(32, 32)], 0.8, (160, 128)),
+        ("JPEG", [(16, 16)], 0.5, (80, 64)),
+        ("JPEG", [(32, 32), (16, 16)], 0.1, (640, 512)),
     ],
 )
 def test_an_opened_image_has_the_size_at_which_it_will_be_decoded(
-    file_format: str, sizes: list[tuple[int, int]], size: tuple[int, int]
+    file_format: str, sizes: list[tuple[int, int]], fraction: float, size: tuple[int, int]
 ) -> None:
-    image, file, full_size = open_reduced(encoded(sample_image(1, 640, 512), file_format), sizes, 100_000_000)
+    data = encoded(sample_image(1, 640, 512), file_format)
+    image, file, full_size = open_reduced(data, sizes, 100_000_000, fraction)
     assert (image.size, full_size) == (size, (640, 512))
     assert load_rgb(image, file).size == size
 

@@ -41,6 +41,12 @@ def test_wrong_arguments_are_told() -> None:
         DecodeImages(resize_filter="cubic")
     with pytest.raises(ValueError, match="color_profile must be one of ignore, apply, is 'srgb'"):
         DecodeImages(color_profile="srgb")
+    for fraction in (0, 1.01, -1, float("nan")):
+        with pytest.raises(ValueError, match=r"central_fraction must be from 0\.01 to 1, is"):
+            DecodeImages(central_fraction=fraction)
+    for resize in ("stretch", "pad"):
+        with pytest.raises(ValueError, match=f"central_fraction is for resize='crop', not '{resize}'"):
+            DecodeImages(resize=resize, central_fraction=0.875)
 
 
 def test_every_argument_reaches_the_pixels() -> None:
@@ -52,6 +58,8 @@ def test_every_argument_reaches_the_pixels() -> None:
     function = DecodeImages([(4, 4)], "pad", 99, "area", "apply").function
     assert (function.sizes, function.resize, function.max_image_pixels) == (((4, 4),), "pad", 99)
     assert (function.resize_filter, function.color_profile) == ("area", "apply")
+    middle = DecodeImages([(4, 4)], central_fraction=0.5).function(image).by_size[4, 4]
+    np.testing.assert_array_equal(middle[..., 0], np.eye(4, dtype=np.uint8) * 255)
 
 
 def test_what_a_spec_says_decodes_as_the_run_did_that_made_it() -> None:
@@ -63,3 +71,12 @@ def test_what_a_spec_says_decodes_as_the_run_did_that_made_it() -> None:
     np.testing.assert_array_equal(pixels, run(image).by_size[64, 48])
     alone = DecodeImages([(64, 48)], "pad", 10**7, "area", "apply").function
     assert not np.array_equal(pixels, alone(image).by_size[64, 48])
+
+
+def test_what_is_cut_out_of_the_middle_is_what_the_run_cut_out() -> None:
+    """The size towards which JPEGs are reduced is that of the whole, which the spec does not say twice."""
+    image = Image(ImageUri("a"), encoded(sample_image(2, 1600, 1200), "JPEG"))
+    run = DecodeImages([(64, 48), (256, 256)], central_fraction=0.9).function
+    said = decode_from_spec(spec(image_size=(64, 48), decoded_for=(256, 256), central_fraction=0.9), 10**8)
+    np.testing.assert_array_equal(said(image).by_size[64, 48], run(image).by_size[64, 48])
+    assert said.opened(image.data).image.size == run.opened(image.data).image.size == (800, 600)

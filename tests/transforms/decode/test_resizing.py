@@ -6,7 +6,7 @@ import PIL.Image
 import pytest
 
 from tests.conftest import sample_image
-from transforms.core.spec import RESIZE_FILTERS, RESIZES
+from transforms.core.spec import LEAST_FRACTION, RESIZE_FILTERS, RESIZES
 from transforms.decode.resizing import resized
 
 NOISE = PIL.Image.fromarray(np.random.RandomState(0).randint(0, 256, (96, 128, 3)).astype(np.uint8))
@@ -64,6 +64,22 @@ def test_the_longest_images_have_a_size(size: tuple[int, int], resize: str) -> N
     pixels = resized(PIL.Image.new("RGB", size, "red"), (224, 224), resize, "bilinear")
     assert (pixels.shape, pixels.dtype) == ((224, 224, 3), np.uint8)
     assert (pixels == (255, 0, 0)).all(axis=2).any()
+
+
+@pytest.mark.parametrize("fraction", [0.99, 0.875, LEAST_FRACTION])
+@pytest.mark.parametrize("size", [(30000, 2), (2, 30000), (1, 1), (3, 1000)])
+def test_the_longest_images_have_a_middle(size: tuple[int, int], fraction: float) -> None:
+    pixels = resized(PIL.Image.new("RGB", size, "red"), (224, 224), "crop", "bicubic", fraction)
+    assert pixels.shape == (224, 224, 3)
+    assert (pixels == (255, 0, 0)).all()
+
+
+def test_the_middle_is_cut_out_at_full_scale() -> None:
+    """Of the 256 x 344 px that 256 / 344 is at 224 / 0.875, without any resize: the very pixels."""
+    image = sample_image(4, 344, 256)
+    for name in RESIZE_FILTERS:
+        found = resized(image, (224, 224), "crop", name, 0.875)
+        np.testing.assert_array_equal(found, np.asarray(image)[16:240, 60:284])
 
 
 def test_padding_is_even_on_both_sides() -> None:

@@ -77,6 +77,14 @@ def test_the_version_needs_nothing_else() -> None:
             "--weights and --model are two ways to name",
         ),
         ([*HERE, "--model", "m", "--weights", "w"], "--model is a backbone with its weights; drop --weights"),
+        (
+            [*HERE, "--central_fraction=0.9", "--resize=pad"],
+            "--central_fraction is for --resize crop, not pad; drop one of them",
+        ),
+        (
+            [*HERE, "--embeddings", "out", "--central_fraction", "0.9"],
+            "--central_fraction is decided by the collection in --embeddings;",
+        ),
         ([*HERE, "--embeddings", "out", "--pooling", "max"], "--pooling is decided by the collection in --embeddings;"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
