@@ -24,7 +24,7 @@ from transforms.core.errors import UsageError, one_line
 from transforms.storage import cache
 from transforms.storage.seals import is_intact, is_sealed, seal
 
-FORMAT = 13
+FORMAT = 14
 """Version of what an entry holds, and of the code that builds graphs: raise it when either changes."""
 GRAPH = "graph"
 FACTS = "facts.json"

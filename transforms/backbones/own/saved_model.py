@@ -47,7 +47,7 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
         weights_sha256 = sha256_of_files(folder)
         program, signature, argument, result = _loaded(folder, backbone)
     check_values(variables_of(v for v in signature.variables if v.dtype.is_floating), backbone)
-    constant = _frozen(signature, backbone) if ENGINES[backbone.engine].reads_names else None
+    constant = _with_constants(signature, backbone)
     preprocess = parse(backbone.preprocess)
     pooled, dim = _pooled(signature.structured_outputs[result].shape, backbone)
 
@@ -55,7 +55,9 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
         x = preprocess(pixels)
         return pooled(tf.nest.flatten(constant(x))[0] if constant else signature(**{argument: x})[result])
 
-    return GraphSource(lambda: WeightsFacts(dim, weights_sha256), lambda: (function, program))
+    # What reads no variables needs none beside it.
+    owner = program if constant is None or constant.captured_inputs else ()
+    return GraphSource(lambda: WeightsFacts(dim, weights_sha256), lambda: (function, owner))
 
 
 def _loaded(folder: str, backbone: Backbone) -> tuple[Any, Any, str, str]:
@@ -88,9 +90,14 @@ def _pooled(shape: Any, backbone: Backbone) -> tuple[TensorFunction, int]:
     return lambda x: reduce(x, list(range(1, shape.rank - 1))), dim
 
 
-def _frozen(signature: Any, backbone: Backbone) -> Any:
-    """Turn the variables into constants: an engine that finds variables by name would mix up those that share one."""
+def _with_constants(signature: Any, backbone: Backbone) -> Any:
+    """Turn the variables into constants, by which TensorFlow simplifies the graph; return None if they are too large.
+
+    An engine that finds variables by name would mix up those that share one, and so has to have constants.
+    """
     size = sum(int(np.prod(v.shape)) * v.dtype.size for v in signature.variables)
-    if size > LARGEST_CONSTANTS:
+    if size <= LARGEST_CONSTANTS:
+        return convert_variables_to_constants_v2(signature)
+    if ENGINES[backbone.engine].reads_names:
         raise UsageError(f"{backbone.given_as} is too large for --engine {backbone.engine}; use --engine tensorflow")
-    return convert_variables_to_constants_v2(signature)
+    return None
