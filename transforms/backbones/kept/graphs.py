@@ -24,7 +24,7 @@ from transforms.core.errors import UsageError, one_line
 from transforms.storage import cache
 from transforms.storage.seals import is_intact, is_sealed, seal
 
-FORMAT = 13
+FORMAT = 14
 """Version of what an entry holds, and of the code that builds graphs: raise it when either changes."""
 GRAPH = "graph"
 FACTS = "facts.json"
@@ -44,7 +44,7 @@ class KeptGraph:
 
     @property
     def graph(self) -> str:
-        """The path of the SavedModel."""
+        """The path of the graph's own folder."""
         return os.path.join(self.folder, GRAPH)
 
 
@@ -120,7 +120,7 @@ def name_of(backbone: Backbone) -> str | None:
     if not cache.root() or weights is None:
         return None
     # TensorFlow and Keras build every graph but those of ONNX, whichever engine computes it; Keras Hub may have layers.
-    libraries = dict.fromkeys(("tensorflow", "keras", "keras-hub", ENGINES[backbone.engine].library))
+    libraries = dict.fromkeys(("tensorflow", "keras", "keras-hub", "onnx", ENGINES[backbone.engine].installed_as))
     versions = [version for library in libraries for version in _versions_of(library)]
     policy = dtype_policy(backbone.engine, backbone.precision)
     decided = json.dumps([FORMAT, backbone.key, weights, versions, policy, has_gpu()])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import exhaustive
+from tests.transforms.backbones.conftest import KERAS_ENGINES
 from tests.transforms.backbones.own.conftest import PIXELS, SIDE, cosine, fine_tuned, refused, rewritten, up_to
 from transforms import embedding_spec
 from transforms.backbones import load_backbone, note_of, own_backbone
-from transforms.backbones.engines import ENGINES
 
 layers = keras.layers
 
@@ -29,7 +29,7 @@ def path(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> pathli
     return path
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", KERAS_ENGINES)
 def test_a_fine_tuned_model_gives_the_vectors_before_its_classifier(
     engine: str, model: keras.Model, path: pathlib.Path
 ) -> None:
