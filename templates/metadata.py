@@ -34,7 +34,7 @@ PARSED_BY: dict[Any, tuple[str, str]] = {
 """Google's type of a parameter and a regex for its values, by the function that parses the flag."""
 
 IN_THE_IMAGE = pins(REQUIREMENTS.read_text(encoding="utf-8"))
-"""Packages of the image; an engine has the name of its package."""
+"""Packages of the images."""
 
 PATHS = {"input": r"[a-z][a-z0-9+.-]*://.+", "output": r"gs://.+"}
 """Regexes for paths that workers can read. Google's own path types might be looked up with {date} still in them."""
@@ -62,7 +62,7 @@ def parameter(action: argparse.Action, group: str) -> dict[str, Any]:
     if action.type is arguments.a_gpu:
         choices = GPUS
     if name == "engine":
-        choices = (AUTO, *(engine for engine in ENGINES if engine in IN_THE_IMAGE))
+        choices = (AUTO, *(engine for engine, entry in ENGINES.items() if entry.installed_as in IN_THE_IMAGE))
     found: dict[str, Any] = {
         "name": name,
         "label": name.replace("_", " ").capitalize(),

@@ -57,7 +57,8 @@ OWNERS = {
     "keras": {"transforms/backbones/graph/keras_applications.py"},
     "h5py": {"transforms/backbones/weights/containers.py", "transforms/backbones/weights/nested.py"},
     "openvino": {"transforms/backbones/engines/openvino.py"},
-    "onnx": {"transforms/backbones/own/onnx_file.py"},
+    "onnx": {"transforms/backbones/own/onnx_models/file.py"},
+    "onnxruntime": {"transforms/backbones/engines/onnxruntime.py"},
     "PIL": {
         "transforms/decode",
         "pipelines/similar/thumbnails.py",

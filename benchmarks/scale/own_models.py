@@ -53,7 +53,7 @@ def written(backbone: str, folder: pathlib.Path) -> Iterator[tuple[str, Callable
     whole.predict(np.zeros((1, *Backbone(backbone).size, 3), np.float32), verbose=0)
     whole.export(folder / "saved_model", verbose=False)
     whole.export(folder / "model.onnx", format="onnx", verbose=False)
-    for engine in ENGINES:
+    for engine in (name for name, entry in ENGINES.items() if "CPU" in entry.runs_on):
         yield f"{engine}, backbone", lambda engine=engine: load_backbone(Backbone(backbone, weights, engine=engine))
         for name in ("fine_tuned.keras", "saved_model", "model.onnx"):
             if engine == "openvino" or not name.endswith(".onnx"):

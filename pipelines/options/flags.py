@@ -261,7 +261,7 @@ def add_backbone(add: Any) -> None:
         help="numbers to compute in (default float32); the others are faster on hardware that has them, and less exact",
     )
     add_engine(add)
-    add("--require_gpu", **SWITCH, help="fail at once if TensorFlow sees no GPU")
+    add("--require_gpu", **SWITCH, help="fail at once if the engine sees no GPU")
     add(
         "--embedding_dtype",
         choices=DTYPES,
@@ -283,7 +283,7 @@ def add_engine(add: Any) -> None:
         choices=(AUTO, *ENGINES),
         default=AUTO,
         help="library that computes; auto (default) is openvino if it is installed and there is no GPU, else "
-        "tensorflow",
+        "tensorflow, and on a GPU, for a --model of ONNX, onnxruntime",
     )
 
 

@@ -1,12 +1,13 @@
 """The backbones that the settings name."""
 
+import dataclasses
 import os
 from typing import Any
 
 from pipelines.options.settings import HowToEmbed
 from pipelines.plan.runner import Where
 from transforms.backbones import Backbone
-from transforms.backbones.engines import AUTO
+from transforms.backbones.engines import AUTO, engine_for
 from transforms.backbones.kept import prebuild
 from transforms.storage.paths import canonical_uri
 
@@ -32,7 +33,7 @@ def build_ahead(settings: HowToEmbed, beam_args: list[str]) -> None:
 def backbones_of(settings: HowToEmbed, where: Where) -> list[Backbone]:
     """Return the backbones that the settings name, or the one that is a whole model.
 
-    The engine 'auto' is TensorFlow if a GPU is required; where other machines embed, each one chooses.
+    The engine 'auto' is the one for GPUs if a GPU is required; where other machines embed, each one chooses.
 
     Raises:
       UsageError: a setting does not exist or contradicts another, or the model cannot be a backbone.
@@ -47,6 +48,8 @@ def backbones_of(settings: HowToEmbed, where: Where) -> list[Backbone]:
         weights = canonical_uri(settings.own_weights) if settings.own_weights else settings.weights
         kwargs = settings.backbone_kwargs
         backbones = [Backbone(name, weights=weights, backbone_kwargs=kwargs, **choices) for name in settings.backbone]
+    if settings.engine == AUTO and settings.require_gpu:
+        backbones = [dataclasses.replace(b, engine=engine_for(b.read_as, "GPU")) for b in backbones]
     return [backbone.for_this_machine() for backbone in backbones] if where.embeds_here else backbones
 
 
@@ -61,7 +64,7 @@ def _choices(settings: HowToEmbed) -> dict[str, Any]:
         "image_size": settings.image_size,
         "normalize": settings.normalize,
         "precision": settings.precision,
-        "engine": "tensorflow" if settings.engine == AUTO and settings.require_gpu else settings.engine,
+        "engine": settings.engine,
         "trust_model": settings.trust_model,
         "preprocess": settings.preprocess,
         "rewrites": has_rewrites(),

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from transforms import Backbone, ReadImageUris
-from transforms.backbones.engines import ENGINES, device_of
+from transforms.backbones.engines import ENGINES, device_of, engine_for
 from transforms.collection.layout import run_of
 from transforms.collection.manifest import Manifest, read_manifest, replaceable_versions
 from transforms.core.errors import UsageError, one_line
@@ -21,8 +21,9 @@ def check_gpu(backbones: Sequence[Backbone]) -> None:
       UsageError: a backbone would not run on a GPU.
     """
     for backbone in backbones:
-        if not ENGINES[backbone.engine].uses_gpus:
-            raise UsageError(f"--require_gpu needs --engine tensorflow, is {backbone.engine}")
+        if "GPU" not in ENGINES[backbone.engine].runs_on:
+            needed = engine_for(backbone.read_as, "GPU")
+            raise UsageError(f"--require_gpu needs --engine {needed}, is {backbone.engine}")
         if device_of(backbone.engine) != "GPU":
             raise UsageError(
                 "--require_gpu: TensorFlow sees no GPU here; check nvidia-smi, install tensorflow[and-cuda]"

@@ -15,6 +15,7 @@ from pipelines.plan.runner import Where
 from pipelines.plan.standing import Standing, standing_in
 from transforms import Backbone, EmbeddingSpec, ReadImageUris, embedding_spec
 from transforms.backbones import name_classes, note_of
+from transforms.backbones.engines import engine_for
 from transforms.collection.layout import new_run_id, owner_path
 from transforms.collection.manifest import now
 from transforms.core.elements import Size
@@ -148,4 +149,4 @@ def loadable_here(backbone: Backbone, where: Where) -> Backbone:
     """Return the backbone as this machine can load it: in float32, by what builds it, if another one computes."""
     if where.embeds_here:
         return backbone
-    return dataclasses.replace(backbone, precision="float32", engine=backbone.only_engine or "tensorflow")
+    return dataclasses.replace(backbone, precision="float32", engine=engine_for(backbone.read_as))

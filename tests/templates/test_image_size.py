@@ -13,19 +13,34 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from pipelines.options.gpus import GPUS
-from templates.image_size import BUDGET_MB, CPU_BUDGET_MB, CUDA, RECORDED, REQUIREMENTS, layers, main, pins, report
+from templates.image_size import (
+    BUDGET_MB,
+    CPU_BUDGET_MB,
+    CUDA,
+    ON_GPUS,
+    RECORDED,
+    REQUIREMENTS,
+    layers,
+    main,
+    pins,
+    report,
+)
 
 ROOT = pathlib.Path(__file__).parents[2]
 PINS = pins(REQUIREMENTS.read_text(encoding="utf-8"))
 DOCKERFILE = (REQUIREMENTS.parent / "Dockerfile").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ONNX_RUNTIME_CODES = {"1.26.0": ("60", "70", "75", "80", "86", "90")}
+"""What libonnxruntime_providers_cuda.so has machine code for, by version: read from its fat binaries, 2026-11."""
 RECORD = json.loads(RECORDED.read_text(encoding="utf-8"))
 
 
 def required() -> list[Requirement]:
     extras = PROJECT["optional-dependencies"]
-    of_extras = [text for name in ("gcp", "gpu", "heif", "openvino") for text in extras[name]]
-    return [Requirement(text) for text in (*PROJECT["dependencies"], *of_extras)]
+    of_extras = [text for name in ("gcp", "gpu", "heif", "openvino", "onnx", "onnx-gpu") for text in extras[name]]
+    found = [Requirement(text) for text in (*PROJECT["dependencies"], *of_extras)]
+    # An extra may name others.
+    return [requirement for requirement in found if requirement.name != PROJECT["name"]]
 
 
 def cuda_of_tensorflow() -> list[Requirement]:
@@ -61,7 +76,15 @@ def test_the_pinned_cuda_has_code_for_each_gpu_on_offer(name: str) -> None:
     # Machine code runs on the same major version, from its minor version on: CUDA C++ Programming Guide, 3.1.2.
     built = [str(code).rpartition("_")[2] for code in tf.sysconfig.get_build_info()["cuda_compute_capabilities"]]
     major, minor = GPUS[name].compute_capability
-    assert any(int(code[:-1]) == major and int(code[-1]) <= minor for code in built)
+    for codes in (built, ONNX_RUNTIME_CODES[PINS["onnxruntime-gpu"]]):
+        assert any(int(code[:-1]) == major and int(code[-1]) <= minor for code in codes)
+
+
+def test_onnx_runtime_is_of_the_same_cuda() -> None:
+    # What libonnxruntime_providers_cuda.so of 1.26.0 needs, besides libcudnn.so.9: libcublas.so.12, libcufft.so.11,
+    # libcurand.so.10, libcudart.so.12. With the pinned ones all of its symbols are found.
+    majors = {"cublas": "12", "cuda-runtime": "12", "cuda-nvrtc": "12", "cufft": "11", "curand": "10", "cudnn": "9"}
+    assert {name: PINS[f"nvidia-{name}-cu12"].partition(".")[0] for name in majors} == majors
 
 
 def test_launcher_worker_and_packages_are_of_one_python_and_one_beam() -> None:
@@ -93,7 +116,7 @@ def test_each_stage_installs_its_packages_by_their_hashes(cuda: bool, tmp_path: 
     (program,) = re.findall(rf"RUN (awk '.*' requirements.txt) > {'cuda' if cuda else 'others'}\.txt", DOCKERFILE)
     (tmp_path / "requirements.txt").write_text(REQUIREMENTS.read_text(encoding="utf-8"))
     found = subprocess.run(program, shell=True, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    assert pins(found) == {name: version for name, version in PINS.items() if name.startswith("nvidia-") is cuda}
+    assert pins(found) == {name: version for name, version in PINS.items() if name.startswith(ON_GPUS) is cuda}
     entries = re.split(r"\n(?=[a-z])", found.strip())
     assert len(entries) == len(pins(found))
     for entry in entries:
@@ -120,7 +143,7 @@ def test_the_report_names_layers_and_the_largest_packages() -> None:
     packages = {"nvidia-a": {"bytes": 2_000_000_000}, "b": {"bytes": 500_000_000}}
     lines = list(report({"date": "2026-11-24", "packages": packages}))
     assert lines[0].endswith("of 2026-11-24")
-    assert "     2,000 MB  CUDA's libraries" in lines
+    assert "     2,000 MB  CUDA's libraries and ONNX Runtime" in lines
     assert "       500 MB  the other packages" in lines
     assert "       611 MB  without CUDA's libraries, for all others; the budget is 1,200 MB" in lines
     assert lines[-1] == "       500 MB  b"

@@ -46,7 +46,8 @@ def test_the_engines_on_offer_are_those_that_the_image_holds() -> None:
     """Else a person chooses one in the console, and the job fails once its workers have started."""
     offered = {option["value"] for option in PARAMETERS["engine"]["enumOptions"]}
     pinned = (FOLDER / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    assert offered == {"auto"} | {engine for engine in ENGINES if any(p.startswith(f"{engine}==") for p in pinned)}
+    held = {line.partition("==")[0] for line in pinned}
+    assert offered == {"auto"} | {engine for engine, entry in ENGINES.items() if entry.installed_as in held}
 
 
 def test_flags_for_a_person_are_no_parameters() -> None:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from transforms.backbones.catalog.facts import find_backbone
-from transforms.backbones.engines import AUTO, ENGINES, choose_engine
-from transforms.backbones.engines.devices import has_gpu
+from transforms.backbones.engines import AUTO, ENGINES, ONNX_MODELS, SAVED_MODELS, choose_engine
 from transforms.backbones.preprocessing import canonical
 from transforms.core.errors import UsageError
 from transforms.core.spec import ACTIVATIONS, POOLINGS, PRECISIONS
@@ -85,7 +84,7 @@ class Backbone:
       image_size: height and width of the input, in px; default: the constructor's.
       normalize: scale each vector to unit L2 norm.
       precision: numbers to compute in, 'float32', 'bfloat16' or 'float16'.
-      engine: library that computes, 'tensorflow' or 'openvino'; 'auto' is chosen by each process that loads it.
+      engine: library that computes, one of ENGINES; 'auto' is chosen by each process that loads it.
       model: what the file of a whole model says; None for a backbone of Keras.
       trust_model: accept a whole model that is a program, and so can do anything.
       preprocess: how to make a whole model's input from pixels, see `transforms.backbones.preprocessing`; '' for a
@@ -164,15 +163,7 @@ class Backbone:
         Raises:
           UsageError: the engine is not installed, or does not read the model, or would leave a GPU idle unasked.
         """
-        if self.only_engine and self.engine != self.only_engine:
-            if self.engine != AUTO:
-                raise UsageError(f"--engine {self.engine} does not read ONNX; use --engine {self.only_engine}")
-            if has_gpu():
-                raise UsageError(
-                    f"{self.given_as} is ONNX, which is computed on processors, and this machine has a GPU; "
-                    f"--engine {self.only_engine} leaves that idle"
-                )
-        return dataclasses.replace(self, engine=choose_engine(self.only_engine or self.engine))
+        return dataclasses.replace(self, engine=choose_engine(self.engine, self.read_as))
 
     @property
     def size(self) -> "Size":
@@ -193,9 +184,9 @@ class Backbone:
         return self.model.num_weights if self.model else find_backbone(self.name).params
 
     @property
-    def only_engine(self) -> str:
-        """The one engine that reads the file of a whole model; '' if any does."""
-        return "openvino" if self.model and self.model.kind == ONNX else ""
+    def read_as(self) -> str:
+        """What its engine has to read, SAVED_MODELS or ONNX_MODELS of `transforms.backbones.engines`."""
+        return ONNX_MODELS if self.architecture == ONNX else SAVED_MODELS
 
     @property
     def given_as(self) -> str:

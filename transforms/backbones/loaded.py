@@ -52,6 +52,8 @@ def _load(backbone: Backbone) -> LoadedBackbone:
     kept = prebuild.wait_for_graph(backbone) or graphs.find(name) or _built(backbone, name)
     try:
         engine = open_engine(backbone.engine, kept.graph, backbone.precision)
+    except UsageError:
+        raise
     except Exception as e:
         hint = f"delete {kept.folder} and try again, or choose another --engine"
         raise UsageError(f"{backbone.engine} cannot open the graph of {backbone.name}: {one_line(e)}; {hint}") from e

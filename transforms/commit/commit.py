@@ -44,7 +44,17 @@ from transforms.write.shard_plan import WrittenFile
 
 LOG = logging.getLogger(__name__)
 
-DECIDING = ("beam-image-embeddings", "apache-beam", "tensorflow", "keras", "openvino", "pillow", "pyarrow", "numpy")
+DECIDING = (
+    "beam-image-embeddings",
+    "apache-beam",
+    "tensorflow",
+    "keras",
+    "openvino",
+    "onnxruntime-gpu",
+    "pillow",
+    "pyarrow",
+    "numpy",
+)
 """Libraries that affect the result; the manifest has their versions."""
 
 

@@ -11,7 +11,7 @@
     ├── AccountingError (a RuntimeError)  commit.accounting: outcomes and inputs do not add up; fails the run
     ├── TooLongError (a ValueError)       read.formats.text_lines: a row has too many characters; a bad_row
     ├── ForbiddenAddressError             fetch.connections: the host is not public; becomes an ImageError
-    └── OutOfMemoryError                  engines.tensorflow: the batch is too large; halves it
+    └── OutOfMemoryError                  backbones.engines: the batch is too large; halves it
     KeyboardInterrupt
     └── Interrupted                       a person or the system ended the run: exit 130
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from transforms.backbones import Engine, name_classes
+from transforms.backbones.engines import OutOfMemoryError
 from transforms.core.counters import count, held_back
 from transforms.core.elements import Embedding, Pixels, Size
 from transforms.core.errors import ImageError, one_line
@@ -108,7 +109,7 @@ class BatchEmbedder:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, MemoryError | OutOfMemoryError)
 
 
 def _caused(error: ImageError, cause: Exception) -> ImageError:

@@ -72,7 +72,10 @@ def check_machine(settings: Settings, beam: PipelineOptions) -> None:
     services, experiments = google.dataflow_service_options or [], debug.experiments or []
     check_processor(worker.machine_type or "")
     accelerated = any(option.startswith("worker_accelerator") for option in services + experiments)
+    engine = ENGINES.get(settings.engine)
     if not settings.gpu:
+        if engine and "CPU" not in engine.runs_on and not accelerated:
+            raise UsageError(f"--engine {settings.engine} runs on GPUs; add --gpu TYPE, e.g. --gpu nvidia-l4")
         if settings.gpu_count or settings.gpu_driver:
             flag = "gpu_count" if settings.gpu_count else "gpu_driver"
             raise UsageError(f"--{flag} is about a --gpu; add --gpu TYPE, e.g. --gpu nvidia-l4")
@@ -86,11 +89,7 @@ def check_machine(settings: Settings, beam: PipelineOptions) -> None:
         (bool(google.flexrs_goal), "--flexrs_goal, which has no GPUs"),
         ("enable_prime" in services + experiments, "enable_prime, which chooses machines by itself"),
         (MANY_PROCESSES in experiments, f"--experiments={MANY_PROCESSES}, as many models as vCPUs in one GPU"),
-        (
-            settings.engine in ENGINES and not ENGINES[settings.engine].uses_gpus,
-            f"--engine {settings.engine}, which runs on processors",
-        ),
-        (settings.model.endswith(".onnx"), "a --model of ONNX, which runs on processors"),
+        (engine and "GPU" not in engine.runs_on, f"--engine {settings.engine}, which runs on processors"),
     ):
         if given:
             raise UsageError(f"--gpu {settings.gpu} does not go with {flag}; leave one of them out")

@@ -153,8 +153,12 @@ def dataflow_job(settings: Settings, beam_args: list[str]) -> DataflowJob:
         debug.number_of_worker_harness_threads = debug.number_of_worker_harness_threads or max(
             BUNDLES_A_PROCESS, 2 * count
         )
-    if settings.engine == "openvino" and not worker.sdk_container_image:
-        raise UsageError("--engine openvino on Dataflow needs an image that has it: add --sdk_container_image IMAGE")
+    for needs, what in (
+        (settings.engine == "openvino", "--engine openvino"),
+        (settings.model.endswith(".onnx"), "a --model of ONNX"),
+    ):
+        if needs and not worker.sdk_container_image:
+            raise UsageError(f"{what} on Dataflow needs an image that has it: add --sdk_container_image IMAGE")
     ship_source(beam)
     processes = found.vcpus if many and found else 1
     return DataflowJob(

@@ -17,6 +17,7 @@ from pipelines.plan.plan import make_plan
 from pipelines.plan.runner import Runner, Where
 from pipelines.plan.stages import embed_of
 from tests.pipelines.conftest import settings_of
+from tests.transforms.backbones.own.conftest import network, saved
 from transforms import Backbone
 
 
@@ -90,6 +91,18 @@ def test_another_machine_that_embeds_chooses_its_engine(where: Where) -> None:
     assert backbone_of("VGG16", settings_with(), where).engine == "auto"
     assert backbone_of("VGG16", settings_with("--require_gpu"), where).engine == "tensorflow"
     assert backbone_of("VGG16", settings_with("--engine=openvino"), where).engine == "openvino"
+
+
+def test_onnx_on_a_gpu_that_is_required_is_not_left_to_the_processor(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = [f"--model={saved(network(), tmp_path / 'a.onnx')}", "--preprocess=tf"]
+    (backbone,) = backbones_of(settings_with(*flags, "--require_gpu"), Where())
+    assert backbone.engine == "onnxruntime"
+    for gpu, engine in ((True, "onnxruntime"), (False, "openvino")):
+        monkeypatch.setattr("transforms.backbones.engines.has_gpu", lambda gpu=gpu: gpu)
+        (backbone,) = backbones_of(settings_with(*flags), Where())
+        assert backbone.engine == engine
 
 
 def test_the_engine_is_the_one_with_gpus_where_one_is_required() -> None:

@@ -8,10 +8,13 @@ import pytest
 
 from transforms import Backbone
 from transforms.backbones import load_backbone
+from transforms.backbones.engines import ENGINES, SAVED_MODELS
 from transforms.core.errors import UsageError
 
 SMALL = {"name": "MobileNet", "backbone_kwargs": {"alpha": 0.25}, "image_size": (64, 64)}
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+KERAS_ENGINES = [name for name, entry in ENGINES.items() if SAVED_MODELS in entry.reads]
+"""Engines that compute what Keras and TensorFlow build."""
 SUFFIXES = [".weights.h5", ".h5", ".keras"]
 """Of the files that Keras keeps weights in."""
 

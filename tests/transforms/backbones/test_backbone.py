@@ -55,7 +55,7 @@ def test_a_name_of_any_case_is_the_constructor_s() -> None:
         ({"pooling": "cls"}, "--pooling cls is for a --model of tokens"),
         ({"model": OwnModel("onnx"), "include_top": True}, "--include_top and --backbone_kwargs are for a --backbone"),
         ({"model": OwnModel("onnx"), "preprocess": "raw"}, "needs an image_size and a preprocess"),
-        ({"engine": "onnx"}, "--engine must be one of auto, tensorflow, openvino, is 'onnx'"),
+        ({"engine": "onnx"}, "--engine must be one of auto, tensorflow, openvino, onnxruntime, is 'onnx'"),
     ],
 )
 def test_arguments_that_cannot_work_are_told_in_one_line(arguments: dict[str, object], message: str) -> None:

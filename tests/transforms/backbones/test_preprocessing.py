@@ -8,10 +8,9 @@ import pytest
 import tensorflow as tf
 
 from pipelines.options.flags import parser
-from tests.transforms.backbones.conftest import PIXELS
+from tests.transforms.backbones.conftest import KERAS_ENGINES, PIXELS
 from transforms import Backbone, embedding_spec
 from transforms.backbones import load_backbone, own_backbone
-from transforms.backbones.engines import ENGINES
 from transforms.backbones.preprocessing import CHOICES, PREPROCESSINGS, canonical, parse
 from transforms.core.errors import UsageError
 
@@ -56,7 +55,7 @@ def test_the_flag_s_help_names_every_way(name: str) -> None:
     assert re.search(rf"\b{name}\b", flag.help)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", KERAS_ENGINES)
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_saved_model_sees_what_it_was_trained_on(name: str, engine: str, seeing: str) -> None:
     """(3f) A network that is fed on another scale still gives vectors, at a cosine of 0.4 to the right ones."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 AUTO = "auto"
+SAVED_MODELS, ONNX_MODELS = "models of Keras and TensorFlow", "ONNX"
+"""What an engine may read, in words: what becomes a SavedModel, and what stays ONNX."""
+ONNX_FILE = "model.onnx"
+"""Name of a graph of ONNX in its folder, beside its weights."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,21 +28,46 @@ class EngineEntry:
     """What is known about an engine without importing it.
 
     Attributes:
-      library: the package that must be installed.
-      uses_gpus: whether it computes on GPUs if there are any.
+      library: the module that must be installed.
+      reads: what it computes, SAVED_MODELS, ONNX_MODELS or both.
+      runs_on: kinds of device that it computes on, 'CPU', 'GPU' or both.
       reads_names: whether it finds a SavedModel's variables by their names, for which the file needs a saver.
+      package: the package that has the library; '' if it has the same name.
+      versions: which versions of the package fit the rest; '' if any does.
     """
 
     library: str
-    uses_gpus: bool
-    reads_names: bool
+    reads: tuple[str, ...] = (SAVED_MODELS,)
+    runs_on: tuple[str, ...] = ("CPU",)
+    reads_names: bool = False
+    package: str = ""
+    versions: str = ""
+
+    @property
+    def installed_as(self) -> str:
+        """The package that has the library."""
+        return self.package or self.library
+
+    @property
+    def how_to_install(self) -> str:
+        """The command that installs it."""
+        requirement = self.installed_as + self.versions
+        return f"pip install {requirement!r}" if self.versions else f"pip install {requirement}"
 
 
 ENGINES = {
-    "tensorflow": EngineEntry("tensorflow", uses_gpus=True, reads_names=False),
-    "openvino": EngineEntry("openvino", uses_gpus=False, reads_names=True),
+    "tensorflow": EngineEntry("tensorflow", runs_on=("CPU", "GPU")),
+    "openvino": EngineEntry("openvino", reads=(SAVED_MODELS, ONNX_MODELS), reads_names=True),
+    # From 1.27 on it is built for CUDA 13, TensorFlow for CUDA 12.
+    "onnxruntime": EngineEntry(
+        "onnxruntime", reads=(ONNX_MODELS,), runs_on=("GPU",), package="onnxruntime-gpu", versions=">=1.26,<1.27"
+    ),
 }
 """Engines by the name of their module; if several can run, the last one is the fastest."""
+
+
+class OutOfMemoryError(Exception):
+    """The device has no memory for a batch of this size."""
 
 
 class Engine(Protocol):
@@ -78,7 +107,7 @@ class EngineModule(Protocol):
         """Prepare for graphs of a precision; raise UsageError if this machine cannot compute in it, or only slowly."""
 
     def open_graph(self, path: str, precision: str) -> Engine:
-        """Open a SavedModel of one input and one output."""
+        """Open a graph of one input and one output: the folder of a SavedModel, or one with ONNX_FILE."""
 
 
 def prepare_engine(engine: str, precision: str) -> None:
@@ -87,37 +116,58 @@ def prepare_engine(engine: str, precision: str) -> None:
     Raises:
       UsageError: the engine is not installed, or this machine cannot compute in the precision, or only slowly.
     """
-    _module(choose_engine(engine)).use_precision(precision)
+    _check_installed(engine)
+    _module(engine).use_precision(precision)
 
 
 def open_engine(engine: str, path: str, precision: str) -> Engine:
-    """Open a graph: path of a SavedModel -> Engine."""
+    """Open a graph: path of its folder -> Engine."""
     return _module(engine).open_graph(path, precision)
 
 
-def choose_engine(engine: str) -> str:
-    """Resolve 'auto' for this machine: OpenVINO if it is installed and there is no GPU, else TensorFlow.
+def engine_for(what: str, device: str = "CPU") -> str:
+    """Return the first engine that computes SAVED_MODELS or ONNX_MODELS on a kind of device, 'CPU' or 'GPU'."""
+    return _engines_for(what, device)[0]
+
+
+def choose_engine(engine: str, what: str = SAVED_MODELS) -> str:
+    """Resolve 'auto' for this machine: the fastest engine that is installed, and uses the GPU if there is one.
+
+    Args:
+      engine: name of an engine, or 'auto'.
+      what: what it has to compute, SAVED_MODELS or ONNX_MODELS.
 
     Raises:
-      UsageError: the engine is not installed.
+      UsageError: the engine, or each that could be chosen, is not installed; or the engine does not read `what`.
     """
     if engine != AUTO:
-        if not _is_installed(engine):
-            raise UsageError(f"--engine {engine} is not installed; pip install {ENGINES[engine].library}")
+        if what not in ENGINES[engine].reads:
+            readers = [name for name, entry in ENGINES.items() if what in entry.reads]
+            raise UsageError(f"--engine {engine} does not read {what}; use --engine {' or '.join(readers)}")
+        _check_installed(engine)
         return engine
-    gpu = has_gpu()
-    return [name for name, entry in ENGINES.items() if _is_installed(name) and (entry.uses_gpus or not gpu)][-1]
+    device = "GPU" if has_gpu() else "CPU"
+    fitting = _engines_for(what, device)
+    installed = [name for name in fitting if _is_installed(name)]
+    if not installed:
+        others = [name for name, entry in ENGINES.items() if what in entry.reads and name not in fitting]
+        instead = f", or leave the GPU idle with --engine {others[0]}" if device == "GPU" else ""
+        raise UsageError(
+            f"{what} is computed on a {device} by {fitting[-1]}, which is not installed; "
+            f"{ENGINES[fitting[-1]].how_to_install}{instead}"
+        )
+    return installed[-1]
 
 
 def device_of(engine: str) -> str:
     """Return the kind of device that an engine computes on here, 'CPU' or 'GPU'."""
-    return _module(engine).device() if ENGINES[engine].uses_gpus else "CPU"
+    return _module(engine).device() if "GPU" in ENGINES[engine].runs_on else "CPU"
 
 
 def version_of(engine: str) -> str:
     """Return the version of an engine's library; '' if its package has another name here."""
     try:
-        return importlib.metadata.version(ENGINES[engine].library)
+        return importlib.metadata.version(ENGINES[engine].installed_as)
     except importlib.metadata.PackageNotFoundError:
         return ""
 
@@ -130,6 +180,15 @@ def dtype_policy(engine: str, precision: str) -> str:
     """
     mixed = precision != "float32" and device_of(engine) == "GPU"
     return f"mixed_{precision}" if mixed else "float32"
+
+
+def _engines_for(what: str, device: str) -> list[str]:
+    return [name for name, entry in ENGINES.items() if what in entry.reads and device in entry.runs_on]
+
+
+def _check_installed(engine: str) -> None:
+    if not _is_installed(engine):
+        raise UsageError(f"--engine {engine} is not installed; {ENGINES[engine].how_to_install}")
 
 
 def _is_installed(engine: str) -> bool:

@@ -1,5 +1,6 @@
 """What this machine can compute with, found without any library: its GPUs, its processor and what that can do."""
 
+import ctypes
 import glob
 import platform
 
@@ -12,6 +13,23 @@ def count_gpus() -> int:
 def has_gpu() -> bool:
     """Whether this machine has an NVIDIA GPU."""
     return count_gpus() > 0
+
+
+def gpu_memories() -> list[int]:
+    """Return the memory of each GPU that this process may use, in bytes, as NVIDIA's driver tells; none without it."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return []
+    count, device, memory = ctypes.c_int(), ctypes.c_int(), ctypes.c_size_t()
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return []
+    memories = []
+    for index in range(count.value):
+        if driver.cuDeviceGet(ctypes.byref(device), index) or driver.cuDeviceTotalMem_v2(ctypes.byref(memory), device):
+            return []
+        memories.append(memory.value)
+    return memories
 
 
 def processor_flags() -> set[str]:

@@ -1,6 +1,6 @@
 """Run a graph with OpenVINO, on the processor: the same numbers, faster.
 
-TensorFlow is not needed: OpenVINO reads the SavedModel itself, and keeps what it compiled beside it.
+TensorFlow is not needed: OpenVINO reads the SavedModel or the ONNX itself, and keeps what it compiled beside it.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import threading
 
 import numpy as np
 
+from transforms.backbones.engines import ONNX_FILE
 from transforms.backbones.engines.devices import processor_flags
 from transforms.core.errors import UsageError
 from transforms.storage.hashing import size_of_files
@@ -24,11 +25,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 import openvino  # noqa: E402
 
-__all__ = ["DEVICE", "GRAPH", "OpenVinoEngine", "device", "open_graph", "openvino", "use_precision"]
-
 DEVICE = "CPU"
-GRAPH = "model.xml"
-"""Name of a graph in OpenVINO's own format, in its folder."""
 COMPILED = "compiled-"
 """Prefix of the folders, beside a graph, that hold what it was compiled to, one for each number of images."""
 MOST_IMAGES = 16
@@ -61,7 +58,7 @@ def use_precision(precision: str) -> None:
 
 
 def open_graph(path: str, precision: str) -> "OpenVinoEngine":
-    """Open the folder of a SavedModel, or of a graph in OpenVINO's own format."""
+    """Open the folder of a SavedModel, or of an ONNX graph."""
     return OpenVinoEngine(path, precision)
 
 
@@ -69,7 +66,7 @@ class OpenVinoEngine:
     """A compiled graph: uint8 [B, H, W, 3] -> float32 [B, D].
 
     Args:
-      path: path of a folder with a SavedModel, or with GRAPH, of one input and one output.
+      path: path of the folder of a SavedModel, or of an ONNX graph, of one input and one output.
       precision: numbers to compute in.
     """
 
@@ -81,8 +78,12 @@ class OpenVinoEngine:
     def __init__(self, path: str, precision: str = "float32"):
         self._core = openvino.Core()
         self._folder = os.path.dirname(path)
-        own = os.path.join(path, GRAPH)
-        self._model = self._core.read_model(own if os.path.exists(own) else path)
+        onnx = os.path.join(path, ONNX_FILE)
+        try:
+            self._model = self._core.read_model(onnx if os.path.exists(onnx) else path)
+        except RuntimeError as e:
+            # The lines before the last say where in OpenVINO's code.
+            raise RuntimeError(str(e).strip().splitlines()[-1]) from e
         self._most = min(2 ** round(math.log2(max(size_of_files(path) / BYTES_AN_IMAGE, 1))), MOST_IMAGES)
         self._precision = precision
         self._compiled: dict[int, openvino.CompiledModel] = {}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from transforms.backbones.engines import OutOfMemoryError
 from transforms.backbones.engines.devices import processor_flags
 from transforms.core.errors import UsageError, one_line
 from transforms.core.tensorflow_setup import device_lib, tf
@@ -17,10 +18,6 @@ IMAGES_A_CALL = 16
 In a single call, each operation would wait for its slowest thread. Fewer images cost more, since each call reorders the
 weights for oneDNN: calls of 8 were a twelfth slower for ResNet50.
 """
-
-
-class OutOfMemoryError(Exception):
-    """The device has no memory for a batch of this size."""
 
 
 class TensorFlowEngine:

@@ -19,7 +19,7 @@ class SavedGraph(Protocol):
 
 
 def build(backbone: "Backbone", tell: "Callable[[WeightsFacts], None]" = lambda facts: None) -> SavedGraph:
-    """Build a backbone's graph, by TensorFlow or, of ONNX, by OpenVINO, whichever it is importing only that.
+    """Build a backbone's graph, by TensorFlow or, of ONNX, by ONNX, whichever it is importing only that.
 
     Args:
       backbone: the backbone to build.
@@ -32,7 +32,7 @@ def build(backbone: "Backbone", tell: "Callable[[WeightsFacts], None]" = lambda 
     from transforms.backbones.backbone import ONNX
 
     if backbone.model and backbone.model.kind == ONNX:
-        from transforms.backbones.own.onnx_graph import build_onnx_graph
+        from transforms.backbones.own.onnx_models.graph import build_onnx_graph
 
         return build_onnx_graph(backbone, tell)
     from transforms.backbones.graph.graph import build_graph

@@ -44,7 +44,7 @@ class KeptGraph:
 
     @property
     def graph(self) -> str:
-        """The path of the SavedModel."""
+        """The path of the graph's own folder."""
         return os.path.join(self.folder, GRAPH)
 
 
@@ -120,7 +120,7 @@ def name_of(backbone: Backbone) -> str | None:
     if not cache.root() or weights is None:
         return None
     # TensorFlow and Keras build every graph but those of ONNX, whichever engine computes it; Keras Hub may have layers.
-    libraries = dict.fromkeys(("tensorflow", "keras", "keras-hub", ENGINES[backbone.engine].library))
+    libraries = dict.fromkeys(("tensorflow", "keras", "keras-hub", "onnx", ENGINES[backbone.engine].installed_as))
     versions = [version for library in libraries for version in _versions_of(library)]
     policy = dtype_policy(backbone.engine, backbone.precision)
     decided = json.dumps([FORMAT, backbone.key, weights, versions, policy, has_gpu()])

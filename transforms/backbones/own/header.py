@@ -19,7 +19,7 @@ MAX_SIDE = 8192
 WEIGHT_COPIES = 3
 """Copies of the weights in a process while it builds a model: as they are read, as they are saved, as they run."""
 
-_READERS = {KERAS: "keras_config", ONNX: "onnx_file", SAVED_MODEL: "saved_model"}
+_READERS = {KERAS: "keras_config", ONNX: "onnx_models.file", SAVED_MODEL: "saved_model"}
 """The module that reads the header of each kind."""
 _INSTEAD = {
     (".h5", ".hdf5"): "save it again as .keras: keras.models.load_model(PATH).save('model.keras')",

@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.command import main
 from pipelines.launch.dataflow.contradictions import container_versions, own_versions, refuse_dataflow_flags
+from pipelines.launch.dataflow.job import dataflow_job
 from pipelines.options.command_line import parse
 from tests.pipelines.launch.dataflow.conftest import DATAFLOW, NEEDED
 from transforms.core.errors import UsageError
@@ -30,6 +31,8 @@ L4 = ["--gpu", "nvidia-l4", "--sdk_container_image=r-docker.pkg.dev/p/images/emb
         (["--gpu_driver", "5xx"], "--gpu_driver is about a --gpu; add --gpu TYPE"),
         (["--require_gpu"], "add --gpu TYPE"),
         (["--engine", "openvino"], "add --sdk_container_image IMAGE"),
+        (["--model", "gs://b/a.onnx"], "a --model of ONNX on Dataflow needs an image that has it"),
+        (["--engine", "onnxruntime"], "--engine onnxruntime runs on GPUs; add --gpu TYPE"),
         ([*L4, "--machine_type=n1-standard-4"], "has no GPU, not 1 nvidia-l4"),
         ([*L4, "--gpu_count=3"], "give one of 1, 2, 4, 8"),
         ([*L4, "--engine=openvino"], "does not go with --engine openvino"),
@@ -55,6 +58,12 @@ def test_flags_that_contradict_each_other_are_one_line_and_exit_2(
     printed = capsys.readouterr().err.splitlines()
     assert len(printed) == 1
     assert says in printed[0]
+
+
+def test_a_gpu_computes_onnx() -> None:
+    for flags in ([], ["--engine=onnxruntime"]):
+        settings, beam = parse([*NEEDED, *DATAFLOW, *L4, *flags, "--model=gs://b/a.onnx"])
+        assert dataflow_job(settings, beam).gpu == "nvidia-l4"
 
 
 @pytest.mark.parametrize("flag", ["--gpu=nvidia-l4", "--gpu_count=1", "--gpu_driver=5xx", "--no_wait"])

@@ -5,8 +5,10 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
+import tomllib
 import types
 
 import keras
@@ -18,15 +20,18 @@ import tensorflow as tf
 from pipelines.command import main
 from pipelines.sample_images import sample_pixels
 from tests.conftest import exhaustive, sample_image
-from tests.transforms.backbones.conftest import PIXELS, SMALL, assert_same, plain
+from tests.transforms.backbones.conftest import KERAS_ENGINES, PIXELS, SMALL, assert_same, plain
 from transforms import Backbone, embedding_spec
 from transforms.backbones import choose_engine, engines, load_backbone
 from transforms.backbones.engines import (
     ENGINES,
+    ONNX_MODELS,
+    SAVED_MODELS,
     EngineEntry,
     EngineModule,
     device_of,
     dtype_policy,
+    engine_for,
     open_engine,
     prepare_engine,
 )
@@ -60,7 +65,7 @@ def test_every_engine_has_a_module_with_the_functions_of_one(name: str) -> None:
     assert module.device() in ("CPU", "GPU")
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", KERAS_ENGINES)
 def test_what_an_engine_opens_says_where_it_runs(name: str, tmp_path: pathlib.Path) -> None:
     graph = build_graph(Backbone(weights="random", engine=name, **SMALL))
     graph.save(str(tmp_path / "graph"))
@@ -101,9 +106,79 @@ def test_auto_is_openvino_where_it_is_installed_and_there_is_no_gpu(
 def test_auto_is_the_last_engine_that_runs_here(
     library: str, uses_gpus: bool, gpu: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(ENGINES, "abacus", EngineEntry(library, uses_gpus=uses_gpus, reads_names=False))
+    monkeypatch.setitem(ENGINES, "abacus", EngineEntry(library, runs_on=("CPU", "GPU") if uses_gpus else ("CPU",)))
     monkeypatch.setattr(engines, "has_gpu", lambda: gpu)
     assert choose_engine("auto") == chosen
+
+
+@pytest.mark.parametrize(
+    ("installed", "gpu", "chosen"),
+    [
+        ({"openvino", "onnxruntime"}, False, "openvino"),
+        ({"openvino", "onnxruntime"}, True, "onnxruntime"),
+        ({"onnxruntime"}, True, "onnxruntime"),
+    ],
+)
+def test_auto_is_the_engine_of_the_device_for_onnx(
+    installed: set[str], gpu: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in {"openvino", "onnxruntime"} - installed:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(engines, "has_gpu", lambda: gpu)
+    assert choose_engine("auto", ONNX_MODELS) == chosen
+
+
+@pytest.mark.parametrize(
+    ("gpu", "said"),
+    [
+        (False, "ONNX is computed on a CPU by openvino, which is not installed; pip install openvino"),
+        (
+            True,
+            "ONNX is computed on a GPU by onnxruntime, which is not installed; "
+            "pip install 'onnxruntime-gpu>=1.26,<1.27', or leave the GPU idle with --engine openvino",
+        ),
+    ],
+)
+def test_what_onnx_needs_is_told(gpu: bool, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("openvino", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(engines, "has_gpu", lambda: gpu)
+    with pytest.raises(UsageError) as error:
+        choose_engine("auto", ONNX_MODELS)
+    assert str(error.value) == said
+
+
+def test_onnxruntime_computes_nothing_but_onnx() -> None:
+    with pytest.raises(UsageError) as error:
+        Backbone(engine="onnxruntime").for_this_machine()
+    assert str(error.value) == (
+        "--engine onnxruntime does not read models of Keras and TensorFlow; use --engine tensorflow or openvino"
+    )
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_the_versions_of_an_engine_are_those_of_its_extra(name: str) -> None:
+    """Told where it is missing; an index may have newer ones, which are built for another CUDA."""
+    project = tomllib.loads((pathlib.Path(__file__).parents[4] / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    entry = ENGINES[name]
+    found = [text for text in declared if re.match(rf"{entry.installed_as}[<>=]", text)]
+    assert found
+    if entry.versions:
+        assert found == [entry.installed_as + entry.versions]
+
+
+@pytest.mark.parametrize(
+    ("what", "device", "engine"),
+    [
+        (SAVED_MODELS, "CPU", "tensorflow"),
+        (SAVED_MODELS, "GPU", "tensorflow"),
+        (ONNX_MODELS, "CPU", "openvino"),
+        (ONNX_MODELS, "GPU", "onnxruntime"),
+    ],
+)
+def test_there_is_an_engine_for_everything_on_every_device(what: str, device: str, engine: str) -> None:
+    assert engine_for(what, device) == engine
 
 
 def test_an_engine_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +237,7 @@ def abacus(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
     module.device, module.use_precision, module.open_graph = lambda: "CPU", module.precisions.append, open_graph
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(ENGINES, "abacus", EngineEntry("rich", uses_gpus=False, reads_names=False))
+    monkeypatch.setitem(ENGINES, "abacus", EngineEntry("rich"))
     monkeypatch.setattr(engines, "has_gpu", lambda: False)
     return module
 
@@ -181,7 +256,9 @@ def test_a_third_engine_is_one_module_and_one_line(abacus: types.ModuleType, own
     assert_same(found(PIXELS), plain(random_model()))
     assert set(abacus.precisions) == {"float32"}
     assert len(list(own_cache.iterdir())) == 1
-    specs = [embedding_spec(Backbone(weights="random", **SMALL, engine=engine)) for engine in ENGINES]
+    specs = [
+        embedding_spec(Backbone(weights="random", **SMALL, engine=engine)) for engine in (*KERAS_ENGINES, "abacus")
+    ]
     assert specs == [specs[0]] * 3
 
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from transforms import Backbone
 from transforms.backbones import load_backbone
-from transforms.backbones.engines import prepare_engine
-from transforms.backbones.engines.tensorflow import IMAGES_A_CALL, OutOfMemoryError, TensorFlowEngine, use_precision
+from transforms.backbones.engines import OutOfMemoryError, prepare_engine
+from transforms.backbones.engines.tensorflow import IMAGES_A_CALL, TensorFlowEngine, use_precision
 from transforms.core.errors import UsageError
 
 

@@ -11,11 +11,10 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import exhaustive
-from tests.transforms.backbones.conftest import PIXELS, SMALL, assert_same, plain, usage_error
+from tests.transforms.backbones.conftest import KERAS_ENGINES, PIXELS, SMALL, assert_same, plain, usage_error
 from tests.transforms.backbones.own.conftest import refused
 from transforms import Backbone, embedding_spec
 from transforms.backbones import load_backbone, own_backbone
-from transforms.backbones.engines import ENGINES
 from transforms.backbones.own import saved_model
 
 TRUSTED = {"trust_model": True, "preprocess": "tf"}
@@ -111,7 +110,7 @@ def test_tokens_are_pooled(pooling: str, pooled: Any, tmp_path: pathlib.Path) ->
     assert_same(found, pooled((PIXELS / 127.5 - 1).reshape(len(PIXELS), -1, 3)))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", KERAS_ENGINES)
 def test_a_saved_model_may_name_its_variables_as_it_likes(tmp_path: pathlib.Path, engine: str) -> None:
     path, random = tmp_path / "saved", np.random.default_rng(0)
     module = tf.Module()

@@ -9,10 +9,9 @@ import tensorflow as tf
 
 from pipelines.command import main
 from tests.conftest import exhaustive, sample_image
-from tests.transforms.backbones.conftest import SMALL, SUFFIXES, plain, save, usage_error
+from tests.transforms.backbones.conftest import KERAS_ENGINES, SMALL, SUFFIXES, plain, save, usage_error
 from transforms import Backbone, embedding_spec
 from transforms.backbones import load_backbone, own_backbone
-from transforms.backbones.engines import ENGINES
 from transforms.backbones.graph.model import build_model
 from transforms.backbones.weights.values import Variable, check_values, sha256_of_values, variables_of
 from transforms.core.errors import UsageError
@@ -67,7 +66,7 @@ def test_weights_that_keras_makes_nan_of_are_refused(
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", KERAS_ENGINES)
 def test_a_saved_model_with_such_weights_is_refused(engine: str, tmp_path: pathlib.Path) -> None:
     """(2f) A program's variables are read as those of a file are."""
     path = str(tmp_path / "saved")

@@ -2,16 +2,41 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.own.header import Header
 from transforms.core.errors import UsageError, one_line
+from transforms.core.printable import printable
 from transforms.storage.hashing import check_regular
+
+try:
+    import onnx
+    import onnx.inliner
+    import onnx.reference
+except ImportError as e:
+    raise UsageError("a --model of ONNX needs onnx; pip install onnx") from e
+
+__all__ = [
+    "constants_of",
+    "graphs_of",
+    "input_shape",
+    "is_channels_first",
+    "nodes_below",
+    "nodes_of",
+    "onnx",
+    "opset_of",
+    "path_in",
+    "read_header",
+    "read_model",
+    "tensors_of",
+]
 
 STANDARD = ("", "ai.onnx")
 """Names of the domain of ONNX's own operators."""
+OLDEST_OPSET = 8
+"""The first version of the operators in which all that the preprocessing needs takes arrays of different shapes."""
 
 
 def read_header(local: str, backbone: Backbone) -> Header:
@@ -26,7 +51,7 @@ def read_header(local: str, backbone: Backbone) -> Header:
     return Header(
         (height, width) if height and width else None,
         "",
-        sum(math.prod(tensor.dims) for tensor in _tensors(model) if tensor.data_type),
+        sum(math.prod(tensor.dims) for tensor in tensors_of(model) if tensor.data_type),
     )
 
 
@@ -49,10 +74,9 @@ def input_shape(model: Any, backbone: Backbone) -> list[int]:
     if len(inputs) != 1:
         raise UsageError(f"{backbone.given_as} takes {len(inputs)} inputs; a backbone takes one, an image")
     tensor = inputs[0].type.tensor_type
-    import onnx
-
     if tensor.elem_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):
-        kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
+        kinds = {kind: name for name, kind in onnx.TensorProto.DataType.items()}
+        kind = kinds.get(tensor.elem_type, "no kind of")
         raise UsageError(f"{backbone.given_as} takes {kind} numbers, not floats; export it without its own conversion")
     shape = [max(side.dim_value, 0) for side in tensor.shape.dim]
     if len(shape) != 4 or 3 not in (shape[1], shape[3]):
@@ -70,12 +94,8 @@ def read_model(local: str, backbone: Backbone) -> Any:
     """Return the model of an ONNX file, an onnx.ModelProto, without the data that it keeps beside it.
 
     Raises:
-      UsageError: the file is none, has operators that are not ONNX's, or leads outside its folder.
+      UsageError: the file is none, has operators that are too old or not ONNX's, or leads outside its folder.
     """
-    try:
-        import onnx
-    except ImportError as e:
-        raise UsageError(f"{backbone.given_as} needs onnx; pip install onnx") from e
     try:
         model = onnx.load_model(path_in(local), load_external_data=False)
         if not model.graph.node:
@@ -85,16 +105,30 @@ def read_model(local: str, backbone: Backbone) -> Any:
     except Exception as e:
         # What is no ONNX is told by protobuf, in exceptions of its own.
         raise UsageError(f"{backbone.given_as} is not an ONNX file: {one_line(e)}") from e
+    if opset_of(model) < OLDEST_OPSET:
+        raise UsageError(
+            f"{backbone.given_as} is of opset {opset_of(model)}; export it again, with opset {OLDEST_OPSET} or later"
+        )
     own = {(function.domain, function.name) for function in model.functions}
-    for node in _nodes(model):
-        if node.domain not in STANDARD and (node.domain, node.op_type) not in own:
-            operator = f"{node.domain}.{node.op_type}"
-            raise UsageError(f"{backbone.given_as} has the operator {operator}, which is not one of ONNX's own")
-    for tensor in _tensors(model):
+    for node in nodes_of(model):
+        # Of a file that was changed, a name may be bytes.
+        is_known = node.domain in STANDARD and onnx.defs.has(str(node.op_type))
+        if not is_known and (node.domain, node.op_type) not in own:
+            operator = printable(f"{node.domain}.{node.op_type}".removeprefix("."))
+            raise UsageError(
+                f"{backbone.given_as} has the operator {operator}, which is not one of ONNX's own, as of onnx "
+                f"{onnx.__version__}"
+            )
+    for tensor in tensors_of(model):
         for entry in tensor.external_data:
             if entry.key == "location":
                 _check_data(entry.value, local, backbone)
     return model
+
+
+def opset_of(model: Any) -> int:
+    """Return the version of ONNX's own operators that a model is made of."""
+    return max((one.version for one in model.opset_import if one.domain in STANDARD), default=1)
 
 
 def _check_data(name: str, local: str, backbone: Backbone) -> None:
@@ -110,9 +144,27 @@ def _check_data(name: str, local: str, backbone: Backbone) -> None:
     check_regular(file)
 
 
-def _nodes(holder: Any) -> Iterator[Any]:
+def graphs_of(model: Any) -> Iterator[Any]:
+    """Yield all graphs of a model: its own, and those in nodes."""
+    yield model.graph
+    for node in nodes_of(model):
+        for attribute in node.attribute:
+            yield from (attribute.g, *attribute.graphs)
+
+
+def constants_of(graph: Any) -> set[str]:
+    """Return the names of a graph's initializers, and of inputs that are left out."""
+    return {"", *(one.name for one in graph.initializer), *(one.values.name for one in graph.sparse_initializer)}
+
+
+def nodes_of(model: Any) -> Iterator[Any]:
     """Yield all nodes of a model, also those of graphs in nodes and of its functions."""
-    waiting = [*holder.graph.node, *(node for function in holder.functions for node in function.node)]
+    yield from nodes_below([*model.graph.node, *(node for function in model.functions for node in function.node)])
+
+
+def nodes_below(nodes: Iterable[Any]) -> Iterator[Any]:
+    """Yield nodes, and those of the graphs in them."""
+    waiting = [*nodes]
     while waiting:
         node = waiting.pop()
         yield node
@@ -121,19 +173,14 @@ def _nodes(holder: Any) -> Iterator[Any]:
                 waiting += graph.node
 
 
-def _tensors(model: Any) -> Iterator[Any]:
+def tensors_of(model: Any) -> Iterator[Any]:
     """Yield all tensors of a model, wherever they are."""
-    yield from _tensors_of(model.graph)
-    for node in _nodes(model):
+    for graph in graphs_of(model):
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for node in nodes_of(model):
         for attribute in node.attribute:
             yield from (attribute.t, *attribute.tensors)
             for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
                 yield from (sparse.values, sparse.indices)
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _tensors_of(graph)
-
-
-def _tensors_of(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)

@@ -84,11 +84,22 @@ def test_operators_that_are_not_onnx_s_are_refused_by_name(tmp_path: pathlib.Pat
     assert "has the operator com.microsoft.FusedConv, which is not one of ONNX's own" in said
 
 
+def test_operators_that_are_not_invented_yet_or_too_old_are_refused(tmp_path: pathlib.Path) -> None:
+    model = network(opset=500)
+    (relu,) = [node for node in model.graph.node if node.op_type == "Relu"]
+    relu.op_type = "NotYetInvented"
+    said = refused(saved(model, tmp_path / "new.onnx"), **TAKEN)
+    assert f"has the operator NotYetInvented, which is not one of ONNX's own, as of onnx {onnx.__version__}" in said
+    said = refused(saved(network(opset=7), tmp_path / "old.onnx"), **TAKEN)
+    assert said.endswith("is of opset 7; export it again, with opset 8 or later")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ("two inputs", "takes 2 inputs; a backbone takes one, an image"),
         ("bytes", "takes UINT8 numbers, not floats"),
+        ("nothing known", "takes no kind of numbers, not floats"),
         ("grey", "takes (?, 1, 32, 32), not RGB images"),
         ("a vector", "takes (?, 3), not RGB images"),
     ],
@@ -100,6 +111,8 @@ def test_what_takes_no_images_is_refused(change: str, said: str, tmp_path: pathl
         model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
     elif change == "bytes":
         image.type.tensor_type.elem_type = TensorProto.UINT8
+    elif change == "nothing known":
+        image.type.tensor_type.elem_type = 67
     elif change == "grey":
         image.type.tensor_type.shape.dim[1].dim_value = 1
     else:

@@ -1,0 +1,7 @@
+"""An ONNX model as one graph from pixels to vectors, made by ONNX alone, which every engine that knows ONNX reads.
+
+- `file` reads and checks what the file says; `values` its data.
+- `output` finds the value that is the embedding, `shapes` the shape that it has.
+- `around` puts the preprocessing before it and the pooling after it.
+- `graph` composes them.
+"""
