@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import PIL.Image
 import pytest
 
@@ -24,6 +25,9 @@ from transforms.storage.pace import Pace
 __all__ = ["bucket", "dataflow", "rest", "storage"]
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The same examples in every run, however long each takes, so that no test fails now and then.
+hypothesis.settings.register_profile("same", derandomize=True, database=None, deadline=None, max_examples=100)
+hypothesis.settings.load_profile("same")
 # No test finds what another one, or the person who runs them, has left.
 os.environ["EMBED_IMAGES_CACHE"] = ""
 os.environ.pop("EMBED_IMAGES_REWRITES", None)

@@ -341,10 +341,7 @@ def explore(collections: type[RuleBasedStateMachine], examples: int, steps: int)
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
-            deadline=None,
-            derandomize=True,
             suppress_health_check=checked,
-            database=None,
         ),
     )
 

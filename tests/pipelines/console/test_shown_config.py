@@ -6,7 +6,7 @@ import tempfile
 import tomllib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from pipelines.command import main
 from pipelines.console.shown_config import shown_config
@@ -16,7 +16,6 @@ from tests.properties.test_retry_flags import given_flags
 
 
 @given(given_flags())
-@settings(deadline=None)
 def test_what_is_shown_is_a_file_that_asks_for_the_same(flags: list[tuple[str, list[str]]]) -> None:
     asked, beam_args = parse([argument for _, arguments in flags for argument in arguments], {})
     with tempfile.TemporaryDirectory() as folder:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given as each
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from pipelines.options.arguments import Parser
@@ -40,7 +39,6 @@ def as_typed(value: Any) -> str:
         st.tuples(st.sampled_from(sorted(VALUES)), st.sampled_from(LAYERS)), st.integers(min_value=0, max_value=100)
     )
 )
-@settings(deadline=None)
 def test_the_first_layer_that_gives_a_value_counts(chosen: dict[tuple[str, str], int]) -> None:
     layers: dict[str, dict[str, Any]] = {layer: {} for layer in LAYERS}
     for (name, layer), number in chosen.items():

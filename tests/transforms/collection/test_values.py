@@ -193,7 +193,7 @@ def plain(value: Any) -> Any:
     return [plain(one) for one in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_values_stay_what_they_were_in_the_type_that_holds_those_of_two(data: st.DataObject) -> None:
     (a, values), (b, _) = data.draw(TYPED), data.draw(TYPED)

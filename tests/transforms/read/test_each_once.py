@@ -78,7 +78,7 @@ def expected(paths: list[str], rows: list[list[tuple[str, str]]]) -> tuple[list[
 
 
 @given(ROWS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_one_reader_gives_what_a_grouping_gives(rows: list[list[tuple[str, str]]]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         # Lists of a few rows are read in parts, too.

@@ -73,7 +73,7 @@ def expected(source: ImageUri, held: Given, rules: Rules) -> str:
     return "failed" if failure and not tried and (unasked or failure.version == version) else "fetch"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(SOURCES, st.lists(HELD, min_size=1, max_size=2), st.sampled_from(RETRIES), st.booleans())
 def test_uris_are_compared_as_by_a_loop(
     sources: list[ImageUri], held: list[Given], retry: str, recheck_http: bool

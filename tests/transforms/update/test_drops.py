@@ -99,7 +99,7 @@ def test_a_row_is_replaced_where_the_collection_has_one(held: dict[str, Held] | 
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(uris=st.lists(st.sampled_from(URIS), min_size=1, unique=True), dropped=SOME)
 def test_the_rows_of_a_file_that_no_longer_stand_have_numbers_and_a_sum(
     name: str, uris: list[str], dropped: set[str], tmp_path_factory: pytest.TempPathFactory

@@ -175,7 +175,7 @@ TYPES: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
 
 
 @pytest.mark.parametrize("name", files.FORMATS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_unchanged_columns_of_any_type_are_the_same_in_a_file_and_in_a_list(
     name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -183,7 +183,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(layer=JSON, place=st.sampled_from([0, 1, 2, 3]))
 def test_no_config_ends_in_a_traceback(layer: Any, place: int, path: pathlib.Path) -> None:
     def change(config: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ CONTENTS = st.tuples(
 
 
 @given(CONTENTS, st.integers(1, 40) | st.just(1 << 20))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @example(b'a,b\n1,"x\n2,y\n3,"\n', 1 << 20)
 @example(b'a,b\n1,"\n\n",3\n2,4\n', 1 << 20)
 @example(b'a\n"1\n2\n', 1 << 20)
@@ -75,7 +75,7 @@ def test_types_by_blocks_are_those_by_rows(content: bytes, block_bytes: int) -> 
 
 
 @given(st.lists(st.tuples(*[st.sampled_from(NUMBERS)] * 2), min_size=1, max_size=40), st.integers(1, 99))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_numbers_by_blocks_are_those_by_rows(rows: list[tuple[bytes, bytes]], block_bytes: int) -> None:
     assert same(b"a,b\n" + b"".join(b",".join(row) + b"\n" for row in rows), block_bytes)
 

@@ -63,7 +63,7 @@ ROWS = st.lists(
 
 
 @given(ROWS, st.integers(1, 8))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_values_of_a_type_that_was_seen_change_nothing(rows: list[dict[str, Any]], chunk_rows: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_rows, "CHUNK_ROWS", chunk_rows)

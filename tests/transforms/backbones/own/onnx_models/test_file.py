@@ -129,7 +129,7 @@ def test_what_is_no_onnx_is_told(tmp_path: pathlib.Path) -> None:
 WHOLE = network().SerializeToString()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, len(WHOLE) - 1), value=st.integers(0, 255), cut=st.booleans())
 def test_no_file_ends_in_a_traceback(place: int, value: int, cut: bool, tmp_path: pathlib.Path) -> None:
     changed = bytearray(WHOLE[:place] if cut else WHOLE)

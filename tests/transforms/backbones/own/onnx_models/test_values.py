@@ -146,7 +146,7 @@ def test_a_graph_that_no_exporter_writes_is_told(broken: str, tmp_path: pathlib.
 WHOLE = network().SerializeToString()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, len(WHOLE) - 1), value=st.integers(0, 255))
 def test_no_model_ends_in_a_traceback_while_it_is_built(place: int, value: int, tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.onnx").write_bytes(WHOLE[:place] + bytes([value]) + WHOLE[place + 1 :])
