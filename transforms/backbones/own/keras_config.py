@@ -44,7 +44,7 @@ _IN_APPLICATIONS = {"LayerScale", "StochasticDepth"}
 """Layers of `keras.applications.convnext`, which are none of `keras.layers`."""
 _HUB = "keras_hub"
 """Package whose layers are known where it is installed."""
-_VALUES = {"__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__keras_tensor__", "slice"}
+_VALUES = {"__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__keras_tensor__", "__slice__"}
 """Names that Keras gives to values, not to objects."""
 _REFUSED = {
     "Lambda": CODE,
