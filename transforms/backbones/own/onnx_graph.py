@@ -9,6 +9,7 @@ import numpy as np
 
 from transforms.backbones.backbone import Backbone, WeightsFacts
 from transforms.backbones.engines.openvino import GRAPH, openvino
+from transforms.backbones.graph.held import Step, check_held, num_bytes
 from transforms.backbones.graph.source import check_pooling, width_of
 from transforms.backbones.own.onnx_file import input_shape, is_channels_first, path_in, read_model
 from transforms.backbones.preprocessing import parse
@@ -78,6 +79,8 @@ def build_onnx_graph(backbone: Backbone, tell: Callable[[WeightsFacts], None] = 
             model = openvino.Core().read_model(path_in(local))
         except RuntimeError as e:
             raise UsageError(f"OpenVINO cannot read {backbone.given_as}: {_reason(e)}") from e
+        if len(model.inputs) != 1:
+            raise UsageError(f"{backbone.given_as} has tensors without values")
         _check_values(model, backbone)
         found = _output(model, backbone)
         # Operations of ONNX have maps with their channels first; an exporter turns the images, and so its own output.
@@ -87,6 +90,7 @@ def build_onnx_graph(backbone: Backbone, tell: Callable[[WeightsFacts], None] = 
         whole = _of_pixels(model, embedding, channels_first, backbone)
     facts = WeightsFacts(_width(whole, shape[0], backbone), weights_sha256, found.layer, found.why)
     tell(facts)
+    check_held(_steps(_of_one_image(whole)), backbone)
     return OnnxGraph(whole, facts)
 
 
@@ -195,6 +199,29 @@ def _width(model: Any, batch: int, backbone: Backbone) -> int:
     if found[:1] != [2]:
         raise UsageError(f"{backbone.given_as} gives {found} for two images{hint or '; choose another output'}")
     return width_of(found, backbone)
+
+
+def _steps(model: Any) -> Iterator[Step]:
+    """Yield the operations of a model, and of the two branches of a choice."""
+    for op in model.get_ordered_ops():
+        if op.get_type_name() == "If":
+            yield from (*_steps(op.get_then_body()), *_steps(op.get_else_body()))
+        reads = [value.get_node().get_name() for value in op.input_values()]
+        yield Step(op.get_friendly_name(), reads, {op.get_name(): sum(map(_num_bytes, op.outputs()))})
+
+
+def _num_bytes(value: Any) -> int:
+    shape = value.get_partial_shape()
+    if shape.rank.is_dynamic:
+        return 0
+    return num_bytes((side.get_length() if side.is_static else None for side in shape), value.get_element_type().size)
+
+
+def _of_one_image(model: Any) -> Any:
+    found = model.clone()
+    _, *sides = model.input(0).get_partial_shape()
+    found.reshape([1, *sides])
+    return found
 
 
 def _check_values(model: Any, backbone: Backbone) -> None:
