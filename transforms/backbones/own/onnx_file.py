@@ -6,12 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from transforms.backbones.backbone import Backbone
+from transforms.backbones.graph.held import memory_of_this_machine, num_bytes
 from transforms.backbones.own.header import Header
+from transforms.backbones.weights.containers import MAX_INFLATION
 from transforms.core.errors import UsageError, one_line
-from transforms.storage.hashing import check_regular
+from transforms.storage.hashing import check_regular, size_of_files
 
 STANDARD = ("", "ai.onnx")
 """Names of the domain of ONNX's own operators."""
+_LONGEST_SHAPE = 8192
+"""Size of the longest constant that a shape may be computed of, in bytes."""
+_REPEAT = {"Loop", "Scan"}
+"""Operators that compute a graph as often as they are told to, or for ever."""
 
 
 def read_header(local: str, backbone: Backbone) -> Header:
@@ -78,23 +84,78 @@ def read_model(local: str, backbone: Backbone) -> Any:
         raise UsageError(f"{backbone.given_as} needs onnx; pip install onnx") from e
     try:
         model = onnx.load_model(path_in(local), load_external_data=False)
-        if not model.graph.node:
-            raise ValueError("no graph in it")
+        if not (model.graph.node and model.graph.output and model.opset_import):
+            raise ValueError("no whole graph in it")
     except OSError:
         raise
     except Exception as e:
         # What is no ONNX is told by protobuf, in exceptions of its own.
         raise UsageError(f"{backbone.given_as} is not an ONNX file: {one_line(e)}") from e
-    own = {(function.domain, function.name) for function in model.functions}
-    for node in _nodes(model):
-        if node.domain not in STANDARD and (node.domain, node.op_type) not in own:
-            operator = f"{node.domain}.{node.op_type}"
-            raise UsageError(f"{backbone.given_as} has the operator {operator}, which is not one of ONNX's own")
+    _check_operators(model, backbone)
     for tensor in _tensors(model):
         for entry in tensor.external_data:
             if entry.key == "location":
                 _check_data(entry.value, local, backbone)
+    _check_sizes(model, local, backbone)
     return model
+
+
+def _check_operators(model: Any, backbone: Backbone) -> None:
+    """Refuse operators that are not ONNX's own, and graphs of which nothing says how long they take."""
+    import onnx
+
+    if model.functions:
+        inline = "onnx.inliner.inline_local_functions"
+        raise UsageError(f"{backbone.given_as} has functions of its own; put them in their places, with {inline}")
+    newest = onnx.defs.onnx_opset_version()
+    for opset in model.opset_import:
+        if opset.domain in STANDARD and opset.version > newest:
+            raise UsageError(f"{backbone.given_as} is of opset {opset.version}, and the onnx here knows {newest}")
+    for graph in _graphs(model):
+        for node in graph.node:
+            if node.domain not in STANDARD:
+                operator = f"{node.domain}.{node.op_type}"
+                raise UsageError(f"{backbone.given_as} has the operator {operator}, which is not one of ONNX's own")
+            nested = any(_graphs_in(inner) for one in _graphs_in(node) for inner in one.node)
+            if node.op_type in _REPEAT or nested:
+                raise UsageError(f"{backbone.given_as} has the operator {node.op_type}, which may take for ever")
+
+
+def _check_sizes(model: Any, local: str, backbone: Backbone) -> None:
+    """Refuse tensors that the files cannot hold, and values that no memory can: some are made as a file is read."""
+    import onnx
+
+    has, values = size_of_files(local) if os.path.isdir(local) else os.path.getsize(local), 0
+    for tensor in (*_tensors(model), *_sparse(model)):
+        values += math.prod(tensor.dims)
+        if values > MAX_INFLATION * has or min(tensor.dims, default=0) < 0:
+            raise UsageError(f"{backbone.given_as} has a tensor of {list(tensor.dims)} values, and {has} bytes")
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    for tensor in _tensors(bare):
+        if len(tensor.raw_data) > _LONGEST_SHAPE:
+            tensor.ClearField("raw_data")
+    try:
+        # Without the values of shapes that are computed, since these may be endless themselves.
+        inferred = onnx.shape_inference.infer_shapes(bare)
+    except Exception as e:
+        raise UsageError(f"{backbone.given_as} has shapes that contradict each other: {one_line(e)}") from e
+    memory = memory_of_this_machine() or math.inf
+    for value in (value for graph in _graphs(inferred) for value in graph.value_info):
+        kind = value.type.tensor_type
+        size = num_bytes((side.dim_value or None for side in kind.shape.dim), _item(kind.elem_type))
+        if size > memory:
+            raise UsageError(
+                f"{backbone.given_as} makes a {value.name} of {size / 1e9:,.1f} GB; this machine has "
+                f"{memory / 1e9:.1f} GB"
+            )
+
+
+def _item(kind: int) -> int:
+    """Return the size of a number of ONNX's, in bytes; 1 for what is no number."""
+    from onnx.helper import get_all_tensor_dtypes, tensor_dtype_to_np_dtype
+
+    return tensor_dtype_to_np_dtype(kind).itemsize if kind in get_all_tensor_dtypes() else 1
 
 
 def _check_data(name: str, local: str, backbone: Backbone) -> None:
@@ -110,30 +171,35 @@ def _check_data(name: str, local: str, backbone: Backbone) -> None:
     check_regular(file)
 
 
-def _nodes(holder: Any) -> Iterator[Any]:
-    """Yield all nodes of a model, also those of graphs in nodes and of its functions."""
-    waiting = [*holder.graph.node, *(node for function in holder.functions for node in function.node)]
+def _graphs(model: Any) -> Iterator[Any]:
+    """Yield the graph of a model, and the graphs in its nodes."""
+    waiting = [model.graph]
     while waiting:
-        node = waiting.pop()
-        yield node
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                waiting += graph.node
+        graph = waiting.pop()
+        yield graph
+        waiting += [inner for node in graph.node for inner in _graphs_in(node)]
+
+
+def _graphs_in(node: Any) -> list[Any]:
+    return [graph for one in node.attribute for graph in (*([one.g] if one.HasField("g") else []), *one.graphs)]
+
+
+def _attributes(model: Any) -> Iterator[Any]:
+    return (attribute for graph in _graphs(model) for node in graph.node for attribute in node.attribute)
 
 
 def _tensors(model: Any) -> Iterator[Any]:
     """Yield all tensors of a model, wherever they are."""
-    yield from _tensors_of(model.graph)
-    for node in _nodes(model):
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _tensors_of(graph)
-
-
-def _tensors_of(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
+    for graph in _graphs(model):
+        yield from graph.initializer
+    for attribute in _attributes(model):
+        yield from (attribute.t, *attribute.tensors)
+    for sparse in _sparse(model):
         yield from (sparse.values, sparse.indices)
+
+
+def _sparse(model: Any) -> Iterator[Any]:
+    for graph in _graphs(model):
+        yield from graph.sparse_initializer
+    for attribute in _attributes(model):
+        yield from (attribute.sparse_tensor, *attribute.sparse_tensors)

@@ -115,7 +115,7 @@ def test_a_graph_that_holds_a_batch_of_one_is_refused(tmp_path: pathlib.Path) ->
 
 
 def test_operators_that_openvino_does_not_know_and_weights_that_are_nan_are_told(tmp_path: pathlib.Path) -> None:
-    model = network(opset=500)
+    model = network()
     (relu,) = [node for node in model.graph.node if node.op_type == "Relu"]
     relu.op_type = "NotYetInvented"
     said = refused(saved(model, tmp_path / "new.onnx"), **TF)
