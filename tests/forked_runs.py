@@ -4,13 +4,15 @@
 
 reads lines of JSON, [{"argv": [...], "kill_at": n, "below": folder}, ...]: all runs of a line begin at once. It answers
 with a line of [[exit code, stderr], ...], the code as of `subprocess`. A run with `kill_at` is killed just before its
-n-th change to a file below the folder: making it, opening it to write, renaming it, removing it. Each run writes a part
-after each image, so that one that is killed leaves as much as it can.
+n-th change to a file below the folder: making it, opening it to write, renaming it, removing it. One with `memory`, in
+bytes, gets no more than that beside what it begins with; one with `seconds` is killed after them. Each run writes a
+part after each image, so that one that is killed leaves as much as it can.
 """
 
 import importlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +20,8 @@ import tempfile
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
+
+import psutil
 
 IMPORTED = ("pipelines.embed_images", "transforms.backbones.engines.tensorflow", "transforms.core.tensorflow_setup")
 """What takes long to import; a run would do so by and by."""
@@ -61,7 +65,7 @@ def kill_before(number: int, below: str) -> None:
     sys.addaudithook(look)
 
 
-def run(argv: Sequence[str], errors: Any, kill_at: int = 0, below: str = "") -> None:
+def run(argv: Sequence[str], errors: Any, kill_at: int = 0, below: str = "", memory: int = 0, seconds: int = 0) -> None:
     """Run the command in this process, and end it."""
     from pipelines.command import main
     from transforms.write import shards
@@ -73,6 +77,10 @@ def run(argv: Sequence[str], errors: Any, kill_at: int = 0, below: str = "") -> 
     os.dup2(errors.fileno(), 2)
     if kill_at:
         kill_before(kill_at, below)
+    if memory:
+        limit = psutil.Process().memory_info().vms + memory
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    signal.alarm(seconds)
     code = 70
     try:
         code = main(list(argv))

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pipelines.options.arguments import Parser
 from pipelines.options.flags import NEEDED, parser
-from pipelines.options.given import DEFAULT, Given, given
+from pipelines.options.given import Given, given
 from pipelines.options.settings import HowToEmbed, Settings
 from pipelines.options.strays import refuse_strays, refuse_unknown
 from transforms.core.errors import UsageError, did_you_mean
@@ -35,7 +35,7 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Set
             raise UsageError(f"--{flag} is missing; see embed-images --help")
     if not settings.backbone:
         raise UsageError("--backbone is empty; see --list_backbones")
-    if wrong := contradiction(settings, settings.origins):
+    if wrong := contradiction(settings):
         raise UsageError(wrong)
     if len(settings.backbone) > 1 and settings.own_weights:
         raise UsageError("a weights file is for one --backbone; give one, or imagenet or random weights")
@@ -50,9 +50,11 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Set
     return settings, beam_args
 
 
-def contradiction(how: HowToEmbed, origins: Mapping[str, str]) -> str:
+def contradiction(how: HowToEmbed) -> str:
     """Say what cannot be meant together of what decides an embedding; '' if all can."""
-    given_too = [flag for flag in ("backbone", "weights", "backbone_kwargs") if how.model and origins[flag] != DEFAULT]
+    # By the values, since a template is given each default, too.
+    others, default = ("backbone", "weights", "backbone_kwargs"), parser().get_default
+    given_too = [flag for flag in others if how.model and getattr(how, flag) != default(flag)]
     if given_too:
         return f"--model is a backbone with its weights; drop --{given_too[0]}, or --model"
     if how.trust_model and not how.model:

@@ -19,7 +19,9 @@ from pipelines.options.command_line import parse
 from templates.metadata import PARSED_BY, metadata
 from tests.conftest import exhaustive
 from tests.servers.dataflow import PROJECT, REGION, DataflowServer
+from tests.servers.gcs import GcsServer
 from tests.servers.rest import RestServer
+from tests.transforms.backbones.own.conftest import fine_tuned
 from transforms.backbones.engines import ENGINES
 from transforms.collection.manifest import read_manifest
 from transforms.core.errors import UsageError
@@ -174,6 +176,29 @@ def test_a_launch_hands_over_a_job_that_embeds_the_images(
     assert (manifest["run_id"], manifest["run_id"][:8]) == (run, day.replace("-", ""))
     assert manifest["counts"]["embedded"] == 10
     assert manifest["embedding_spec"]["normalize"] is True
+
+
+def test_a_launch_takes_a_whole_model_beside_all_defaults(
+    dataflow: DataflowServer,
+    storage: GcsServer,
+    environment: dict[str, str],
+    parameters: dict[str, str],
+    tmp_path: pathlib.Path,
+) -> None:
+    fine_tuned().save(tmp_path / "mine.keras")
+    model = storage.put("mine.keras", (tmp_path / "mine.keras").read_bytes())
+    paths = {name: parameters[name] for name in ("input", "output")}
+    launched = launch(dataflow, environment, {**DEFAULTS, **paths, "model": model})
+    assert (launched.returncode, launched.stderr) == (0, "")
+    job = written_job(dataflow)
+    assert job["labels"]["backbone"] == "mine-keras"
+    dataflow.submitted.append(job)
+    dataflow.run_staged()
+    written = [m.path for found in FileSystems.match([f"gs://{dataflow.bucket}/out/**"]) for m in found.metadata_list]
+    (path,) = [path for path in written if path.endswith("/manifest.json")]
+    manifest = read_manifest(path.removesuffix("/manifest.json"))
+    assert manifest is not None
+    assert (manifest["counts"]["embedded"], manifest["embedding_spec"]["backbone"]) == (10, "keras")
 
 
 @pytest.mark.exhaustive

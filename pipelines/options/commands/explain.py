@@ -94,7 +94,7 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> Settings:
         return settings
     wrong = _contradiction(found, inputs or [])
     if not settings.embeddings:
-        wrong = wrong or contradiction(settings, found.origins)
+        wrong = wrong or contradiction(settings)
     if wrong:
         p.error(wrong)
     return settings

@@ -2,11 +2,12 @@
 
 import concurrent.futures
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from transforms.backbones.backbone import KERAS, Backbone, WeightsFacts
 from transforms.backbones.engines import ENGINES
+from transforms.backbones.graph.held import Step, check_held, num_bytes
 from transforms.backbones.graph.model import keras_source
 from transforms.backbones.graph.source import GraphSource
 from transforms.core.errors import UsageError, one_line
@@ -82,7 +83,6 @@ def _source_of(backbone: Backbone) -> Callable[[Backbone], GraphSource]:
 def _trace(backbone: Backbone, source: GraphSource) -> tuple[Any, Any]:
     function, weights = source.prepare()
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *backbone.size, 3], tf.uint8)], autograph=False)
     def embed(pixels: Any) -> Any:
         output = tf.cast(function(tf.cast(pixels, tf.float32)), tf.float32)
         if backbone.normalize:
@@ -91,7 +91,23 @@ def _trace(backbone: Backbone, source: GraphSource) -> tuple[Any, Any]:
             output = tf.math.divide_no_nan(output, tf.norm(output, axis=-1, keepdims=True))
         return output
 
+    def traced(images: int | None) -> Any:
+        signature = [tf.TensorSpec([images, *backbone.size, 3], tf.uint8)]
+        return tf.function(embed, input_signature=signature, autograph=False).get_concrete_function()
+
     try:
-        return embed.get_concrete_function(), weights
+        if backbone.model:
+            # By itself, since what is reshaped has no known size where there may be any number of images.
+            check_held(_steps(traced(1).graph), backbone)
+        return traced(None), weights
     except (ValueError, TypeError, tf.errors.OpError) as e:
+        if isinstance(e, UsageError):
+            raise
         raise UsageError(f"{backbone.name} cannot be run on images of {backbone.size}: {one_line(e)}") from e
+
+
+def _steps(graph: Any) -> Iterator[Step]:
+    """Yield the operations of a graph; a call is one of them, whatever happens in it."""
+    for op in graph.get_operations():
+        known = {x.name: num_bytes(x.shape, x.dtype.size) for x in op.outputs if x.shape.rank is not None}
+        yield Step(op.name, [x.name for x in op.inputs], known)

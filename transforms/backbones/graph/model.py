@@ -21,6 +21,8 @@ from transforms.core.spec import OWN_PREPROCESSING
 
 SEED = 0
 """Seed of random weights."""
+POOLED = "pooled_to_one_vector"
+"""Name of the layer that pools: by itself, Keras would name it as a layer may be named that a file describes."""
 
 
 def keras_source(backbone: Backbone) -> GraphSource:
@@ -151,4 +153,4 @@ def pooled(output: Any, backbone: Backbone) -> Any:
         ("avg", 4): keras.layers.GlobalAveragePooling2D,
         ("max", 4): keras.layers.GlobalMaxPooling2D,
     }
-    return layers.get((pooling, len(output.shape)), keras.layers.Flatten)()(output)
+    return layers.get((pooling, len(output.shape)), keras.layers.Flatten)(name=POOLED)(output)

@@ -6,13 +6,14 @@ import os
 from typing import Any, NamedTuple
 
 from transforms.backbones.backbone import KERAS, ONNX, SAVED_MODEL, Backbone, OwnModel
+from transforms.backbones.graph.held import memory_of_this_machine
 from transforms.backbones.preprocessing import CHOICES
 from transforms.backbones.weights.files import own_file
 from transforms.core.elements import Size
 from transforms.core.errors import UsageError, one_line
 from transforms.core.spec import OWN_PREPROCESSING
 from transforms.storage.gcs import check_access, generations_of, is_gcs
-from transforms.storage.hashing import size_of_files
+from transforms.storage.hashing import sha256_of_files, size_of_files
 
 MAX_SIDE = 8192
 """Longest side of a model's input, in px: a lie in a file must not take the memory of all images."""
@@ -60,7 +61,7 @@ def own_backbone(
         `.onnx` file.
       image_size: height and width of the input, in px; needed if the model takes any.
       preprocess: as in `Backbone`; needed unless the model rescales its input itself.
-      weights_sha256: what the file must hash to, in hex; '' accepts any.
+      weights_sha256: what the file must hash to, in hex; '' accepts any, and what it hashes to now is asked of later.
       choices: further arguments of `Backbone`.
 
     Raises:
@@ -81,6 +82,8 @@ def own_backbone(
         _check_memory(local, asked)
         module: Any = importlib.import_module(f"{__package__}.{_READERS[kind]}")
         header: Header = module.read_header(local, asked)
+        # Workers read the file again, later: it must be the one that was checked here.
+        sha256 = weights_sha256 or sha256_of_files(local)
     if header.size and max(header.size) > MAX_SIDE:
         raise UsageError(f"{asked.given_as} takes images of {header.size} px; the longest side may have {MAX_SIDE}")
     if preprocess == OWN_PREPROCESSING:
@@ -95,13 +98,13 @@ def own_backbone(
         height, width = header.size
         raise UsageError(f"{asked.given_as} takes images of {height} x {width} px; drop --image_size")
     own = OwnModel(kind, header.num_weights, "" if preprocess else header.rescales)
-    return dataclasses.replace(asked, model=own, image_size=image_size or header.size)
+    return dataclasses.replace(asked, model=own, image_size=image_size or header.size, weights_sha256=sha256)
 
 
 def _check_memory(local: str, backbone: Backbone) -> None:
     """Refuse a model that this machine has no memory to build."""
     size = size_of_files(local) if os.path.isdir(local) else os.path.getsize(local)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    memory = memory_of_this_machine()
     if memory and WEIGHT_COPIES * size > memory:
         raise UsageError(
             f"{backbone.given_as} has {size / 1e9:.1f} GB, and takes {WEIGHT_COPIES} times that while it is built; "

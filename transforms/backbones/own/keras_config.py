@@ -19,6 +19,8 @@ MAX_CONFIG_BYTES = 16_000_000
 """Maximum size of a config: the largest of Keras' applications, NASNetLarge, has 1 MB."""
 MAX_DEPTH = 100
 """Maximum depth of the objects of a config: models in models have some ten levels each."""
+MAX_LAYERS = 3_000
+"""Maximum number of layers, nested ones counted: NASNetLarge has 1,000. Keras takes seconds to build so many."""
 
 CODE = "runs code of its own"
 _MODELS = {"Functional", "Sequential", "Model"}
@@ -44,7 +46,7 @@ _IN_APPLICATIONS = {"LayerScale", "StochasticDepth"}
 """Layers of `keras.applications.convnext`, which are none of `keras.layers`."""
 _HUB = "keras_hub"
 """Package whose layers are known where it is installed."""
-_VALUES = {"__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__keras_tensor__", "slice"}
+_VALUES = {"__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__keras_tensor__", "__slice__"}
 """Names that Keras gives to values, not to objects."""
 _REFUSED = {
     "Lambda": CODE,
@@ -71,9 +73,12 @@ def read_header(local: str, backbone: Backbone) -> Header:
     """
     config, num_bytes = read_config(local, backbone)
     try:
-        shapes, rescales = list(map(_sides, _input_shapes(config))), _rescales(config)
+        shapes, layers = list(map(_sides, _input_shapes(config))), list(_layers(config))
+        rescales = _rescales(layers)
     except (AttributeError, KeyError, TypeError) as e:
         raise UsageError(f"{backbone.given_as} has a config that Keras does not write: {one_line(e)}") from e
+    if len(layers) > MAX_LAYERS:
+        raise UsageError(f"{backbone.given_as} has {len(layers)} layers, which no model has")
     if len(shapes) != 1:
         raise UsageError(f"{backbone.given_as} takes {len(shapes)} inputs; a backbone takes one, an image")
     (shape,) = shapes
@@ -195,10 +200,10 @@ def _sides(shape: Any) -> list[int | None]:
     return shape
 
 
-def _rescales(config: dict[str, Any]) -> str:
+def _rescales(layers: list[dict[str, Any]]) -> str:
     """Return the names of what rescales before the first layer that cannot, joined by ' and '; '' if nothing does."""
     found = []
-    for layer in _layers(config):
+    for layer in layers:
         name = str(layer.get("class_name"))
         if name in _RESCALING:
             found.append(name)

@@ -27,7 +27,10 @@ def read_header(local: str, backbone: Backbone) -> Header:
     """
     # Named, so that it lives: the variables go with the program.
     program, signature, argument, _ = _loaded(local, backbone)
-    shape = signature.structured_input_signature[1][argument].shape
+    taken = signature.structured_input_signature[1][argument]
+    shape, kind = taken.shape, taken.dtype
+    if not kind.is_floating and backbone.preprocess != "raw":
+        raise UsageError(f"{backbone.given_as} takes {kind.name} numbers, which only --preprocess raw gives")
     if shape.rank != 4 or shape[3] != 3:
         raise UsageError(f"{backbone.given_as} takes {shape}, not RGB images, (None, height, width, 3)")
     _, height, width, _ = shape
@@ -48,11 +51,11 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
         program, signature, argument, result = _loaded(folder, backbone)
     check_values(variables_of(v for v in signature.variables if v.dtype.is_floating), backbone)
     constant = _with_constants(signature, backbone)
-    preprocess = parse(backbone.preprocess)
+    preprocess, kind = parse(backbone.preprocess), signature.structured_input_signature[1][argument].dtype
     pooled, dim = _pooled(signature.structured_outputs[result].shape, backbone)
 
     def function(pixels: Any) -> Any:
-        x = preprocess(pixels)
+        x = tf.cast(preprocess(pixels), kind)
         return pooled(tf.nest.flatten(constant(x))[0] if constant else signature(**{argument: x})[result])
 
     # What reads no variables needs none beside it.

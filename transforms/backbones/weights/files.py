@@ -108,4 +108,7 @@ def check_sha256(local: str, backbone: Backbone) -> None:
         return
     found = sha256_of_files(local)
     if found != backbone.weights_sha256.lower():
-        raise UsageError(f"{backbone.given_as} has sha256 {found}, not the --weights_sha256 {backbone.weights_sha256}")
+        raise UsageError(
+            f"{backbone.given_as} has sha256 {found}, not the --weights_sha256 {backbone.weights_sha256}, given or "
+            "found before"
+        )

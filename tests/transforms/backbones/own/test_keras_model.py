@@ -150,6 +150,26 @@ def test_a_model_of_tokens_is_pooled_or_gives_its_first(tmp_path: pathlib.Path) 
         np.testing.assert_allclose(found, pooled, rtol=1e-3, atol=1e-4)
 
 
+def test_names_that_keras_gives_by_itself_are_no_obstacle(tmp_path: pathlib.Path) -> None:
+    first = [keras.Input((SIDE, SIDE, 3)), layers.Rescaling(1 / 255), layers.Conv2D(4, 3)]
+    model = keras.Sequential([*first, layers.Flatten(name="flatten"), layers.Dense(8, name="vector")])
+    model.save(tmp_path / "a.keras")
+    expected = up_to(model, "vector")
+    # As in a new process, in which Keras begins to count.
+    keras.utils.clear_session()
+    found = load_backbone(own_backbone(str(tmp_path / "a.keras")))(PIXELS)
+    assert cosine(found, expected) > 0.99999
+
+
+def test_what_is_sliced_in_a_model_is_taken(tmp_path: pathlib.Path) -> None:
+    image = keras.Input((SIDE, SIDE, 3))
+    maps = layers.Conv2D(8, 3, name="maps")(layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, maps[:, 3, ..., 2:])
+    model.save(tmp_path / "a.keras")
+    found = load_backbone(own_backbone(str(tmp_path / "a.keras"), pooling="flatten"))(PIXELS)
+    assert cosine(found, up_to(model, "maps")[:, 3, :, 2:].reshape(len(PIXELS), -1)) > 0.99999
+
+
 @pytest.mark.parametrize("build", exhaustive("EfficientNetB0", "ConvNeXtTiny", "MobileNetV2"))
 def test_applications_are_found_in_models_of_any_size(build: str, tmp_path: pathlib.Path) -> None:
     base = getattr(keras.applications, build)(include_top=False, weights=None)

@@ -89,6 +89,20 @@ def test_a_saved_model_that_cannot_be_a_backbone_is_told(tmp_path: pathlib.Path,
     assert "cannot be used as a SavedModel" in refused(tmp_path / "cut", **TRUSTED)
 
 
+@pytest.mark.parametrize("engine", KERAS_ENGINES)
+@pytest.mark.parametrize("kind", [tf.uint8, tf.int32])
+def test_a_program_of_whole_numbers_takes_pixels_as_they_are(
+    kind: tf.DType, engine: str, tmp_path: pathlib.Path
+) -> None:
+    program = tf.Module()
+    signature = [tf.TensorSpec([None, *PIXELS.shape[1:]], kind)]
+    program.f = tf.function(lambda image: tf.reduce_mean(tf.cast(image, tf.float32), (1, 2)), signature)
+    tf.saved_model.save(program, str(tmp_path / "saved"), program.f)
+    assert f"takes {kind.name} numbers, which only --preprocess raw gives" in refused(tmp_path / "saved", **TRUSTED)
+    loaded = load_backbone(own_backbone(str(tmp_path / "saved"), trust_model=True, preprocess="raw", engine=engine))
+    np.testing.assert_allclose(loaded(PIXELS), PIXELS.mean((1, 2)), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("pooling", "pooled"), [("avg", lambda x: x.mean((1, 2))), ("max", lambda x: x.max((1, 2))), ("flatten", None)]
 )

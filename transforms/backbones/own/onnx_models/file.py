@@ -2,14 +2,15 @@
 
 import math
 import os
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.own.header import Header
+from transforms.backbones.own.onnx_models.walks import graphs_in, nodes_of, sparse_tensors_of, tensors_of
+from transforms.backbones.weights.containers import MAX_INFLATION
 from transforms.core.errors import UsageError, one_line
 from transforms.core.printable import printable
-from transforms.storage.hashing import check_regular
+from transforms.storage.hashing import check_regular, size_of_files
 
 try:
     import onnx
@@ -19,22 +20,19 @@ except ImportError as e:
     raise UsageError("a --model of ONNX needs onnx; pip install onnx") from e
 
 __all__ = [
-    "constants_of",
-    "graphs_of",
     "input_shape",
     "is_channels_first",
-    "nodes_below",
-    "nodes_of",
     "onnx",
     "opset_of",
     "path_in",
     "read_header",
     "read_model",
-    "tensors_of",
 ]
 
 STANDARD = ("", "ai.onnx")
 """Names of the domain of ONNX's own operators."""
+_REPEAT = {"Loop", "Scan"}
+"""Operators that compute a graph as often as they are told to, or for ever."""
 OLDEST_OPSET = 8
 """The first version of the operators in which all that the preprocessing needs takes arrays of different shapes."""
 
@@ -94,20 +92,41 @@ def read_model(local: str, backbone: Backbone) -> Any:
     """Return the model of an ONNX file, an onnx.ModelProto, without the data that it keeps beside it.
 
     Raises:
-      UsageError: the file is none, has operators that are too old or not ONNX's, or leads outside its folder.
+      UsageError: the file is none, has operators that are too old, too new or not ONNX's, has tensors that it cannot
+        hold, or leads outside its folder.
     """
     try:
         model = onnx.load_model(path_in(local), load_external_data=False)
-        if not model.graph.node:
-            raise ValueError("no graph in it")
+        if not (model.graph.node and model.graph.output and model.opset_import):
+            raise ValueError("no whole graph in it")
     except OSError:
         raise
     except Exception as e:
         # What is no ONNX is told by protobuf, in exceptions of its own.
         raise UsageError(f"{backbone.given_as} is not an ONNX file: {one_line(e)}") from e
-    if opset_of(model) < OLDEST_OPSET:
+    _check_operators(model, backbone)
+    for tensor in tensors_of(model):
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                _check_data(entry.value, local, backbone)
+    _check_dims(model, size_of_files(local) if os.path.isdir(local) else os.path.getsize(local), backbone)
+    return model
+
+
+def opset_of(model: Any) -> int:
+    """Return the version of ONNX's own operators that a model is made of."""
+    return max((one.version for one in model.opset_import if one.domain in STANDARD), default=1)
+
+
+def _check_operators(model: Any, backbone: Backbone) -> None:
+    """Refuse operators that are not ONNX's own of today, and graphs of which nothing says how long they take."""
+    opset, newest = opset_of(model), onnx.defs.onnx_opset_version()
+    if opset < OLDEST_OPSET:
+        again = f"export it again, with opset {OLDEST_OPSET} or later"
+        raise UsageError(f"{backbone.given_as} is of opset {opset}; {again}")
+    if opset > newest:
         raise UsageError(
-            f"{backbone.given_as} is of opset {opset_of(model)}; export it again, with opset {OLDEST_OPSET} or later"
+            f"{backbone.given_as} is of opset {opset}; onnx {onnx.__version__}, installed here, ends at {newest}"
         )
     own = {(function.domain, function.name) for function in model.functions}
     for node in nodes_of(model):
@@ -119,16 +138,18 @@ def read_model(local: str, backbone: Backbone) -> Any:
                 f"{backbone.given_as} has the operator {operator}, which is not one of ONNX's own, as of onnx "
                 f"{onnx.__version__}"
             )
-    for tensor in tensors_of(model):
-        for entry in tensor.external_data:
-            if entry.key == "location":
-                _check_data(entry.value, local, backbone)
-    return model
+        nested = any(graphs_in(inner) for graph in graphs_in(node) for inner in graph.node)
+        if node.op_type in _REPEAT or nested:
+            raise UsageError(f"{backbone.given_as} has the operator {node.op_type}, which may take for ever")
 
 
-def opset_of(model: Any) -> int:
-    """Return the version of ONNX's own operators that a model is made of."""
-    return max((one.version for one in model.opset_import if one.domain in STANDARD), default=1)
+def _check_dims(model: Any, num_bytes: int, backbone: Backbone) -> None:
+    """Refuse tensors that a file of so many bytes cannot hold."""
+    values = 0
+    for tensor in (*tensors_of(model), *sparse_tensors_of(model)):
+        values += math.prod(tensor.dims)
+        if values > MAX_INFLATION * num_bytes or min(tensor.dims, default=0) < 0:
+            raise UsageError(f"{backbone.given_as} has a tensor of {list(tensor.dims)} values, and {num_bytes} bytes")
 
 
 def _check_data(name: str, local: str, backbone: Backbone) -> None:
@@ -142,45 +163,3 @@ def _check_data(name: str, local: str, backbone: Backbone) -> None:
     if not os.path.exists(file):
         raise UsageError(f"{backbone.given_as} has data in {name!r}, which is not in its folder")
     check_regular(file)
-
-
-def graphs_of(model: Any) -> Iterator[Any]:
-    """Yield all graphs of a model: its own, and those in nodes."""
-    yield model.graph
-    for node in nodes_of(model):
-        for attribute in node.attribute:
-            yield from (attribute.g, *attribute.graphs)
-
-
-def constants_of(graph: Any) -> set[str]:
-    """Return the names of a graph's initializers, and of inputs that are left out."""
-    return {"", *(one.name for one in graph.initializer), *(one.values.name for one in graph.sparse_initializer)}
-
-
-def nodes_of(model: Any) -> Iterator[Any]:
-    """Yield all nodes of a model, also those of graphs in nodes and of its functions."""
-    yield from nodes_below([*model.graph.node, *(node for function in model.functions for node in function.node)])
-
-
-def nodes_below(nodes: Iterable[Any]) -> Iterator[Any]:
-    """Yield nodes, and those of the graphs in them."""
-    waiting = [*nodes]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                waiting += graph.node
-
-
-def tensors_of(model: Any) -> Iterator[Any]:
-    """Yield all tensors of a model, wherever they are."""
-    for graph in graphs_of(model):
-        yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-    for node in nodes_of(model):
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)

@@ -3,21 +3,25 @@
 import dataclasses
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from transforms.backbones.backbone import Backbone, WeightsFacts
 from transforms.backbones.engines import ONNX_FILE
+from transforms.backbones.graph.held import Step, check_held, num_bytes
 from transforms.backbones.graph.source import width_of
 from transforms.backbones.own.onnx_models.around import surround
 from transforms.backbones.own.onnx_models.file import input_shape, is_channels_first, onnx
 from transforms.backbones.own.onnx_models.output import output_of, part_up_to
 from transforms.backbones.own.onnx_models.shapes import shapes_of
 from transforms.backbones.own.onnx_models.values import read_whole
+from transforms.backbones.own.onnx_models.walks import graphs_in, nodes_below
 from transforms.backbones.weights.files import own_file
 from transforms.core.errors import UsageError, one_line
 from transforms.storage.hashing import sha256_of_files
 
+FLOAT32 = 4
+"""Size of a number, in bytes: nearly all are float32."""
 WEIGHTS = "weights"
 """Name of the file beside a graph that holds its tensors."""
 
@@ -60,7 +64,9 @@ def build_onnx_graph(backbone: Backbone, tell: Callable[[WeightsFacts], None] = 
     images_first = is_channels_first(image)
     found = output_of(model.graph, backbone)
     part = part_up_to(found.value, model)
-    shape = _shape_for_two(found.value, part, image, backbone)
+    shape = _shapes_for(2, part, image, backbone).get(found.value, [])
+    _check_batch(found.value, shape, image[0], backbone)
+    check_held(_steps(part.graph, _shapes_for(1, part, image, backbone)), backbone)
     # Operations of ONNX have maps with their channels first; an exporter turns the images, and so its own output.
     maps_first = images_first or bool(found.layer)
     surround(part, len(shape), images_first, maps_first, backbone)
@@ -69,21 +75,34 @@ def build_onnx_graph(backbone: Backbone, tell: Callable[[WeightsFacts], None] = 
     return OnnxGraph(part, facts)
 
 
-def _shape_for_two(value: str, part: Any, image: list[int], backbone: Backbone) -> list[int]:
-    """Return the shape of an output for two images, which a batch that is fixed in the graph may not allow."""
-    (batch, *_), (height, width) = image, backbone.size
-    sides = [2, 3, height, width] if is_channels_first(image) else [2, height, width, 3]
+def _shapes_for(images: int, part: Any, image: list[int], backbone: Backbone) -> dict[str, list[int]]:
+    """Return the shapes of all values for so many images."""
+    height, width = backbone.size
+    sides = [images, 3, height, width] if is_channels_first(image) else [images, height, width, 3]
     try:
-        shape = shapes_of(part, sides).get(value, [])
+        return shapes_of(part, sides)
     except (onnx.shape_inference.InferenceError, ValueError) as e:
         raise UsageError(f"{backbone.given_as} cannot take images of {height} x {width} px: {one_line(e)}") from e
+
+
+def _check_batch(value: str, shape: list[int], batch: int, backbone: Backbone) -> None:
+    """Refuse an output whose shape for two images is not theirs: the batch may be fixed in the graph."""
     hint = f"; it was exported for batches of {batch}: export it with a dynamic batch" if batch else ""
     if not shape or not shape[0]:
         simpler = "; simplify it first, e.g. with onnxsim, or choose another output with --layer"
         raise UsageError(f"{backbone.given_as} does not tell the shape of {value} for two images{hint or simpler}")
     if shape[0] != 2:
         raise UsageError(f"{backbone.given_as} gives {shape} for two images{hint or '; choose another output'}")
-    return shape
+
+
+def _steps(graph: Any, shapes: dict[str, list[int]]) -> Iterator[Step]:
+    """Yield the operations of a graph, and those of both branches of a choice before it."""
+    for node in graph.node:
+        for branch in graphs_in(node):
+            yield from _steps(branch, shapes)
+        reads = [name for one in nodes_below([node]) for name in one.input]
+        sizes = {name: num_bytes((side or None for side in shapes.get(name, [0])), FLOAT32) for name in node.output}
+        yield Step(node.output[0], reads, sizes)
 
 
 def _width(shape: list[int], maps_first: bool, backbone: Backbone) -> int:

@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 
 from transforms.backbones.backbone import Backbone
-from transforms.backbones.own.onnx_models.file import constants_of, nodes_below, onnx
+from transforms.backbones.own.onnx_models.file import onnx
+from transforms.backbones.own.onnx_models.walks import constants_of, nodes_below
 from transforms.core.errors import UsageError, did_you_mean
 
 CLASSIFIERS = {"logits", "predictions", "probabilities", "probs"}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from transforms.backbones.own.onnx_models.file import onnx
+from transforms.backbones.own.onnx_models.walks import graphs_in, graphs_of
 
 MOST_NUMBERS = 4096
 """Numbers of the largest value that is computed here: shapes and ranges have fewer, pictures and weights more."""
@@ -23,11 +24,15 @@ def shapes_of(model: Any, sides: Sequence[int]) -> dict[str, list[int]]:
     """
     outline = _outline(model, sides)
     while True:
-        inferred = onnx.shape_inference.infer_shapes(outline, data_prop=True).graph
-        shapes = {tensor.name: list(tensor.dims) for tensor in inferred.initializer}
-        for value in (*inferred.input, *inferred.value_info, *inferred.output):
-            if value.type.tensor_type.HasField("shape"):
-                shapes[value.name] = [max(side.dim_value, 0) for side in value.type.tensor_type.shape.dim]
+        _lend(outline.graph)
+        inferred = onnx.shape_inference.infer_shapes(outline, data_prop=True)
+        shapes = {tensor.name: list(tensor.dims) for tensor in inferred.graph.initializer}
+        for graph in graphs_of(inferred):
+            for value in (*graph.input, *graph.value_info, *graph.output):
+                if value.type.tensor_type.HasField("shape"):
+                    sides = [max(side.dim_value, 0) for side in value.type.tensor_type.shape.dim]
+                    # Of two branches, each may have a value of that name.
+                    shapes[value.name] = max(shapes.get(value.name, sides), sides, key=math.prod)
         if not _compute(outline, shapes):
             return shapes
 
@@ -50,6 +55,14 @@ def _outline(model: Any, sides: Sequence[int]) -> Any:
             graph.input.append(onnx.helper.make_tensor_value_info(value.name, kind, sides))
     graph.output.extend(onnx.ValueInfoProto(name=value.name) for value in model.graph.output)
     return outline
+
+
+def _lend(graph: Any) -> None:
+    """Give the graphs in nodes the values around them that they read: ONNX infers nothing from those."""
+    known = {tensor.name: tensor for tensor in graph.initializer}
+    for branch in (branch for node in graph.node for branch in graphs_in(node)):
+        reads = {name for node in branch.node for name in node.input} - {one.name for one in branch.initializer}
+        branch.initializer.extend(known[name] for name in sorted(reads & known.keys()))
 
 
 def _compute(outline: Any, shapes: dict[str, list[int]]) -> bool:
@@ -75,7 +88,7 @@ def _values(node: Any, known: dict[str, Any], shapes: dict[str, list[int]], opse
         return _sides(node, shapes.get(node.input[0], []))
     inputs, outputs = dict.fromkeys(filter(None, node.input)), list(filter(None, node.output))
     # A graph in a node may be a loop without an end.
-    if not all(name in known for name in inputs) or any(a.HasField("g") for a in node.attribute):
+    if not all(name in known for name in inputs) or graphs_in(node):
         return []
     if not all(0 < math.prod(shapes.get(name, [0])) <= MOST_NUMBERS for name in outputs):
         return []

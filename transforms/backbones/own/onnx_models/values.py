@@ -7,17 +7,8 @@ from typing import Any
 import numpy as np
 
 from transforms.backbones.backbone import Backbone
-from transforms.backbones.own.onnx_models.file import (
-    constants_of,
-    graphs_of,
-    nodes_below,
-    nodes_of,
-    onnx,
-    opset_of,
-    path_in,
-    read_model,
-    tensors_of,
-)
+from transforms.backbones.own.onnx_models.file import onnx, opset_of, path_in, read_model
+from transforms.backbones.own.onnx_models.walks import constants_of, graphs_of, nodes_below, nodes_of, tensors_of
 from transforms.core.errors import UsageError, one_line
 
 MOST_NODES = 1_000_000
