@@ -38,9 +38,10 @@ HARNESSES = ("SdkHarness", "sdk_worker_main", "pipelines.local_worker")
 """What tells the workers of a pool, and those of a local run of several processes, by their command lines."""
 OFTEN = (
     "import sys; from transforms.write import shards; shards.PART_SECONDS = -1.0; "
+    "from pipelines.console import progress; progress.PLAIN_EVERY = float('inf'); "
     "from pipelines.command import main; sys.exit(main(sys.argv[1:]))"
 )
-"""The command, with a part after each image where its own process embeds."""
+"""The command, with a part after each image where its own process embeds, and silent however long it takes."""
 
 
 @pytest.fixture(scope="session")
