@@ -302,7 +302,7 @@ def test_a_dry_run_reports_and_writes_nothing(
 def test_the_summary_is_all_there_is_and_its_commands_work(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (photos / "bad.jpg").write_bytes(b"bad")
     command = [sys.executable, "-m", "pipelines.command"]
-    arguments = ["--input", str(photos), "--output", str(tmp_path / "o ut"), "--weights", "random"]
+    arguments = ["--input", str(photos), "--output", str(tmp_path / "o ut"), "--weights=random", "--image_size=64"]
     result = subprocess.run([*command, *arguments, "--runner=DirectRunner"], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
@@ -320,6 +320,7 @@ def test_the_summary_is_all_there_is_and_its_commands_work(photos: pathlib.Path,
     assert "bad.jpg" in told
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", [signal.SIGINT, *exhaustive(signal.SIGTERM)])
 def test_an_interrupt_leaves_nothing_half_written(number: int, photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     output = tmp_path / "out"

@@ -253,6 +253,7 @@ def test_eight_processes_at_once_fetch_the_weights_once(
     assert kept in output
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("cache", ["cache", *exhaustive("")])
 def test_weights_on_gcs_are_those_of_the_file(
     cache: str,

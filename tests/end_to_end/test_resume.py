@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.command import main
-from tests.conftest import Handler, sample_image
+from tests.conftest import Handler, exhaustive, sample_image
 from tests.forked_runs import ForkedRuns
 from tests.servers.web import Resource
 
@@ -199,7 +199,10 @@ def test_an_update_that_is_killed_anywhere_leaves_the_old_collection_or_the_new_
 
 @pytest.mark.parametrize(
     ("headers", "asked"),
-    [({"etag": '"1"'}, "If-None-Match"), ({"last_modified": "Sun, 29 Nov 2026 10:00:00 GMT"}, "If-Modified-Since")],
+    [
+        ({"etag": '"1"'}, "If-None-Match"),
+        *exhaustive(({"last_modified": "Sun, 29 Nov 2026 10:00:00 GMT"}, "If-Modified-Since")),
+    ],
     ids=["etag", "last-modified"],
 )
 def test_servers_are_asked_whether_an_image_has_changed(
@@ -283,6 +286,7 @@ def test_what_a_run_of_another_spec_finished_is_not_taken_over_and_stays_for_a_w
     assert not (output / ".run-OTHER").exists()
 
 
+@pytest.mark.exhaustive
 def test_a_part_of_which_images_have_changed_meanwhile_gives_only_the_others(
     photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

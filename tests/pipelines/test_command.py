@@ -136,6 +136,7 @@ def test_an_interrupt_before_the_pipeline_runs_is_one_line(
     assert capsys.readouterr().err == "\nembed-images: interrupted\n"
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_is_interrupted_ends_though_its_threads_run_on(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     flags = ["--input", str(photos), "--output", str(tmp_path / "out"), *LIGHT]
     command = [sys.executable, "-c", ENDS_WHILE_A_THREAD_RUNS, *flags]

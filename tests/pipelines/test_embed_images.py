@@ -15,6 +15,7 @@ from pipelines.embed_images import build, run
 from pipelines.options.settings import Settings
 from pipelines.plan.plan import make_plan
 from pipelines.plan.runner import Runner, Where
+from tests.conftest import exhaustive
 from tests.pipelines.conftest import files_in, settings_of
 from transforms.core.counters import reset_tally, tally
 
@@ -60,7 +61,7 @@ def test_the_hints_of_a_plan_are_on_the_embedding_alone(photos: pathlib.Path, tm
     assert {next(iter(hints.values())) for hints in hinted.values()} == {hint.encode()}
 
 
-@pytest.mark.parametrize("backbones", ["MobileNet", "MobileNet,MobileNetV2"])
+@pytest.mark.parametrize("backbones", ["MobileNet", *exhaustive("MobileNet,MobileNetV2")])
 def test_an_image_is_fetched_and_decoded_once_for_all_backbones(
     backbones: str, photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_an_image_is_fetched_and_decoded_once_for_all_backbones(
     assert counted["images-embedded"] == 10 * len(backbones.split(","))
 
 
+@pytest.mark.exhaustive
 def test_two_backbones_together_give_the_vectors_that_each_gives_alone(
     photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -65,6 +65,7 @@ def test_fewer_inputs_than_are_tried_are_all_tried(photos: pathlib.Path) -> None
     assert (trial.inputs, trial.tried, len(list(lines))) == (1, 1, 1)
 
 
+@pytest.mark.exhaustive
 def test_each_backbone_embeds_what_was_decoded(photos: pathlib.Path) -> None:
     plan = planned(photos, "--backbone=MobileNet,MobileNetV2")
     trial, lines = try_first_images(plan)

@@ -125,6 +125,7 @@ def test_a_required_gpu_is_looked_for_where_the_embedding_happens(
         assert make_plan(settings, Where(runner)).targets
 
 
+@pytest.mark.exhaustive
 def test_the_names_of_classes_are_looked_up_before_the_run(
     photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

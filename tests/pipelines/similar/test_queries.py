@@ -14,6 +14,7 @@ from pipelines.command import main as embed_images
 from pipelines.similar.collection import open_collection
 from pipelines.similar.matrix import matrix_of
 from pipelines.similar.queries import Query, queries_of
+from tests.conftest import exhaustive
 from tests.pipelines.similar.conftest import Made, settings_of
 from transforms.core.errors import RunError, UsageError
 from transforms.embed.canary import Canary
@@ -32,7 +33,7 @@ def refused(made: Made, *arguments: object) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
+@pytest.mark.parametrize("engine", ["tensorflow", *exhaustive("openvino")])
 def test_a_photo_has_the_vector_that_the_run_gave_it(engine: str, made: Made, tmp_path: pathlib.Path) -> None:
     copies = [str(shutil.copy(made.photos / f"{i}.jpg", tmp_path / f"copy{i}.jpg")) for i in (3, 5)]
     found = asked(made, "--to", copies[0], "--to", copies[1], "--engine", engine)

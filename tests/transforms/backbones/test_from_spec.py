@@ -43,6 +43,7 @@ def test_a_default_size_is_left_to_the_backbone_so_that_its_kept_graph_is_found(
     assert backbone_from_spec(spec(backbone=name, image_size=plain.size), engine=plain.engine).key == plain.key
 
 
+@pytest.mark.exhaustive
 def test_own_weights_are_taken_from_wherever_they_are_now(tmp_path: pathlib.Path, model: keras.Model) -> None:
     model.save_weights(tmp_path / "there.weights.h5")
     made = embedding_spec(Backbone(weights=str(tmp_path / "there.weights.h5"), **SMALL))

@@ -173,6 +173,7 @@ def test_bfloat16_in_the_place_of_float32_is_refused() -> None:
     assert cosine < LEAST_COSINE["float32"]
 
 
+@pytest.mark.exhaustive
 def test_openvino_computes_what_tensorflow_does() -> None:
     if not importlib.util.find_spec("openvino"):
         pytest.skip("openvino is not installed")

@@ -9,6 +9,7 @@ import threading
 import pytest
 from apache_beam.options.value_provider import RuntimeValueProvider
 
+from tests.conftest import exhaustive
 from tests.servers.gcs import GcsServer
 from transforms.core.errors import UsageError
 from transforms.storage.gcs import (
@@ -232,7 +233,7 @@ def without_credentials(folder: pathlib.Path) -> dict[str, str]:
     return {**environment, "HOME": str(folder), "NO_GCE_CHECK": "true"}
 
 
-@pytest.mark.parametrize("flag", ["--input", "--output", "--weights"])
+@pytest.mark.parametrize("flag", ["--input", *exhaustive("--output", "--weights")])
 def test_absent_credentials_are_told_in_one_line_before_anything_is_tried(
     flag: str, photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -116,6 +116,7 @@ def test_a_finished_job_is_summed_up_from_what_its_workers_counted(
     assert dataflow.submitted[0]["labels"]["spec"] == manifest["embedding_spec_fingerprint"]
 
 
+@pytest.mark.exhaustive
 def test_a_finished_job_over_the_failure_budget_is_3(flags: list[str], dataflow: DataflowServer) -> None:
     with FileSystems.create(f"gs://{dataflow.bucket}/in/bad.jpg") as f:
         f.write(b"bad")
@@ -195,6 +196,7 @@ def test_a_job_that_is_done_without_a_manifest_is_no_success(
     assert "has no manifest" in capsys.readouterr().err
 
 
+@pytest.mark.exhaustive
 def test_an_interrupted_command_leaves_the_job_and_says_how_to_cancel_it(
     flags: list[str], dataflow: DataflowServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -272,6 +274,7 @@ def test_a_template_is_written_and_nothing_submitted(
     assert dataflow.requests == []
 
 
+@pytest.mark.exhaustive
 def test_a_job_that_the_service_refuses_is_1_and_keeps_nothing(
     flags: list[str], dataflow: DataflowServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -151,6 +151,7 @@ def test_what_cannot_be_read_is_the_same_one_line(arguments: list[str], environm
     assert err == "embed-images: MobileNetV2 has no layer 'block_1_padd' (did you mean 'block_1_pad'?)\n"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("facts", "graph", "messages"),
     [

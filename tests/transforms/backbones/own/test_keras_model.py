@@ -43,6 +43,7 @@ def test_a_fine_tuned_model_gives_the_vectors_before_its_classifier(
     assert note_of(backbone) == says
 
 
+@pytest.mark.exhaustive
 def test_any_layer_can_be_asked_for_also_one_in_a_model_in_the_model(model: keras.Model, path: pathlib.Path) -> None:
     classes = own_backbone(str(path), layer="classes")
     np.testing.assert_allclose(load_backbone(classes)(PIXELS), up_to(model, "classes"), rtol=1e-3)

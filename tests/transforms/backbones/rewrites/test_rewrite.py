@@ -185,6 +185,7 @@ def test_the_graph_of_resnet50_has_its_thirteen() -> None:
     assert multiplied_in_batches(Backbone("ResNet50", weights="random")) == 13
 
 
+@pytest.mark.exhaustive
 def test_vectors_are_those_of_keras() -> None:
     built = build_graph(Backbone("ResNet50", weights="random", image_size=(64, 64)))
     assert products_by_position(built.function.graph.get_operations())

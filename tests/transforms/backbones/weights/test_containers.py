@@ -51,6 +51,7 @@ def inflate(f: h5py.File) -> None:
     f.create_dataset(name, shape=(HUGE,), dtype="f4", chunks=(1 << 20,), compression="gzip")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("suffix", [SUFFIXES[0], *exhaustive(*SUFFIXES[1:])])
 def test_a_file_that_inflates_is_refused_before_it_is_read(
     suffix: str, tmp_path: pathlib.Path, model: keras.Model

@@ -92,6 +92,7 @@ def sha256_in(path: pathlib.Path, **arguments: object) -> str:
     return sha256_of_values(model)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("suffix", [SUFFIXES[2], *exhaustive(*SUFFIXES[:2])])
 def test_a_backbone_is_found_in_a_model_of_a_model(suffix: str, tmp_path: pathlib.Path) -> None:
     base = mobilenet()
@@ -114,6 +115,7 @@ def test_a_head_on_the_backbone_s_own_layers_is_no_obstacle(suffix: str, tmp_pat
     assert sha256_in(tmp_path / f"own{suffix}") == sha256_of_values(base)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("include_top", [True, *exhaustive(False)])
 @pytest.mark.parametrize("suffix", [SUFFIXES[2], *exhaustive(*SUFFIXES[:2])])
 def test_a_nested_top_is_found_if_it_is_asked_for(suffix: str, include_top: bool, tmp_path: pathlib.Path) -> None:
@@ -137,6 +139,7 @@ def test_of_two_backbones_the_one_of_the_right_width_is_taken(suffix: str, tmp_p
     assert sha256_in(tmp_path / f"own{suffix}", backbone_kwargs={"alpha": 0.5}) == sha256_of_values(wide)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("suffix", [SUFFIXES[1], *exhaustive(SUFFIXES[0], SUFFIXES[2])])
 def test_two_copies_of_a_backbone_are_told_by_name(suffix: str, tmp_path: pathlib.Path) -> None:
     left, right = mobilenet(seed=1, name="left"), mobilenet(seed=2, name="right")
