@@ -418,6 +418,7 @@ def test_an_update_by_two_worker_processes_is_the_local_one(tmp_path: pathlib.Pa
     assert counts[0]["changes"]["removed"] == 1
 
 
+@pytest.mark.exhaustive
 def test_another_type_of_vectors_changes_the_files_of_parquet_alone(tmp_path: pathlib.Path) -> None:
     store, output = Disk(tmp_path), tmp_path / "out"
     for number, name in enumerate(NAMES[:3]):
@@ -443,6 +444,7 @@ def test_another_type_of_vectors_changes_the_files_of_parquet_alone(tmp_path: pa
     assert (manifest["counts"]["embedded"], manifest["counts"]["skipped"]) == (0, 3)
 
 
+@pytest.mark.exhaustive
 def test_an_image_is_fetched_if_any_of_several_collections_lacks_it(tmp_path: pathlib.Path) -> None:
     store = Disk(tmp_path)
     for number, name in enumerate(NAMES[:3]):

@@ -123,14 +123,6 @@ def test_a_run_that_is_killed_anywhere_leaves_the_old_run_or_the_new_one(
     assert n > 15
 
 
-@pytest.mark.parametrize("n", [30])
-def test_a_run_that_is_killed_leaves_a_whole_one(
-    forked: ForkedRuns, images: pathlib.Path, finished: pathlib.Path, tmp_path: pathlib.Path, n: int
-) -> None:
-    """A sample of all points. (1a)"""
-    assert killed(forked, images, finished, tmp_path, "parquet", n) == [True]
-
-
 def race(forked: ForkedRuns, images: pathlib.Path, output: pathlib.Path, *flags: str) -> None:
     """Let two runs race, the second of which has more flags."""
     before = standing(output)

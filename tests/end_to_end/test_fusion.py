@@ -7,6 +7,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.embed_images import build
@@ -39,6 +40,7 @@ def jpeg(folder: pathlib.Path) -> bytes:
     return next(folder.rglob("*.jpg")).read_bytes()
 
 
+@pytest.mark.exhaustive
 def test_from_fetch_to_embedding_is_one_fused_stage_so_that_no_pixel_crosses(
     photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -135,6 +135,7 @@ def test_a_bucket_that_refuses_all_reads_for_a_time_loses_no_image(
     assert 10 < strict_gcs.asked("/o/photos%2F") < 60
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("status", [429, *exhaustive(503)])
 def test_lists_and_writes_that_are_refused_for_now_are_tried_again(
     status: int, gcs: GcsServer, photos: pathlib.Path, expected: pd.DataFrame

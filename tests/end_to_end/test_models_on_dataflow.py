@@ -90,6 +90,7 @@ def by_name(rows: pd.DataFrame) -> dict[str, Any]:
     return {uri.rpartition("/")[2]: vector for uri, vector in zip(rows["uri"], rows["embedding"], strict=True)}
 
 
+@pytest.mark.exhaustive
 def test_a_job_names_the_model_and_its_workers_embed_with_it_as_with_the_local_file(
     model: Model,
     job: list[str],
@@ -120,6 +121,7 @@ def test_a_job_names_the_model_and_its_workers_embed_with_it_as_with_the_local_f
         np.testing.assert_allclose(vector, expected[image], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_a_model_of_another_sha256_is_never_submitted(
     job: list[str], dataflow: DataflowServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,6 +131,7 @@ def test_a_model_of_another_sha256_is_never_submitted(
     assert dataflow.requests == []
 
 
+@pytest.mark.exhaustive
 def test_a_model_that_is_replaced_before_a_worker_reads_it_fails_the_job(
     model: Model, job: list[str], dataflow: DataflowServer, storage: GcsServer, forget: Callable[[], None]
 ) -> None:

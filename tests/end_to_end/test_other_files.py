@@ -17,6 +17,7 @@ def manifest_of(folder: pathlib.Path) -> Manifest:
     return found
 
 
+@pytest.mark.exhaustive
 def test_other_files_are_failures_that_no_retry_fetches(
     photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -70,6 +70,7 @@ def test_a_labelled_collection_is_shown(vector_type: str, tmp_path: pathlib.Path
     check(Projector(tmp_path / "shown"), vectors_in(tmp_path / "made"), tmp_path / "images")
 
 
+@pytest.mark.exhaustive
 def test_a_collection_of_tfrecord_in_a_bucket_is_shown_from_a_copy(gcs: GcsServer, tmp_path: pathlib.Path) -> None:
     folder = f"gs://{gcs.bucket}"
     save_images(tmp_path / "images")

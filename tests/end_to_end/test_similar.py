@@ -71,6 +71,7 @@ def images(tmp_path: pathlib.Path) -> pathlib.Path:
     return folder
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("format_", ["parquet", "tfrecord"])
 def test_a_collection_in_a_bucket_is_searched_and_written_beside(
     format_: str, gcs: GcsServer, images: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]

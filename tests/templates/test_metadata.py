@@ -178,6 +178,7 @@ def test_a_launch_hands_over_a_job_that_embeds_the_images(
     assert manifest["embedding_spec"]["normalize"] is True
 
 
+@pytest.mark.exhaustive
 def test_a_launch_takes_a_whole_model_beside_all_defaults(
     dataflow: DataflowServer,
     storage: GcsServer,

@@ -29,6 +29,7 @@ def test_a_plan_has_one_folder_for_one_backbone(photos: pathlib.Path, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.exhaustive
 def test_several_backbones_have_a_folder_each_and_decode_for_the_largest(
     photos: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

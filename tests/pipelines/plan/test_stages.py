@@ -46,6 +46,7 @@ def test_what_may_be_fetched_is_no_part_of_the_spec(photos: pathlib.Path) -> Non
     assert open_.targets[0].spec.fingerprint == closed.targets[0].spec.fingerprint
 
 
+@pytest.mark.exhaustive
 def test_decoding_is_as_the_flags_say_for_all_sizes_and_the_largest_batch(photos: pathlib.Path) -> None:
     arguments = ["--input", str(photos), "--output", f"{photos}-out", "--weights=random"]
     flags = ["--backbone=MobileNet,EfficientNetB1", "--resize=pad", "--max_image_pixels=5000000"]

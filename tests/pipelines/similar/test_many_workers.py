@@ -79,6 +79,7 @@ def test_what_cannot_work_is_refused_before_any_work(arguments: list[str], says:
         found(folder, *arguments)
 
 
+@pytest.mark.exhaustive
 def test_a_job_of_dataflow_has_our_source_and_finds_the_same_pairs(
     folder: pathlib.Path, dataflow: DataflowServer
 ) -> None:

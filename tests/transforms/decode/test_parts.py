@@ -59,6 +59,7 @@ def test_large_files_of_tiny_parts_are_refused(file_format: str) -> None:
     assert reason_of(BOMBS[file_format](5_000_000 if file_format != "GIF" else 230_000)) == "too_many_parts"
 
 
+@pytest.mark.exhaustive
 def test_the_limits_leave_room_for_what_programs_write() -> None:
     """Extended XMP and depth maps fill segments, tiny chunks PNGs, and a strip a row large scans (4a)."""
     for file_format, parts in (("JPEG", 1_100), ("PNG", 9_000), ("GIF", 2_000), ("TIFF", 30_000)):

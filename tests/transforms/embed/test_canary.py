@@ -138,6 +138,7 @@ def with_weights(model: keras.Model, tmp_path: pathlib.Path) -> Iterator[Callabl
     model.set_weights(as_built)
 
 
+@pytest.mark.exhaustive
 def test_other_weights_of_the_same_shape_are_refused(with_weights: Callable[[str], Backbone]) -> None:
     expected = vectors_of(SMALL)
     assert least_cosine(vectors_of(with_weights("other")), expected, "float32") < 0.9

@@ -121,6 +121,7 @@ def test_the_counters_of_a_job_are_those_of_its_end(photos: pathlib.Path, tmp_pa
     assert RunStats.of(job, 0.0, 0.0).counters["images-embedded"] == 10
 
 
+@pytest.mark.exhaustive
 def test_a_job_may_take_longer_than_beam_waits_for_an_answer(
     service: list[str], photos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -293,6 +293,7 @@ RECORDER = """if True:
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["openvino", *exhaustive("tensorflow")])
 def test_no_engine_talks_to_anyone(name: str, tmp_path: pathlib.Path) -> None:
     """(4g) Nobody learns from a run that it happened: OpenVINO would report each import to its makers."""

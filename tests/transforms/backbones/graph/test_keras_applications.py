@@ -33,6 +33,7 @@ def test_each_constructor_has_the_preprocessing_of_its_own_module(name: str, exp
     np.testing.assert_allclose(np.ravel(preprocess_of(name)(pixel)), expected, rtol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_settings_of_the_user_s_do_not_reach_the_backbones(tmp_path: pathlib.Path) -> None:
     settings = {"backend": "jax", "floatx": "float16", "epsilon": 1e-7, "image_data_format": "channels_first"}
     (tmp_path / "keras.json").write_text(json.dumps(settings))
