@@ -52,11 +52,12 @@ def parse(argv: list[str], environ: Mapping[str, str] = os.environ) -> tuple[Set
 
 def contradiction(how: HowToEmbed) -> str:
     """Say what cannot be meant together of what decides an embedding; '' if all can."""
-    # By the values, since a template is given each default, too.
-    others, default = ("backbone", "weights", "backbone_kwargs"), parser().get_default
-    given_too = [flag for flag in others if how.model and getattr(how, flag) != default(flag)]
-    if given_too:
-        return f"--model is a backbone with its weights; drop --{given_too[0]}, or --model"
+    if how.model:
+        # By the values, since a template is given each default, too.
+        default = parser().get_default
+        for flag in ("backbone", "weights", "backbone_kwargs"):
+            if getattr(how, flag) != default(flag):
+                return f"--model is a backbone with its weights; drop --{flag}, or --model"
     if how.trust_model and not how.model:
         return "--trust_model is for a --model"
     if how.central_fraction != 1 and how.resize != "crop":

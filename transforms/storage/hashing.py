@@ -85,9 +85,9 @@ def listing_of(folder: str, but: str = "") -> bytes:
     return b"".join(b"%s  %s\n" % (_sha256(files[name]).encode(), escaped) for name, escaped in names.items())
 
 
-def size_of_files(folder: str) -> int:
-    """Return the size of all files below a folder, in bytes."""
-    return sum(os.path.getsize(file) for file in _files(folder))
+def size_of_files(path: str) -> int:
+    """Return the size of a file, or of all files below a folder, in bytes."""
+    return sum(map(os.path.getsize, _files(path))) if os.path.isdir(path) else os.path.getsize(path)
 
 
 def _sha256(path: str) -> str:

@@ -100,9 +100,9 @@ def _trace(backbone: Backbone, source: GraphSource) -> tuple[Any, Any]:
             # By itself, since what is reshaped has no known size where there may be any number of images.
             check_held(_steps(traced(1).graph), backbone)
         return traced(None), weights
+    except UsageError:
+        raise
     except (ValueError, TypeError, tf.errors.OpError) as e:
-        if isinstance(e, UsageError):
-            raise
         raise UsageError(f"{backbone.name} cannot be run on images of {backbone.size}: {one_line(e)}") from e
 
 

@@ -49,12 +49,14 @@ def check_held(steps: Iterable[Step], backbone: Backbone) -> None:
     steps, memory = list(steps), memory_of_this_machine() or math.inf
     last = {key: place for place, step in enumerate(steps) for key in step.reads}
     held: dict[Hashable, int] = {}
+    total = 0
     for place, step in enumerate(steps):
+        total += sum(size - held.get(key, 0) for key, size in step.gives.items())
         held.update(step.gives)
-        if sum(held.values()) > memory:
+        if total > memory:
             height, width = backbone.size
             raise UsageError(
                 f"{backbone.name} cannot be run on images of {height} x {width} px: at {step.name} it holds "
-                f"{sum(held.values()) / 1e9:,.1f} GB for one image; this machine has {memory / 1e9:.1f} GB"
+                f"{total / 1e9:,.1f} GB for one image; this machine has {memory / 1e9:.1f} GB"
             )
-        held = {key: size for key, size in held.items() if last.get(key, place) > place}
+        total -= sum(held.pop(key, 0) for key in {*step.reads, *step.gives} if last.get(key, place) <= place)

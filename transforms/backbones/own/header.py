@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from transforms.backbones.backbone import KERAS, ONNX, SAVED_MODEL, Backbone, OwnModel
 from transforms.backbones.graph.held import memory_of_this_machine
 from transforms.backbones.preprocessing import CHOICES
-from transforms.backbones.weights.files import own_file
+from transforms.backbones.weights.files import own_file, sha256_of_own
 from transforms.core.elements import Size
 from transforms.core.errors import UsageError, one_line
 from transforms.core.spec import OWN_PREPROCESSING
 from transforms.storage.gcs import check_access, generations_of, is_gcs
-from transforms.storage.hashing import sha256_of_files, size_of_files
+from transforms.storage.hashing import size_of_files
 
 MAX_SIDE = 8192
 """Longest side of a model's input, in px: a lie in a file must not take the memory of all images."""
@@ -83,7 +83,7 @@ def own_backbone(
         module: Any = importlib.import_module(f"{__package__}.{_READERS[kind]}")
         header: Header = module.read_header(local, asked)
         # Workers read the file again, later: it must be the one that was checked here.
-        sha256 = weights_sha256 or sha256_of_files(local)
+        sha256 = sha256_of_own(local, asked)
     if header.size and max(header.size) > MAX_SIDE:
         raise UsageError(f"{asked.given_as} takes images of {header.size} px; the longest side may have {MAX_SIDE}")
     if preprocess == OWN_PREPROCESSING:
@@ -103,7 +103,7 @@ def own_backbone(
 
 def _check_memory(local: str, backbone: Backbone) -> None:
     """Refuse a model that this machine has no memory to build."""
-    size = size_of_files(local) if os.path.isdir(local) else os.path.getsize(local)
+    size = size_of_files(local)
     memory = memory_of_this_machine()
     if memory and WEIGHT_COPIES * size > memory:
         raise UsageError(

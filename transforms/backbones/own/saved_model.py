@@ -9,11 +9,10 @@ from transforms.backbones.engines import ENGINES
 from transforms.backbones.graph.source import GraphSource, TensorFunction, check_pooling, width_of
 from transforms.backbones.own.header import Header
 from transforms.backbones.preprocessing import parse
-from transforms.backbones.weights.files import own_file
+from transforms.backbones.weights.files import own_file, sha256_of_own
 from transforms.backbones.weights.values import check_values, variables_of
 from transforms.core.errors import UsageError, one_line
 from transforms.core.tensorflow_setup import convert_variables_to_constants_v2, tf
-from transforms.storage.hashing import sha256_of_files
 
 LARGEST_CONSTANTS = 1_900_000_000
 """Maximum size of the weights that a graph can hold as constants, in bytes: protobuf ends at 2 GiB."""
@@ -47,7 +46,7 @@ def saved_model_source(backbone: Backbone) -> GraphSource:
     if backbone.layer:
         raise UsageError(f"{backbone.given_as} is a SavedModel, whose output is its own; drop --layer")
     with own_file(backbone) as folder:
-        weights_sha256 = sha256_of_files(folder)
+        weights_sha256 = sha256_of_own(folder, backbone)
         program, signature, argument, result = _loaded(folder, backbone)
     check_values(variables_of(v for v in signature.variables if v.dtype.is_floating), backbone)
     constant = _with_constants(signature, backbone)

@@ -112,3 +112,8 @@ def check_sha256(local: str, backbone: Backbone) -> None:
             f"{backbone.given_as} has sha256 {found}, not the --weights_sha256 {backbone.weights_sha256}, given or "
             "found before"
         )
+
+
+def sha256_of_own(local: str, backbone: Backbone) -> str:
+    """Return the sha256 of an `own_file`, in hex: the one that it was checked for, else it is hashed here."""
+    return backbone.weights_sha256.lower() or sha256_of_files(local)

@@ -109,7 +109,7 @@ def read_model(local: str, backbone: Backbone) -> Any:
         for entry in tensor.external_data:
             if entry.key == "location":
                 _check_data(entry.value, local, backbone)
-    _check_dims(model, size_of_files(local) if os.path.isdir(local) else os.path.getsize(local), backbone)
+    _check_dims(model, size_of_files(local), backbone)
     return model
 
 

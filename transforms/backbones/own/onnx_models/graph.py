@@ -16,9 +16,8 @@ from transforms.backbones.own.onnx_models.output import output_of, part_up_to
 from transforms.backbones.own.onnx_models.shapes import shapes_of
 from transforms.backbones.own.onnx_models.values import read_whole
 from transforms.backbones.own.onnx_models.walks import graphs_in, nodes_below
-from transforms.backbones.weights.files import own_file
+from transforms.backbones.weights.files import own_file, sha256_of_own
 from transforms.core.errors import UsageError, one_line
-from transforms.storage.hashing import sha256_of_files
 
 FLOAT32 = 4
 """Size of a number, in bytes: nearly all are float32."""
@@ -59,7 +58,7 @@ def build_onnx_graph(backbone: Backbone, tell: Callable[[WeightsFacts], None] = 
     """
     with own_file(backbone) as local:
         model = read_whole(local, backbone)
-        weights_sha256 = sha256_of_files(local)
+        weights_sha256 = sha256_of_own(local, backbone)
     image = input_shape(model, backbone)
     images_first = is_channels_first(image)
     found = output_of(model.graph, backbone)

@@ -8,7 +8,7 @@ import numpy as np
 
 from transforms.backbones.backbone import Backbone
 from transforms.backbones.own.onnx_models.file import onnx, opset_of, path_in, read_model
-from transforms.backbones.own.onnx_models.walks import constants_of, graphs_of, nodes_below, nodes_of, tensors_of
+from transforms.backbones.own.onnx_models.walks import attributes_of, constants_of, graphs_of, nodes_below, tensors_of
 from transforms.core.errors import UsageError, one_line
 
 MOST_NODES = 1_000_000
@@ -105,10 +105,9 @@ def _check(tensor: Any, backbone: Backbone) -> None:
 
 def _widen_types(model: Any) -> None:
     """Let a model say float32 wherever it names a reduced precision."""
-    for node in nodes_of(model):
-        for attribute in node.attribute:
-            if attribute.name in ("to", "dtype") and attribute.i in _REDUCED:
-                attribute.i = onnx.TensorProto.FLOAT
+    for attribute in attributes_of(model):
+        if attribute.name in ("to", "dtype") and attribute.i in _REDUCED:
+            attribute.i = onnx.TensorProto.FLOAT
     for graph in graphs_of(model):
         for value in (*graph.input, *graph.output, *graph.value_info):
             if value.type.tensor_type.elem_type in _REDUCED:

@@ -36,13 +36,18 @@ def nodes_below(nodes: Iterable[Any]) -> Iterator[Any]:
             waiting += graph.node
 
 
+def attributes_of(model: Any) -> Iterator[Any]:
+    """Yield the attributes of all nodes of a model."""
+    for node in nodes_of(model):
+        yield from node.attribute
+
+
 def tensors_of(model: Any) -> Iterator[Any]:
     """Yield all tensors of a model, wherever they are."""
     for graph in graphs_of(model):
         yield from graph.initializer
-    for node in nodes_of(model):
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
+    for attribute in attributes_of(model):
+        yield from (attribute.t, *attribute.tensors)
     for sparse in sparse_tensors_of(model):
         yield from (sparse.values, sparse.indices)
 
@@ -51,6 +56,5 @@ def sparse_tensors_of(model: Any) -> Iterator[Any]:
     """Yield all sparse tensors of a model."""
     for graph in graphs_of(model):
         yield from graph.sparse_initializer
-    for node in nodes_of(model):
-        for attribute in node.attribute:
-            yield from (attribute.sparse_tensor, *attribute.sparse_tensors)
+    for attribute in attributes_of(model):
+        yield from (attribute.sparse_tensor, *attribute.sparse_tensors)
