@@ -113,7 +113,7 @@ def test_what_is_kept_is_not_built_again(arguments: list[str], environment: dict
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "flags",
-    [["--weights", "{folder}/own.weights.h5"], *exhaustive(["--runner", "DirectRunner"], ["--precision", "bfloat16"])],
+    [["--weights", "{folder}/own.weights.h5"], ["--runner", "DirectRunner"], ["--precision", "bfloat16"]],
     ids=["own weights", "Beam's flags", "another precision"],
 )
 def test_nothing_is_started_for_what_another_machine_or_library_decides(
@@ -283,7 +283,7 @@ def test_the_other_process_ends_with_the_command(
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("number", [signal.SIGINT, *exhaustive(signal.SIGKILL)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_download_that_is_cut_short_is_not_taken_for_weights(
     number: int, serve: object, arguments: list[str], environment: dict[str, str], tmp_path: pathlib.Path
 ) -> None:

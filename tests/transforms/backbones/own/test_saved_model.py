@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import exhaustive
 from tests.transforms.backbones.conftest import KERAS_ENGINES, PIXELS, SMALL, assert_same, plain, usage_error
 from tests.transforms.backbones.own.conftest import refused
 from transforms import Backbone, embedding_spec
@@ -48,9 +47,8 @@ def test_other_weights_have_a_preprocessing_of_their_own(
     assert spec == embedding_spec(Backbone(weights=weights, **SMALL))
 
 
-@pytest.mark.parametrize(
-    "changed", exhaustive("variables/*.data*", "saved_model.pb", "variables/variables.index", "a name")
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("changed", ["variables/*.data*", "saved_model.pb", "variables/variables.index", "a name"])
 def test_every_file_of_a_program_must_hash_to_what_was_promised(
     changed: str, tmp_path: pathlib.Path, model: keras.Model
 ) -> None:

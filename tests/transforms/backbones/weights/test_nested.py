@@ -78,7 +78,7 @@ def test_a_fine_tuned_backbone_is_found_in_its_classifier(suffix: str, frozen: i
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("suffix", [SUFFIXES[1], *exhaustive(SUFFIXES[0], SUFFIXES[2])])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_layer_of_a_nested_backbone_is_taken(suffix: str, tmp_path: pathlib.Path) -> None:
     base = mobilenet()
     save(classifier(base), tmp_path / f"own{suffix}")
@@ -93,7 +93,7 @@ def sha256_in(path: pathlib.Path, **arguments: object) -> str:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("suffix", [SUFFIXES[2], *exhaustive(*SUFFIXES[:2])])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_backbone_is_found_in_a_model_of_a_model(suffix: str, tmp_path: pathlib.Path) -> None:
     base = mobilenet()
     encoder = keras.Sequential([keras.Input((64, 64, 3)), base, keras.layers.Conv2D(7, 1)], name="encoder")
@@ -105,7 +105,7 @@ def test_a_backbone_is_found_in_a_model_of_a_model(suffix: str, tmp_path: pathli
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("suffix", [SUFFIXES[0], *exhaustive(*SUFFIXES[1:])])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_head_on_the_backbone_s_own_layers_is_no_obstacle(suffix: str, tmp_path: pathlib.Path) -> None:
     base = mobilenet()
     x = keras.layers.Conv2D(9, 1)(base.output)
@@ -116,8 +116,8 @@ def test_a_head_on_the_backbone_s_own_layers_is_no_obstacle(suffix: str, tmp_pat
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("include_top", [True, *exhaustive(False)])
-@pytest.mark.parametrize("suffix", [SUFFIXES[2], *exhaustive(*SUFFIXES[:2])])
+@pytest.mark.parametrize("include_top", [True, False])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_nested_top_is_found_if_it_is_asked_for(suffix: str, include_top: bool, tmp_path: pathlib.Path) -> None:
     base = mobilenet(include_top=True, classes=11, name="expert")
     save(classifier(base), tmp_path / f"own{suffix}")
@@ -128,7 +128,7 @@ def test_a_nested_top_is_found_if_it_is_asked_for(suffix: str, include_top: bool
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("suffix", [SUFFIXES[2], *exhaustive(*SUFFIXES[:2])])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_of_two_backbones_the_one_of_the_right_width_is_taken(suffix: str, tmp_path: pathlib.Path) -> None:
     narrow, wide = mobilenet(0.25, name="narrow"), mobilenet(0.5, name="wide")
     inputs = keras.Input((64, 64, 3))
@@ -140,7 +140,7 @@ def test_of_two_backbones_the_one_of_the_right_width_is_taken(suffix: str, tmp_p
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("suffix", [SUFFIXES[1], *exhaustive(SUFFIXES[0], SUFFIXES[2])])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_two_copies_of_a_backbone_are_told_by_name(suffix: str, tmp_path: pathlib.Path) -> None:
     left, right = mobilenet(seed=1, name="left"), mobilenet(seed=2, name="right")
     inputs = keras.Input((64, 64, 3))
@@ -164,7 +164,7 @@ def test_a_model_without_the_backbone_is_told_by_what_it_has(suffix: str, tmp_pa
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("suffix", [SUFFIXES[2], *exhaustive(*SUFFIXES[:2])])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_top_that_the_file_does_not_have_is_told(suffix: str, tmp_path: pathlib.Path) -> None:
     path = str(tmp_path / f"own{suffix}")
     save(classifier(mobilenet()), tmp_path / f"own{suffix}")
@@ -259,7 +259,7 @@ def test_each_family_is_found_by_names_that_a_session_has_numbered(name: str, tm
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("suffix", [SUFFIXES[1], *exhaustive(SUFFIXES[0])])
+@pytest.mark.parametrize("suffix", SUFFIXES[:2])
 def test_a_layer_that_could_be_the_backbone_s_is_not_taken_for_it(suffix: str, tmp_path: pathlib.Path) -> None:
     """Another normalization of three channels in front has the shapes and the name of the backbone's own."""
     inputs = keras.Input((64, 64, 3))
