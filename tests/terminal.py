@@ -74,7 +74,10 @@ class Terminal:
         shell = ["bash", "--norc", "--noprofile", "-i"]
         command = ["tmux", "-L", self._socket, "-f", os.devnull, "new-session", "-d", *size, "-c", str(folder), *shell]
         subprocess.run(command, env={k: v for k, v in environment.items() if k != "TMUX"}, check=True)
-        self.wait_for(lambda: bool(self.screen()))
+        self.wait_for(lambda: self.screen() == ["<0>"])
+        # A screen with one prompt is how `type` knows one that it has cleared.
+        self.press("Enter")
+        self.wait_for(lambda: self.screen().count("<0>") == 2)
 
     def close(self) -> None:
         """End the shell, and all that runs in it."""

@@ -21,7 +21,8 @@ from tests.end_to_end.torch_libraries import ROWS
 from transforms.backbones.preprocessing import parse
 from transforms.decode.resizing import resized
 
-PAGE = pathlib.Path(__file__).parent.parent.parent / "docs" / "use" / "models.md"
+ROOT = pathlib.Path(__file__).parent.parent.parent
+PAGE = ROOT / "docs" / "use" / "models.md"
 SIDE = 224
 
 Library = Callable[[PIL.Image.Image], Any]
@@ -99,7 +100,7 @@ def of_torch(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int], 
     paths = [str(folder / f"{size}.png") for size in SIZES]
     environment = {**os.environ, "USE_TF": "0"}
     command = [sys.executable, "-m", "tests.end_to_end.torch_libraries", *paths]
-    subprocess.run(command, check=True, cwd=PAGE.parent.parent, env=environment)
+    subprocess.run(command, check=True, cwd=ROOT, env=environment)
     return {size: dict(np.load(f"{path}.npz")) for size, path in zip(SIZES, paths, strict=True)}
 
 
