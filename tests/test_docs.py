@@ -48,6 +48,7 @@ NOT_RUN = {
     r"get_prism|prism": "needs Prism, which Go has to build; tests/end_to_end/test_runners.py runs the same",
     r"git (tag|push)|-m build|twine|gh release": "makes a release",
     r"embedding-atlas": "starts a server for a browser",
+    r"pretrained=True|vit\.onnx": "downloads weights; tests/end_to_end/test_torch_models.py does it with random ones",
 }
 """Blocks that cannot run in a test, by what they hold, with the reason."""
 

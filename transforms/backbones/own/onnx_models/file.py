@@ -155,7 +155,8 @@ def _check_dims(model: Any, num_bytes: int, backbone: Backbone) -> None:
 def _check_data(name: str, local: str, backbone: Backbone) -> None:
     """Refuse a file with a model's data that is not in the model's folder, or cannot be read to an end."""
     if not os.path.isdir(local):
-        raise UsageError(f"{backbone.given_as} keeps its data beside it, in {name!r}; give the folder that holds both")
+        again = "give a folder that holds both and no other model, or export one file (PyTorch: external_data=False)"
+        raise UsageError(f"{backbone.given_as} keeps its data beside it, in {name!r}; {again}")
     folder = os.path.realpath(local)
     file = os.path.realpath(os.path.join(folder, name))
     if os.path.isabs(name) or os.path.commonpath([folder, file]) != folder:

@@ -32,7 +32,7 @@ def test_it_has_to_be_told_what_it_takes(tmp_path: pathlib.Path) -> None:
 
 def test_data_beside_the_file_is_read_from_its_folder(tmp_path: pathlib.Path) -> None:
     path = saved(network(), tmp_path / "a.onnx", beside="a.data")
-    assert "keeps its data beside it, in 'a.data'; give the folder that holds both" in refused(path, **TAKEN)
+    assert "keeps its data beside it, in 'a.data'; give a folder that holds both and no other" in refused(path, **TAKEN)
     assert own_backbone(str(tmp_path), **TAKEN).size == (SIDE, SIDE)
     (tmp_path / "a.data").unlink()
     assert "has data in 'a.data', which is not in its folder" in refused(tmp_path, **TAKEN)
