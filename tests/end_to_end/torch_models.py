@@ -39,7 +39,7 @@ def hugging_face(name: str, patch: int) -> Any:
     config = getattr(transformers, f"{name}Config")(**SMALL, patch_size=patch)
     tower = getattr(transformers, f"{name}Model")(config)
 
-    class Tower(importlib.import_module("torch").nn.Module):  # type: ignore[misc]
+    class Tower(importlib.import_module("torch").nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.tower = tower
