@@ -151,8 +151,9 @@ What follows from it:
 - Up to a hundred million images, no step that waits for one worker takes longer than some minutes, given a folder or
   Parquet. The types of a CSV or of JSON lines are found by reading it once at launch; beyond that, write Parquet, whose
   footer says them.
-- An update holds 16 bytes for each known image in each process. Beyond some hundred million images, divide them among
-  collections: one for each prefix or each year.
+- An update holds 52 bytes for each known image in each process, and the version as text where storage has to be asked.
+  A local run holds the copies that go from step to step, too: some 400 MB a million images more than a first run.
+  Divide more images than memory holds among collections: one for each prefix or each year.
 - Ten thousand million images are beyond what one collection is made for: its manifest is read whole by each reader.
 
 ## US dollars

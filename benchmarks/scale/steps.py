@@ -17,9 +17,10 @@ from transforms.collection.manifest import read_manifest
 from transforms.commit.commit import file_entry
 from transforms.core.elements import ImageUri
 from transforms.core.failures import Failure
-from transforms.core.uri_sum import HASH_BYTES, UriSum
+from transforms.core.uri_sum import UriSum, uri_hash
 from transforms.measure.health import VectorHealth
 from transforms.read.uri_lists import UriList, carried_by
+from transforms.update.rows import VALUES, rows_of
 from transforms.write.embeddings import SHARD_BYTES
 from transforms.write.failures import FailuresFormat
 from transforms.write.shard_format import rows_per_part
@@ -80,8 +81,12 @@ def _of_lists(folder: str, rows: int = 300_000) -> Iterator[Step]:
     coder = FastPrimitivesCoder()
     size = sum(len(coder.encode((s.uri, ((0, i), s.columns, s.version)))) for i, s in enumerate(sources[:1000])) / 1e9
     yield Step("rows grouped by uri", "MB", size, 1e6, "a million rows of five columns", size)
-    known = HASH_BYTES / 1e6
-    yield Step("memory of what is known, each process", "MB", known, 1e6, "a million images", known, "1,117 MB")
+    hashes = [uri_hash(source.uri) for source in sources]
+    numbers = {name: np.arange(rows) for name in VALUES}
+    known = rows_of(hashes, {**numbers, "asked": [""] * rows})
+    arrays = [known.uris.high, known.uris.low, *(getattr(known, name) for name in VALUES)]
+    size = sum(array.nbytes for array in arrays) / rows / 1e6
+    yield Step("memory of what is known, each process", "MB", size, 1e6, "a million images", size, "1,117 MB")
 
 
 def _of_parts(parts: int = 200_000) -> Iterator[Step]:

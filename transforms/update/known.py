@@ -8,7 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.transforms.combiners import ToListCombineFn
+from apache_beam.pvalue import AsIter
 
 from transforms.core.image_versions import ETAG, GENERATION, LAST_MODIFIED
 from transforms.core.uri_sum import uri_hash
@@ -158,10 +158,7 @@ class ReadKnown(beam.PTransform):
         super().__init__()
 
     def expand(self, root: Any) -> Any:
-        return (
-            root
-            | beam.Create(list(enumerate(self.files)), reshuffle=True)
-            | "Read" >> beam.Map(lambda one, formats: known_of(one[0], one[1], formats), self.formats)
-            | beam.CombineGlobally(ToListCombineFn())
-            | "All" >> beam.Map(Known.all)
-        )
+        files = root | beam.Create(list(enumerate(self.files)), reshuffle=True)
+        read = files | "Read" >> beam.Map(lambda one, formats: known_of(one[0], one[1], formats), self.formats)
+        # A combiner would write and read all of it twice more.
+        return root | "Once" >> beam.Create([None]) | "All" >> beam.Map(lambda _, every: Known.all(every), AsIter(read))

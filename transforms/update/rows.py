@@ -1,4 +1,4 @@
-"""The rows of files of embeddings as sorted arrays of hashes: 60 bytes a row, so that a process can hold many millions.
+"""The rows of files of embeddings as sorted arrays of hashes: 52 bytes a row, so that a process can hold many millions.
 
 Hashes of 16 bytes stand for uris: two of 10**9 uris share one with a probability of 10**-21. Versions, carried columns
 and the bytes of images are compared by 8 bytes each, and only for the same uri.
